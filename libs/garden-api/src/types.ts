@@ -1,0 +1,181 @@
+/**
+ * The types of Garden's wire contract (garden/types.go as `reference/garden.md` §1.3 states it), in our own spelling:
+ * sizes are bytes, durations milliseconds, CPU usage nanoseconds; the HTTP layer translates to Garden's JSON names.
+ * 0 or absence means "no limit" wherever a limit is optional.
+ */
+
+export interface ImageRef {
+  /** `raw:///dir`, `croft:sha256:<manifest>`, `oci:///…`, …; an ImageResolver turns it into directories. Empty: an empty root. */
+  uri: string
+  username?: string
+  password?: string
+}
+
+export interface BindMount {
+  /** A path on the host. */
+  srcPath: string
+  /** Absolute, inside the container; made when missing. */
+  dstPath: string
+  mode: 'ro' | 'rw'
+  /**
+   * Croft extension: map the tree's own ids through the container's range, so that uid 1001 on disk is uid 1001 inside.
+   * Without it the tree shows with host ids (as nobody, unless world-readable).
+   */
+  isIdmapped?: boolean
+  /**
+   * Croft extension: mount an overlay whose upper directory is `srcPath` and whose lower directories are these (uppermost
+   * first), all idmapped. What the container changes lands in `srcPath`, with the container's own ids.
+   */
+  lowerPaths?: string[]
+  /** Croft extension, with `lowerPaths`: the overlay's work directory, on the same file system as `srcPath`. */
+  workPath?: string
+}
+
+export interface Limits {
+  memory?: { limitBytes: number }
+  /** `weight` wins over `limitInShares`; `quotaMillis` (extension): millicores, 1000 = one core. */
+  cpu?: { weight?: number; limitInShares?: number; quotaMillis?: number }
+  pids?: { max: number }
+  disk?: { byteHard?: number; inodeHard?: number; scope?: 'total' | 'exclusive' }
+  bandwidth?: { rateBytesPerSecond: number; burstBytes: number }
+}
+
+export interface NetIn {
+  hostPort?: number
+  containerPort?: number
+}
+
+export interface IpRange {
+  start: string
+  end?: string
+}
+
+export interface NetOutRule {
+  protocol: 'all' | 'tcp' | 'udp' | 'icmp'
+  networks?: IpRange[]
+  ports?: { start: number; end?: number }[]
+  icmp?: { type: number; code?: number }
+  log?: boolean
+}
+
+export interface ContainerSpec {
+  /** `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`; generated when absent. */
+  handle?: string
+  image?: ImageRef
+  bindMounts?: BindMount[]
+  /** The container's address, `a.b.c.d` inside the home's subnet; the next free one when absent. */
+  network?: string
+  properties?: Record<string, string>
+  /** `K=V`. */
+  env?: string[]
+  /** Refused unless the operator allows it. */
+  isPrivileged?: boolean
+  limits?: Limits
+  netIn?: NetIn[]
+  netOut?: NetOutRule[]
+  /** Destroyed after this long without a call naming it; 0 = never. */
+  graceTimeMs?: number
+  /** Croft extension: no setuid program gains anything. Default true. */
+  noNewPrivileges?: boolean
+  /** Croft extension: the name in `uname -n`; default the handle's last 49 characters. */
+  hostname?: string
+}
+
+export interface ProcessSpec {
+  /** Unique in its container, finished ones included; generated when absent. */
+  id?: string
+  /** Looked up in the process's own PATH when it holds no slash. */
+  path: string
+  args?: string[]
+  env?: string[]
+  /** Default: the user's home. */
+  dir?: string
+  /** `name`, `uid`, `uid:gid`, `name:group`; default root. */
+  user?: string
+  rlimits?: Partial<Record<Rlimit, number>>
+  tty?: { columns: number; rows: number } | true
+}
+
+export type Rlimit =
+  | 'as'
+  | 'core'
+  | 'cpu'
+  | 'data'
+  | 'fsize'
+  | 'locks'
+  | 'memlock'
+  | 'msgqueue'
+  | 'nice'
+  | 'nofile'
+  | 'nproc'
+  | 'rss'
+  | 'rtprio'
+  | 'sigpending'
+  | 'stack'
+
+/** How a process ended. */
+export interface ProcessExit {
+  /** The exit code; 128 + signal when a signal ended it, as a shell shows it. */
+  exitCode: number
+  signal: number | null
+  /** Whether the container's memory limit killed something while it ran. */
+  isOutOfMemory: boolean
+  /** Wall clock, ms since the epoch. */
+  exitedAtMs: number
+}
+
+export interface ProcessInfo {
+  id: string
+  /** The process id as the host sees it, while it runs. */
+  pid: number | null
+  state: 'running' | 'exited'
+  exit: ProcessExit | null
+  startedAtMs: number
+}
+
+export interface ContainerInfo {
+  state: 'active' | 'stopped'
+  events: string[]
+  hostIp: string
+  containerIp: string
+  externalIp: string
+  containerPath: string
+  processIds: string[]
+  properties: Record<string, string>
+  mappedPorts: { hostPort: number; containerPort: number }[]
+}
+
+export interface Metrics {
+  memory: { usageTowardLimitBytes: number; limitBytes: number | null; stat: Record<string, number> }
+  cpu: { usageNs: number; userNs: number; systemNs: number }
+  disk: { totalBytes: number; exclusiveBytes: number; exclusiveInodes: number }
+  network: { rxBytes: number; txBytes: number } | null
+  pids: { current: number; max: number | null }
+  ageMs: number
+}
+
+export interface Capacity {
+  memoryBytes: number
+  diskBytes: number
+  schedulableDiskBytes: number
+  maxContainers: number
+}
+
+/** What a backend can do on this host; a conformance spec that needs an absent one is skipped by name and counted. */
+export interface Capabilities {
+  cgroupVersion: 1 | 2
+  /** Idmapped mounts; without them trees are copied with shifted ids. */
+  hasIdmap: boolean
+  hasSwapLimit: boolean
+  /** How a disk limit is held: `none` refuses a spec that asks for one. */
+  diskQuota: 'none' | 'loop' | 'btrfs' | 'prjquota'
+  hasPrivileged: boolean
+  hasNetwork: boolean
+  hasTty: boolean
+}
+
+/** What `recover` found: adopted containers run on, the others were finished or undone and are gone. */
+export interface RecoverReport {
+  adopted: string[]
+  removed: { handle: string; why: string }[]
+}
