@@ -1,0 +1,11 @@
+/** Per-app settings (`apps:set`); an absent key has the platform's default. */
+export interface AppSettings {
+  /** Boot time-out, ms; default 60,000. */
+  bootTimeoutMs?: number
+  /** Between SIGTERM and SIGKILL, ms; default 30,000. */
+  graceMs?: number
+  /** How long in-flight requests may go on after an instance left the route table, ms; default 30,000. */
+  drainMs?: number
+  /** Stack the next build uses; default `debian-12`. */
+  stack?: string
+}

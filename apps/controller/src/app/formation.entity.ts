@@ -1,0 +1,25 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm'
+import type { AppId, TeamId } from '@croft/kit'
+import type { InstanceLimits } from '@croft/protocol'
+
+/** How many instances of a process type run, and how large each is. Written by `ps:scale` and `ps:resize`; no release. */
+@Entity({ name: 'formation' })
+export class Formation {
+  @PrimaryColumn({ type: 'uuid', name: 'app_id' })
+  appId!: AppId
+
+  @PrimaryColumn({ type: 'text' })
+  type!: string
+
+  @Column({ type: 'uuid', name: 'team_id' })
+  teamId!: TeamId
+
+  @Column({ type: 'integer' })
+  quantity!: number
+
+  @Column({ type: 'jsonb' })
+  limits!: InstanceLimits
+
+  @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
+  updatedAt!: Date
+}

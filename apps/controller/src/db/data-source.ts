@@ -1,0 +1,20 @@
+import 'reflect-metadata'
+import { DataSource } from 'typeorm'
+import { entities } from './entities.js'
+import { First1732180000000 } from './migrations/0001-first.js'
+
+/** PostgreSQL by URL or by socket directory; `uuidv7()` needs PostgreSQL 18. Migrations run before anything serves. */
+export function createDataSource(url: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities,
+    migrations: [First1732180000000],
+    migrationsTransactionMode: 'all',
+    installExtensions: false,
+    uuidExtension: 'pgcrypto',
+    applicationName: 'croft-controller',
+    poolSize: 10,
+    extra: { statement_timeout: 15_000, keepAlive: true },
+  })
+}

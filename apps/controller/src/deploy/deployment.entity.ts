@@ -1,0 +1,55 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import type { AppId, DeploymentId, PushId, ReleaseId, TeamId } from '@croft/kit'
+import type { DeploymentState } from './deployment.machine.js'
+import { bigintNumber } from '../db/bigint-number.js'
+
+/** One attempt to make a release the running one; at most one active per app. Writer: deployer. */
+@Entity({ name: 'deployment' })
+@Index('deployment_app_id_idx', ['appId'])
+@Index('deployment_one_active_key', ['appId'], {
+  unique: true,
+  where: `state = ANY (ARRAY['pending'::text, 'releasing'::text, 'rolling'::text, 'reverting'::text])`,
+})
+export class Deployment {
+  @PrimaryColumn({ type: 'uuid', default: () => 'uuidv7()' })
+  id!: DeploymentId
+
+  @Column({ type: 'uuid', name: 'team_id' })
+  teamId!: TeamId
+
+  @Column({ type: 'uuid', name: 'app_id' })
+  appId!: AppId
+
+  @Column({ type: 'uuid', name: 'release_id' })
+  releaseId!: ReleaseId
+
+  @Column({ type: 'integer', name: 'release_version' })
+  releaseVersion!: number
+
+  @Column({ type: 'integer', name: 'previous_version', nullable: true })
+  previousVersion!: number | null
+
+  @Column({ type: 'uuid', name: 'push_id', nullable: true })
+  pushId!: PushId | null
+
+  @Column({ type: 'text' })
+  state!: DeploymentState
+
+  @Column({ type: 'text', nullable: true })
+  reason!: string | null
+
+  @Column({ type: 'text', nullable: true })
+  message!: string | null
+
+  @Column({ type: 'bigint', name: 'routed_revision', nullable: true, transformer: bigintNumber })
+  routedRevision!: number | null
+
+  @Column({ type: 'timestamptz', name: 'created_at', default: () => 'now()' })
+  createdAt!: Date
+
+  @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
+  updatedAt!: Date
+
+  @Column({ type: 'timestamptz', name: 'ended_at', nullable: true })
+  endedAt!: Date | null
+}

@@ -1,0 +1,28 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import type { AppId, TeamId } from '@croft/kit'
+
+/** What happened to an app, for people. Append-only. */
+@Entity({ name: 'event' })
+@Index('event_app_id_idx', ['appId'])
+export class EventRow {
+  @PrimaryColumn({ type: 'uuid', default: () => 'uuidv7()' })
+  id!: string
+
+  @Column({ type: 'uuid', name: 'team_id' })
+  teamId!: TeamId
+
+  @Column({ type: 'uuid', name: 'app_id', nullable: true })
+  appId!: AppId | null
+
+  @Column({ type: 'text' })
+  kind!: string
+
+  @Column({ type: 'text' })
+  message!: string
+
+  @Column({ type: 'text' })
+  actor!: string
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  at!: Date
+}

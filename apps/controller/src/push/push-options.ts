@@ -1,0 +1,6 @@
+/** `git push -o …`, from a fixed list. */
+export interface PushOptions {
+  team?: string
+  detach?: boolean
+  rebuild?: boolean
+}
