@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { CommandFailed, run } from './spawn.js'
+
+describe('running a command', () => {
+  it('gives its output', async () => {
+    const { stdout } = await run('printf', ['%s', '$HOME `id`'], { timeoutMs: 5_000 })
+    expect(stdout.toString()).toBe('$HOME `id`') // no shell ever saw it
+  })
+  it('inherits no environment', async () => {
+    process.env['CROFT_SPAWN_SPEC'] = 'leaked'
+    const { stdout } = await run('env', [], { timeoutMs: 5_000 })
+    expect(stdout.toString()).not.toContain('leaked')
+  })
+  it('fails with exit code and standard error', async () => {
+    const failed = await run('ls', ['/does-not-exist'], { timeoutMs: 5_000 }).catch((error: unknown) => error)
+    expect(failed).toBeInstanceOf(CommandFailed)
+    expect((failed as CommandFailed).exitCode).toBe(2)
+    expect((failed as CommandFailed).detail).toContain('does-not-exist')
+  })
+  it('kills what takes too long and says so', async () => {
+    await expect(run('sleep', ['30'], { timeoutMs: 50 })).rejects.toThrow('timed out after 50 ms')
+  })
+  it('kills what says too much and says so', async () => {
+    await expect(run('yes', [], { timeoutMs: 5_000, maxOutputBytes: 1_000 })).rejects.toThrow('more than 1000 bytes')
+  })
+  it('is canceled by its signal', async () => {
+    await expect(run('sleep', ['30'], { timeoutMs: 5_000, signal: AbortSignal.timeout(50) })).rejects.toThrow(
+      'canceled',
+    )
+  })
+  it('says that a program does not exist', async () => {
+    await expect(run('croft-no-such-program', [], { timeoutMs: 5_000 })).rejects.toThrow('ENOENT')
+  })
+})

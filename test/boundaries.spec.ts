@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+/** Who may import whom, and which files decide without touching the world. This list is the map of the product's decisions. */
+
+const root = resolve(import.meta.dirname, '..')
+const sources = globSync('{apps,libs,buildpacks}/*/src/**/*.ts', { cwd: root }).filter(
+  (file) => !file.endsWith('.d.ts'),
+)
+const isTest = (file: string): boolean =>
+  file.endsWith('.spec.ts') || file.includes('/conformance/') || file.includes('/testing/')
+
+/** Files that decide; every `*.machine.ts` is one too. */
+const PURE = [
+  'apps/controller/src/deploy/strategy.ts',
+  'apps/controller/src/instance/state.ts',
+  'apps/controller/src/release/service-spec.ts',
+  'apps/controller/src/route/table.ts',
+  'apps/controller/src/schedule/desired.ts',
+  'apps/controller/src/schedule/diff.ts',
+  'apps/controller/src/schedule/node-health.ts',
+  'apps/controller/src/schedule/place.ts',
+  'apps/executor/src/converge/plan.ts',
+  'apps/executor/src/instance/restart-policy.ts',
+  'apps/router/src/haproxy/reconcile.ts',
+  'apps/router/src/haproxy/render.ts',
+  'libs/backend-linux/src/containerizer/bundle.ts',
+  'libs/backend-linux/src/networker/plan.ts',
+  'libs/kit/src/backoff.ts',
+  'libs/kit/src/machine.ts',
+]
+
+/** Modules and globals that make a file impure (style rule 9). */
+const IMPURE_MODULES =
+  /^(node:)?(fs|net|http|https|child_process|dgram|tls|os|timers|worker_threads)(\/|$)|^(@nestjs\/|typeorm$|pg$|bullmq$|ioredis$|undici$|ws$|fastify$)/
+const IMPURE_CALLS = /\b(Date\.now|new Date\(\)|Math\.random|randomUUID|randomBytes|performance\.now|process\.env)\b/
+
+/** The only files outside the rule, each with its reason. */
+const SPAWNERS = ['libs/kit/src/spawn.ts']
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const found = text.matchAll(
+    /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm,
+  )
+  return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+}
+
+/** `apps/router`, `libs/kit`, … of a workspace path or of an `@croft/…` specifier. */
+function packageOf(file: string): string {
+  return file.split('/').slice(0, 2).join('/')
+}
+const packageByName = new Map(
+  globSync('{apps,libs,buildpacks}/*/package.json', { cwd: root }).map((file) => [
+    (JSON.parse(readFileSync(join(root, file), 'utf8')) as { name: string }).name,
+    dirname(file),
+  ]),
+)
+function targetPackage(file: string, specifier: string): string | undefined {
+  if (specifier.startsWith('.')) return packageOf(relative(root, resolve(root, dirname(file), specifier)))
+  const name = specifier.split('/').slice(0, 2).join('/')
+  return packageByName.get(name)
+}
+
+function violations(check: (file: string, specifier: string) => string | undefined): string[] {
+  return sources.flatMap((file) =>
+    importsOf(file).flatMap((specifier) => {
+      const why = check(file, specifier)
+      return why === undefined ? [] : [`${file} imports ${specifier}: ${why}`]
+    }),
+  )
+}
+
+describe('boundaries: who imports whom', () => {
+  it('finds the sources it judges', () => {
+    expect(sources.length).toBeGreaterThan(50)
+  })
+
+  it('no app imports another app, and no library imports an app', () => {
+    expect(
+      violations((file, specifier) => {
+        const from = packageOf(file)
+        const to = targetPackage(file, specifier)
+        return to?.startsWith('apps/') === true && to !== from ? 'apps are imported by nobody' : undefined
+      }),
+    ).toEqual([])
+  })
+
+  it('libs/kit imports nothing of ours, libs/garden-api only the kit', () => {
+    const allowed: Record<string, string[]> = {
+      'libs/kit': [],
+      'libs/garden-api': ['libs/kit'],
+      'libs/protocol': ['libs/kit'],
+      'libs/oci': ['libs/kit'],
+    }
+    expect(
+      violations((file, specifier) => {
+        const from = packageOf(file)
+        const to = targetPackage(file, specifier)
+        const may = allowed[from]
+        return may !== undefined && to !== undefined && to !== from && !may.includes(to)
+          ? `may import ${may.join(', ') || 'nothing'}`
+          : undefined
+      }),
+    ).toEqual([])
+  })
+
+  it('buildpacks import no app and no library: they run inside the build container', () => {
+    expect(
+      violations((file, specifier) => {
+        const to = targetPackage(file, specifier)
+        return file.startsWith('buildpacks/') && to !== undefined && to !== packageOf(file)
+          ? 'only themselves'
+          : undefined
+      }),
+    ).toEqual([])
+  })
+
+  it('only libs/kit/src/spawn.ts starts processes', () => {
+    expect(
+      violations((file, specifier) =>
+        /^(node:)?child_process$/.test(specifier) &&
+        !SPAWNERS.includes(file) &&
+        !isTest(file) &&
+        !file.startsWith('buildpacks/')
+          ? 'use @croft/kit'
+          : undefined,
+      ),
+    ).toEqual([])
+  })
+
+  it('nothing runs a shell', () => {
+    const offenders = sources.filter(
+      (file) =>
+        !isTest(file) &&
+        /\bshell:\s*true|\bexecSync\(|['"](?:ba)?sh['"],\s*\[\s*['"]-c['"]/.test(
+          readFileSync(join(root, file), 'utf8'),
+        ),
+    )
+    expect(offenders).toEqual([])
+  })
+})
+
+describe('boundaries: files that decide', () => {
+  const machines = sources.filter((file) => file.endsWith('.machine.ts'))
+  it.each([...PURE, ...machines])('%s decides without touching the world', (file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    const impureImports = importsOf(file).filter(
+      (specifier) => IMPURE_MODULES.test(specifier) && !isTypeOnly(text, specifier),
+    )
+    expect(impureImports).toEqual([])
+    expect(IMPURE_CALLS.exec(text)?.[0]).toBeUndefined()
+  })
+
+  it('a suffix says what a file is, and no file is a Manager, Helper or Util', () => {
+    const odd = sources
+      .map((file) => basename(file))
+      .filter(
+        (name) =>
+          /manager|helper|utils?\b/i.test(name) ||
+          !/^[a-z0-9-]+(\.(machine|entity|controller|processor|service|module|queue|sweeper|filter|spec|d))?\.ts$/.test(
+            name,
+          ),
+      )
+    expect([...new Set(odd)]).toEqual([])
+  })
+})
+
+function isTypeOnly(text: string, specifier: string): boolean {
+  const escaped = specifier.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  const all = [...text.matchAll(new RegExp(`import\\s+(type\\s+)?[^'"]*from\\s*['"]${escaped}['"]`, 'g'))]
+  return all.length > 0 && all.every((match) => match[1] !== undefined)
+}
