@@ -1,3 +1,4 @@
+export * from './haproxy-launch.js'
 export * from './instance-spec.js'
 export * from './instance-status.js'
 export * from './route-table.js'
