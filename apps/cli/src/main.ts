@@ -1,0 +1,21 @@
+import { CommanderError } from 'commander'
+import { joinTopic } from './argv.js'
+import { printError } from './output.js'
+import { createProgram, verbsOf } from './program.js'
+import { UsageError } from './usage.js'
+
+/** Runs one command line and gives its exit code: 0 done, 1 failed, 2 typed wrongly; a verb may set `process.exitCode` itself. */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = createProgram()
+  for (const command of [program, ...program.commands]) command.exitOverride()
+  try {
+    await program.parseAsync(joinTopic(args, verbsOf(program)), { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
+    printError(error, args.includes('--json'))
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

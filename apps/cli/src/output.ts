@@ -1,0 +1,47 @@
+import { CroftError, messageOf, toProblem } from '@croft/kit'
+import { styleText } from 'node:util'
+
+/** What a person or a script sees. Errors go to standard error, results to standard output. */
+
+/** Prints a result for scripts. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** Prints lines for people. */
+export function printLines(...lines: string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`)
+}
+
+/** Columns as wide as their widest cell; the last one is not padded. Pure. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const all = [head, ...rows]
+  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
+  return all.map((row) =>
+    head
+      .map((_, column) => (column === head.length - 1 ? (row[column] ?? '') : (row[column] ?? '').padEnd(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** Text in a colour when `stream` is a terminal that shows colours. */
+export function paint(style: Parameters<typeof styleText>[0], text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return styleText(style, text, { stream, validateStream: true })
+}
+
+/** Prints a failure: what happened and why on one line, the remedy on the next; as a problem document with `--json`. */
+export function printError(error: unknown, asJson: boolean): void {
+  if (asJson) {
+    process.stderr.write(`${JSON.stringify(toProblem(error))}\n`)
+    return
+  }
+  if (!(error instanceof CroftError)) {
+    const text = error instanceof Error && process.env['CROFT_DEBUG'] !== undefined ? error.stack : messageOf(error)
+    process.stderr.write(`${paint('red', 'croft:', process.stderr)} ${text}\n`)
+    return
+  }
+  const what = error.detail === undefined ? error.title : `${error.title}: ${error.detail}`
+  process.stderr.write(`${paint('red', 'croft:', process.stderr)} ${what}\n`)
+  if (error.suggestion !== undefined) process.stderr.write(`       try: ${error.suggestion}\n`)
+}

@@ -1,0 +1,22 @@
+import { Command } from 'commander'
+import { registerAll } from './commands/index.js'
+import { version } from './version.js'
+
+/** The whole command line: every verb of `commands/`, nothing run yet. */
+export function createProgram(): Command {
+  const program = new Command('croft')
+    .description('Croft: git push, and the app answers')
+    .version(version, '-V, --version')
+    .usage('VERB [options]')
+    .helpCommand('help [verb]', 'show help for a verb')
+    .addHelpText('after', '\nEvery verb takes --help. `croft TOPIC VERB` is the same as `croft TOPIC:VERB`.')
+    .configureHelp({ sortSubcommands: true })
+  registerAll(program)
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  return program
+}
+
+/** The names and aliases of every registered verb. */
+export function verbsOf(program: Command): ReadonlySet<string> {
+  return new Set(program.commands.flatMap((command) => [command.name(), ...command.aliases()]))
+}
