@@ -1,1 +1,3 @@
-export {}
+export { createController, type Controller } from './controller.js'
+export { readConfig, type ControllerConfig } from './config.js'
+export type { ControllerPorts } from './controller.module.js'

@@ -7,3 +7,5 @@ export const CLOCK = Symbol('CLOCK')
 export const NODE_SERVER = Symbol('NODE_SERVER')
 /** The internal HTTP server of the routers (RUN/control/control.sock), an InternalServer. */
 export const CONTROL_SERVER = Symbol('CONTROL_SERVER')
+/** A shared ioredis connection for short commands (health). Queues and workers make their own with `redisOptions(config.redisUrl)`. */
+export const REDIS = Symbol('REDIS')

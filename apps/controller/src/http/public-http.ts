@@ -1,0 +1,43 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify'
+import type { Logger } from '@croft/kit'
+import type { FastifyServerOptions } from 'fastify'
+import { StandardSchemaValidationPipe } from '@nestjs/common'
+import type { ControllerConfig } from '../config.js'
+import { BadInput } from './bad-input.js'
+import { ProblemFilter, problemReply } from './problem.filter.js'
+import { requestIdOf } from './request-id.js'
+
+/** Largest JSON body of the API. Git, images and other streams are read raw and have limits of their own. */
+const JSON_BODY_LIMIT_BYTES = 1024 * 1024
+
+/** Options of the server behind the router: pushes and uploads may take long, and are timed where they are read. */
+export function publicFastify(): FastifyServerOptions {
+  return {
+    forceCloseConnections: true,
+    bodyLimit: JSON_BODY_LIMIT_BYTES,
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    keepAliveTimeout: 75_000,
+    routerOptions: { maxParamLength: 512 },
+    allowErrorHandlerOverride: true,
+    genReqId: (request) => requestIdOf(request.headers['x-request-id']),
+  }
+}
+
+/** Bodies, ids, validation and problems of the public HTTP; before the application is initialised. */
+export function preparePublicHttp(app: NestFastifyApplication, config: ControllerConfig, logger: Logger): void {
+  const fastify = app.getHttpAdapter().getInstance()
+  fastify.removeContentTypeParser('text/plain')
+  // Anything but JSON stays in the raw request: packs, blobs, manifests.
+  fastify.addContentTypeParser('*', (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null))
+  fastify.addHook('onRequest', async (request, reply) => {
+    reply.header('X-Request-Id', request.id)
+    reply.header('X-Content-Type-Options', 'nosniff')
+  })
+  app.useGlobalPipes(
+    new StandardSchemaValidationPipe({ exceptionFactory: (issues) => new BadInput(issues) }),
+  )
+  app.useGlobalFilters(new ProblemFilter(logger))
+  fastify.setErrorHandler((error, request, reply) => problemReply(error, request, reply, logger))
+  void config
+}
