@@ -1,0 +1,108 @@
+/** How long a request waits for an instance, by why there is none, in ms. */
+export interface HoldLimits {
+  /** The executor waits before it starts it again: seldom back soon. */
+  crashed: number
+  /** It boots, or it vanished a moment ago. */
+  starting: number
+  /** The platform's own service restarts. */
+  platform: number
+}
+
+export const HOLD_LIMITS_MS: HoldLimits = { crashed: 5_000, starting: 20_000, platform: 5_000 }
+/** How often a held request looks, ms; one look serves all requests held for the same backend. */
+const POLL_MS = 10
+/** How often a held request asks whether its process is leaving after a reload, ms. */
+const LEAVING_POLL_MS = 100
+/** A request that was sent on and came back this often is given up: the instance is not what it seems. */
+const MAX_ROUNDS = 8
+
+/**
+ * The script that holds requests while an app has no instance that takes them. The action reads `txn.key` (the key of the route
+ * map) and `txn.carried` (deadline and round of a request that was held before), and sets `txn.outcome`:
+ * `ready` (send on to `txn.backend`), `handover` (this process is leaving: let the new one hold), `unknown` (the host left the
+ * table) or the name of an error.
+ */
+export function holdLua(files: { routes: string; idle: string }, limits: HoldLimits): string {
+  return `-- Written by Croft's router; a change here is lost.
+local routes = Map.new('${files.routes}', Map._beg)
+local idle = Map.new('${files.idle}', Map._str)
+local limits = { crashed = ${limits.crashed}, starting = ${limits.starting}, platform = ${limits.platform} }
+local looks = {}
+local leaving = { at = 0, is = false }
+
+local function now()
+  local t = core.now()
+  return t.sec * 1000 + t.usec // 1000
+end
+
+local function has_instance(backend)
+  local at = now()
+  local look = looks[backend]
+  if look == nil or at - look.at >= ${POLL_MS} then
+    local proxy = core.backends[backend]
+    look = { at = at, is = proxy ~= nil and tonumber(proxy:get_stats().act or 0) > 0 }
+    looks[backend] = look
+  end
+  return look.is
+end
+
+local function is_leaving()
+  local at = now()
+  if at - leaving.at >= ${LEAVING_POLL_MS} then
+    leaving = { at = at, is = tostring(core.get_info().Stopping) == '1' }
+  end
+  return leaving.is
+end
+
+-- Whether the instances that are there do not answer at all (time-out), or refuse.
+local function why_none(backend)
+  local proxy = core.backends[backend]
+  if proxy == nil then return 'refused' end
+  for _, server in pairs(proxy.servers) do
+    local stats = server:get_stats()
+    if string.find(stats.status or '', '^DOWN') and stats.check_status == 'L4TOUT' then return 'timeout' end
+  end
+  return 'refused'
+end
+
+core.register_action('hold', { 'http-req' }, function(txn)
+  local key = txn:get_var('txn.key')
+  local start = now()
+  local round = 1
+  local began, rounds = string.match(txn:get_var('txn.carried') or '', '^held%.(%d+)%.(%d+)$')
+  if began ~= nil then
+    start = tonumber(began)
+    round = tonumber(rounds) + 1
+  end
+  txn:set_var('txn.began', start)
+  txn:set_var('txn.round', round)
+  while true do
+    local backend = routes:lookup(key)
+    if backend == nil then
+      txn:set_var('txn.outcome', 'unknown')
+      return
+    end
+    txn:set_var('txn.backend', backend)
+    local reason = backend == 'platform' and backend or idle:lookup(backend)
+    if reason == 'scaled-to-zero' then
+      txn:set_var('txn.outcome', reason)
+      return
+    end
+    local is_late = now() - start >= (limits[reason] or limits.starting)
+    if has_instance(backend) and round <= ${MAX_ROUNDS} then
+      txn:set_var('txn.outcome', 'ready')
+      return
+    end
+    if is_late or round > ${MAX_ROUNDS} then
+      txn:set_var('txn.outcome', reason or why_none(backend))
+      return
+    end
+    if is_leaving() then
+      txn:set_var('txn.outcome', 'handover')
+      return
+    end
+    core.msleep(${POLL_MS})
+  end
+end)
+`
+}
