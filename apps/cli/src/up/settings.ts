@@ -1,0 +1,124 @@
+import { isAbsolute, normalize } from 'node:path'
+import { z } from 'zod'
+import { DEFAULT_HOME } from '../platform/local-platform.js'
+import { UsageError } from '../usage.js'
+
+/** What a platform is started with; each value from an option of `up`, else from its variable, else the default. */
+export interface Settings {
+  home: string
+  cache: string
+  domain: string
+  httpPort: number
+  httpsPort: number
+  sshPort: number
+  publicUrl: string
+  /** Addresses the router binds. */
+  listen: string[]
+  /** Instead of the embedded PostgreSQL. */
+  databaseUrl: string | undefined
+  /** Instead of the embedded Redis. */
+  redisUrl: string | undefined
+  pushExample: boolean
+}
+
+/** The options of `up` as commander gives them. */
+export interface UpOptions {
+  home?: string
+  domain?: string
+  httpPort?: string
+  httpsPort?: string
+  sshPort?: string
+  publicUrl?: string
+  listen?: string
+  databaseUrl?: string
+  redisUrl?: string
+  example?: boolean
+  detach?: boolean
+}
+
+export const DEFAULT_CACHE = '/var/cache/croft'
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+const port = (name: string) =>
+  z.coerce.number({ error: `${name} must be a port number` }).int().min(1, `${name} must be 1–65535`).max(65_535, `${name} must be 1–65535`)
+
+/**
+ * The settings of a platform. Pure: `env` is the environment, `hasIpv6` whether the host has a loopback address `::1`.
+ * @throws UsageError naming the option
+ */
+export function readSettings(options: UpOptions, env: NodeJS.ProcessEnv, hasIpv6: boolean): Settings {
+  const value = (option: string | undefined, variable: string, fallback: string): string =>
+    option ?? (env[variable] === undefined || env[variable] === '' ? fallback : env[variable])
+  const number = (option: string | undefined, variable: string, name: string, fallback: string): number => {
+    const parsed = port(name).safeParse(value(option, variable, fallback))
+    if (parsed.success) return parsed.data
+    throw new UsageError(parsed.error.issues[0]?.message ?? `${name} is wrong`)
+  }
+  const domain = parseDomain(value(options.domain, 'CROFT_DOMAIN', 'localhost'))
+  const httpPort = number(options.httpPort, 'CROFT_HTTP_PORT', '--http-port', '8080')
+  const httpsPort = number(options.httpsPort, 'CROFT_HTTPS_PORT', '--https-port', '8443')
+  const sshPort = number(options.sshPort, 'CROFT_SSH_PORT', '--ssh-port', '2222')
+  if (new Set([httpPort, httpsPort, sshPort]).size < 3) {
+    throw new UsageError('--http-port, --https-port and --ssh-port must differ')
+  }
+  const everywhere = hasIpv6 ? '0.0.0.0,::' : '0.0.0.0'
+  const loopback = hasIpv6 ? '127.0.0.1,::1' : '127.0.0.1'
+  return {
+    home: parseHome(value(options.home, 'CROFT_HOME', DEFAULT_HOME)),
+    cache: parseFolder('CROFT_CACHE', value(undefined, 'CROFT_CACHE', DEFAULT_CACHE)),
+    domain,
+    httpPort,
+    httpsPort,
+    sshPort,
+    publicUrl: parsePublicUrl(
+      value(options.publicUrl, 'CROFT_PUBLIC_URL', `http://${domain}${httpPort === 80 ? '' : `:${httpPort}`}`),
+    ),
+    listen: value(options.listen, 'CROFT_LISTEN', domain === 'localhost' ? loopback : everywhere).split(','),
+    databaseUrl: optional(value(options.databaseUrl, 'CROFT_DATABASE_URL', '')),
+    redisUrl: optional(value(options.redisUrl, 'CROFT_REDIS_URL', '')),
+    pushExample: options.example ?? true,
+  }
+}
+
+/** An absolute home without `..` or a closing slash. */
+export function parseHome(path: string): string {
+  return parseFolder('--home', path)
+}
+
+function parseFolder(name: string, path: string): string {
+  const clean = normalize(path).replace(/(?<=.)\/+$/, '')
+  if (!isAbsolute(clean) || clean === '/' || /[\s:]/.test(clean)) {
+    throw new UsageError(`${name} must be an absolute path without spaces and colons: ${path}`)
+  }
+  return clean
+}
+
+function parseDomain(text: string): string {
+  const domain = text.toLowerCase()
+  if (/^[\d.]+$|:/.test(domain)) {
+    throw new UsageError(
+      `--domain must be a name, not an address: ${text}`,
+      'every app gets a name below it; give a domain whose wildcard record points here',
+    )
+  }
+  if (domain.length > 190 || !domain.split('.').every((label) => LABEL.test(label))) {
+    throw new UsageError(`--domain is no domain name: ${text}`, 'for example --domain apps.example.org')
+  }
+  return domain
+}
+
+function parsePublicUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '') {
+    throw new UsageError(`--public-url must be scheme, host and port: ${text}`, 'for example https://apps.example.org')
+  }
+  return url.origin
+}
+
+const optional = (text: string): string | undefined => (text === '' ? undefined : text)
+
+/** The address of a host below the platform's domain, as it is printed: `at('shop')`, `at('croft')`. Pure. */
+export function addressOf(publicUrl: string, name: string): string {
+  const url = new URL(publicUrl)
+  return `${url.protocol}//${name}.${url.host}`
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Makes the base image of stack debian-12 below CACHE/base, once: the image every build and every app stands on.
+#
+#   tools/base-image.sh CACHE
+#
+# CACHE/base/debian-12/<hex of diffID>/  tree/ (unpacked, the image's own ids)  layer.tar.zst  image.json
+# CACHE/base/debian-12/current           a symlink to it, put there last: whoever sees it sees a whole image
+#
+# The packages come from the Debian archives the host itself is configured with, through its proxies and with its keys. The
+# same package versions give the same bytes. Needs root, mmdebstrap and zstd. Safe to run twice at once: one waits.
+set -eu
+umask 022
+cache=${1:?usage: base-image.sh CACHE}
+here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+stack=debian-12 suite=bookworm
+base=$cache/base folder=$cache/base/$stack
+fail() { echo "croft: $1" >&2; [ -z "${2-}" ] || echo "       try: $2" >&2; exit 1; }
+
+mkdir -p "$folder"
+chmod 755 "$cache"
+chmod 700 "$base" # the trees hold set-uid programs of theirs: nobody on this host may start them
+exec 9>"$base/.lock"
+flock 9
+[ ! -e "$folder/current/image.json" ] || exit 0
+
+work=$(mktemp -d "$folder/.new.XXXXXX")
+trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+
+# --- Where the host gets Debian from. On a host of another release the same archives, asked for this suite.
+host_suite=$(. /etc/os-release && printf %s "${VERSION_CODENAME:-$suite}")
+set -- $(apt-get indextargets --format '$(ORIGIN)|$(CODENAME)|$(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null |
+  awk -F'|' -v s="$host_suite" '$1 == "Debian" && ($2 == s || $2 == s "-updates" || $2 == s "-security") { print $3 }' | sort -u)
+[ $# -gt 0 ] || fail "apt knows no Debian archive for $host_suite" 'add one to /etc/apt/sources.list and run apt-get update'
+count=0
+for entry; do # an entry is FILE:N, the Nth paragraph of a .sources file or line N of a .list file
+  file=${entry%:*} number=${entry##*:} count=$((count + 1))
+  case $file in
+    *.sources) awk -v n="$number" 'BEGIN { RS = ""; } NR == n' "$file" >"$work/$count.sources" ;;
+    *) sed -n "${number}p" "$file" >"$work/$count.list" ;;
+  esac
+done
+find "$work" -name '*.sources' -o -name '*.list' | xargs sed -i "s/\b$host_suite\b/$suite/g"
+
+# --- How the host reaches them: proxies, certificates, passwords. mmdebstrap looks at none of it by itself.
+apt-config dump | grep -E '^Acquire::(http|https|ftp|Check-Date|Check-Valid-Until|Retries|ForceIPv)' >"$work/apt.conf" || true
+for variable in http_proxy https_proxy no_proxy; do
+  eval "value=\${$variable-}"
+  [ -z "$value" ] || export "$variable=$value"
+done
+[ ! -e /etc/apt/auth.conf ] || echo 'Dir::Etc::netrc "/etc/apt/auth.conf";' >>"$work/apt.conf"
+[ ! -d /etc/apt/auth.conf.d ] || echo 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";' >>"$work/apt.conf"
+
+# --- The image. Everything that depends on the moment or on this host goes.
+export SOURCE_DATE_EPOCH=1732147200 TMPDIR="$work"
+mmdebstrap --quiet --mode=root --format=tar --variant=minbase --skip=output/dev \
+  --include=ca-certificates,tzdata,openssl,curl,libatomic1,libstdc++6,libyaml-0-2,libjemalloc2,libsqlite3-0,libpq5,netbase,bash \
+  --aptopt="$work/apt.conf" --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
+  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+  --customize-hook="$here/base-image-hook.sh" \
+  "$suite" "$work/layer.tar" $(find "$work" -name '*.sources' -o -name '*.list') || fail "mmdebstrap could not make the base image (above)" 'check that apt-get update works on this host'
+
+# mmdebstrap would write device nodes; a container's /dev is a mount, so the folder is enough.
+mkdir -p "$work/extra/dev"
+tar --append --file "$work/layer.tar" --directory "$work/extra" --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=755 ./dev
+
+# --- Its names, the unpacked tree, and what the rest of Croft wants to know of it.
+hex=$(sha256sum <"$work/layer.tar" | cut -d' ' -f1)
+zstd -q -3 -T0 "$work/layer.tar" -o "$work/layer.tar.zst" &
+zstd=$!
+image=$work/image
+mkdir -p "$image/tree"
+tar --extract --file "$work/layer.tar" --directory "$image/tree" --numeric-owner --same-owner --preserve-permissions
+wait "$zstd"
+rm "$work/layer.tar"
+mv "$work/layer.tar.zst" "$image/"
+version=$(cat "$image/tree/etc/debian_version")
+blob=$(sha256sum <"$image/layer.tar.zst" | cut -d' ' -f1)
+cat >"$image/image.json" <<JSON
+{
+  "diffId": "sha256:$hex",
+  "blobDigest": "sha256:$blob",
+  "blobBytes": $(stat -c %s "$image/layer.tar.zst"),
+  "treeBytes": $(du -sxb "$image/tree" | cut -f1),
+  "stack": "$stack",
+  "env": { "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+  "user": "1002:1002",
+  "labels": {
+    "io.buildpacks.base.distro.name": "debian",
+    "io.buildpacks.base.distro.version": "${version%%.*}",
+    "io.buildpacks.base.id": "croft.$stack",
+    "io.buildpacks.base.description": "Debian $version for Croft apps"
+  }
+}
+JSON
+chmod 755 "$image" "$image/tree"
+sync -f "$image"
+[ -e "$folder/$hex" ] || mv "$image" "$folder/$hex"
+ln -sfn "$hex" "$work/current"
+mv -T "$work/current" "$folder/current"

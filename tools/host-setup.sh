@@ -1,0 +1,98 @@
+#!/bin/sh
+# The host's part of the set-up: Debian packages, then the base image. Run by the launcher beside `npm ci`.
+#
+#   tools/host-setup.sh --check    exit 0 when nothing is missing
+#   tools/host-setup.sh            installs what is missing; needs root
+#
+# No service of a package is started or left enabled, with systemd or without: those of packages installed here are masked, and
+# nothing may start while dpkg works. What was there before is not touched. Every change is a line in $CROFT_SETUP/host-changes.
+# Files in $CROFT_SETUP: packages.done (apt is through), host.steps (finished steps), host.result (`ok`, or why not), host.log.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
+cache=${CROFT_CACHE:-/var/cache/croft}
+packages='runc nftables haproxy redis-server mmdebstrap zstd iproute2 kmod gcc libc6-dev git ca-certificates procps libatomic1 openssl xz-utils'
+
+missing() {
+  for package in $packages; do
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in ii*) ;; *) echo "$package" ;; esac
+  done
+}
+if [ "${1-}" = --check ]; then
+  [ -e "$cache/base/debian-12/current/image.json" ] || exit 1
+  # one process for all of them: this runs on every start
+  [ "$(dpkg-query -W -f '${db:Status-Abbrev}\n' $packages 2>/dev/null | grep -c '^ii')" -ge "$(echo $packages | wc -w)" ]
+  exit
+fi
+
+. "$root/tools/steps.sh"
+setup=${CROFT_SETUP:?}
+rm -f "$setup/packages.done" "$setup/host.result"
+: >"$setup/host.steps"
+failed() { # WHAT REMEDY
+  printf '%s\n%s\n' "$1" "$2" >"$setup/host.result.new"
+  mv "$setup/host.result.new" "$setup/host.result"
+  [ -z "${CROFT_NEEDS_NODE-}" ] || fail "$1" "$2"
+  exit 1
+}
+trap 'restore_policy; [ -e "$setup/host.result" ] || failed "the set-up of this host was interrupted" "run it again"' EXIT
+trap 'exit 1' INT TERM HUP
+
+policy=/usr/sbin/policy-rc.d
+forbid_starts() {
+  restore_policy
+  [ ! -e "$policy" ] || mv "$policy" "$policy.before-croft"
+  printf '#!/bin/sh\n# made by croft while it installs packages: nothing is started\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
+restore_policy() {
+  if grep -q '^# made by croft' "$policy" 2>/dev/null; then rm -f "$policy"; fi
+  if [ -e "$policy.before-croft" ]; then mv "$policy.before-croft" "$policy"; fi
+}
+changed() { printf '%s\n' "$*" >>"$setup/host-changes"; }
+mask() { # SERVICE of a package we are about to install
+  [ ! -e "/etc/systemd/system/$1.service" ] || return 0
+  mkdir -p /etc/systemd/system
+  ln -s /dev/null "/etc/systemd/system/$1.service"
+  changed masked "$1.service"
+}
+apt() {
+  DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" >>"$setup/host.log" 2>&1
+}
+cause() { grep -E '^E: ' "$setup/host.log" | head -n 1 | cut -c4-200; }
+
+install_packages() {
+  wanted=$(missing)
+  if [ -n "${CROFT_ONLY_NODE-}" ]; then wanted=; fi
+  if [ -n "${CROFT_NEEDS_NODE-}" ]; then wanted="$wanted nodejs npm"; fi
+  [ -n "$wanted" ] || return 0
+  started=$(now_ms)
+  # shellcheck disable=SC2086
+  set -- $wanted
+  forbid_starts
+  before=" $(dpkg-query -W -f '${Package} ' 2>/dev/null) "
+  for package; do case $package in haproxy | redis-server) mask "$package" ;; esac; done
+  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || apt update ||
+    failed "apt-get update failed: $(cause)" "check the network and /etc/apt/sources.list; the whole log is $setup/host.log"
+  apt install "$@" || { apt update && apt install "$@"; } ||
+    failed "apt could not install $*: $(cause)" "apt-get install $*; the whole log is $setup/host.log"
+  for package in $(dpkg-query -W -f '${Package} '); do
+    case $before in *" $package "*) ;; *) changed installed "$package" ;; esac
+  done
+  for package; do # without systemd: no links into the run levels
+    case $package in haproxy | redis-server) ! command -v update-rc.d >/dev/null || update-rc.d "$package" disable >>"$setup/host.log" 2>&1 || true ;; esac
+  done
+  restore_policy
+  printf '%s\t%s\n' "$(seconds_since "$started")" "Installing $# host packages" >>"$setup/host.steps"
+}
+
+: >"$setup/host.log"
+install_packages
+: >"$setup/packages.done"
+if [ -z "${CROFT_ONLY_NODE-}" ] && [ ! -e "$cache/base/debian-12/current/image.json" ]; then
+  started=$(now_ms)
+  "$root/tools/base-image.sh" "$cache" >>"$setup/host.log" 2>&1 ||
+    failed "the base image could not be made: $(grep -E '^(E|croft): ' "$setup/host.log" | head -n 1 | cut -c1-200)" \
+      "check that apt-get update works on this host; the whole log is $setup/host.log"
+  printf '%s\t%s\n' "$(seconds_since "$started")" 'Making the base image (Debian 12)' >>"$setup/host.steps"
+fi
+echo ok >"$setup/host.result"

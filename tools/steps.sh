@@ -1,0 +1,43 @@
+# Steps with a line and a time each, for the launcher and its scripts: sourced, POSIX sh. A terminal shows a spinner meanwhile.
+
+now_ms() { date +%s%3N; }
+
+# seconds_since MS: "1.2 s"
+seconds_since() { _d=$(($(now_ms) - $1)); printf '%d.%d s' $((_d / 1000)) $((_d % 1000 / 100)); }
+
+# fail WHAT REMEDY: one line, the remedy, exit 1
+fail() { printf 'croft: %s\n' "$1" >&2; [ -z "${2-}" ] || printf '       try: %s\n' "$2" >&2; exit 1; }
+
+# done_line TEXT TIME
+done_line() { printf '%s-----> %-54s %8s\n' "${_clear-}" "$1" "$2"; }
+
+spin() { # TEXT STARTED: one frame
+  [ -t 1 ] || { sleep 0.2; return; }
+  for _frame in '|' / - '\'; do printf '\r  %s    %-54s %8s' "$_frame" "$1" "$(seconds_since "$2")"; sleep 0.1; done
+  _clear=$(printf '\r\033[K')
+}
+
+# step TEXT LOG COMMAND...: runs it with its output in LOG; its exit code.
+step() {
+  _text=$1 _log=$2 _started=$(now_ms) _rc=0
+  shift 2
+  "$@" >"$_log" 2>&1 &
+  _pid=$!
+  while kill -0 "$_pid" 2>/dev/null; do spin "$_text" "$_started"; done
+  wait "$_pid" || _rc=$?
+  if [ "$_rc" = 0 ]; then done_line "$_text" "$(seconds_since "$_started")"; else printf '%s' "${_clear-}"; fi
+  return "$_rc"
+}
+
+# wait_for TEXT FILE...: until one of the files is there.
+wait_for() {
+  _text=$1 _started=$(now_ms)
+  shift
+  while :; do
+    for _file; do if [ -e "$_file" ]; then done_line "$_text" "$(seconds_since "$_started")"; return; fi; done
+    spin "$_text" "$_started"
+  done
+}
+
+# fetch_packages ROOT: npm ci of the lock file
+fetch_packages() { cd "$1" && npm ci --loglevel=error --no-progress; }
