@@ -41,19 +41,18 @@ function ask(
   })
 }
 
-/** Bytes in, bytes out, until the other side closes or `timeoutMs` passes. */
-function raw(bytes: string, timeoutMs = 1_000): Promise<string> {
+/** Bytes in, bytes out, until the other side closes or nothing comes for `timeoutMs`. */
+function raw(bytes: string, timeoutMs: number): Promise<{ text: string; isClosed: boolean }> {
   return new Promise((resolve) => {
     const socket = connect(PORT, '127.0.0.1', () => socket.write(bytes, 'latin1'))
     let text = ''
-    const end = (): void => {
+    socket.setTimeout(timeoutMs, () => {
+      resolve({ text, isClosed: false })
       socket.destroy()
-      resolve(text)
-    }
-    socket.setTimeout(timeoutMs, end)
+    })
     socket.on('data', (chunk) => (text += chunk.toString('latin1')))
-    socket.on('close', end)
-    socket.on('error', end)
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve({ text, isClosed: true }))
   })
 }
 
@@ -126,7 +125,12 @@ describe('router: requests find their app', () => {
   it('with headers that say who asked, and none that a client may not set', async () => {
     await upstream(ONE, 'shop')
     await rig.serve([routeOf('shop', [ONE])])
-    const forged = { 'X-Forwarded-For': '6.6.6.6', 'X-Real-IP': '6.6.6.6', 'X_Forwarded_For': '6.6.6.6', 'X-Croft-Team': 'x' }
+    const forged = {
+      'X-Forwarded-For': '6.6.6.6',
+      'X-Real-IP': '6.6.6.6',
+      X_Forwarded_For: '6.6.6.6',
+      'X-Croft-Team': 'x',
+    }
     const answer = await ask('shop.localhost', '/', { headers: { ...forged, Connection: 'close, X-Forwarded-For' } })
     const { headers } = JSON.parse(answer.text) as { headers: string[] }
     const pairs = new Map(headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1]]] : [])))
@@ -158,7 +162,10 @@ describe('router: requests find their app', () => {
     const socket = connect(PORT, '127.0.0.1')
     let text = ''
     socket.on('data', (chunk) => (text += chunk.toString()))
-    socket.write(`GET /ws HTTP/1.1\r\nHost: shop.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+    socket.write(
+      `GET /ws HTTP/1.1\r\nHost: shop.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
     await waitFor(() => text.includes('101'), { what: 'the upgrade', timeoutMs: 2_000 })
     await rig.serve([routeOf('shop', [TWO])])
     socket.write('still there')
@@ -185,6 +192,10 @@ describe('router: instances come and go', () => {
       for (let round = 0; round < 5; round += 1) {
         const next = round % 2 === 0 ? [THREE, FOUR] : [ONE, TWO]
         await rig.serve([routeOf('shop', next)])
+        const label = round % 2 === 0 ? 'new' : 'old'
+        for (let count = 0; count < 8; count += 1) {
+          expect((await ask('shop.localhost')).headers['x-label']).toBe(label)
+        }
         await waitFor(() => rig.controller.status?.busyInstances.length === 0, { what: 'a drain', timeoutMs: 5_000 })
       }
     })
@@ -241,7 +252,11 @@ describe('router: instances come and go', () => {
     await upstream(ONE, 'shop')
     await upstream(TWO, 'shop')
     await rig.serve([routeOf('shop', [ONE, TWO])])
-    const answer = await ask('shop.localhost', '/close', { method: 'POST', body: 'x' })
+    const answer = await ask('shop.localhost', '/close', {
+      method: 'POST',
+      body: 'x',
+      headers: { connection: 'close' },
+    })
     expect([answer.status, answer.headers['x-croft-error']]).toEqual([502, 'H13'])
     expect(answer.text).toContain('shop')
   })
@@ -266,12 +281,16 @@ describe('router: what it answers when no app can', () => {
   it.each([
     ['scaled-to-zero', 'H14', 'croft ps:scale web=1 -a shop'],
     ['crashed', 'H10', 'croft logs -a shop'],
-  ] as const)('an app that is %s: 503 %s and the remedy', async (idleReason, code, remedy) => {
-    await rig.serve([routeOf('shop', [], { idleReason })])
-    const answer = await ask('shop.localhost')
-    expect([answer.status, answer.headers['x-croft-error']]).toEqual([503, code])
-    expect(answer.text).toContain(remedy)
-  }, 15_000)
+  ] as const)(
+    'an app that is %s: 503 %s and the remedy',
+    async (idleReason, code, remedy) => {
+      await rig.serve([routeOf('shop', [], { idleReason })])
+      const answer = await ask('shop.localhost')
+      expect([answer.status, answer.headers['x-croft-error']]).toEqual([503, code])
+      expect(answer.text).toContain(remedy)
+    },
+    15_000,
+  )
 
   it('an unknown host: 404, naming it', async () => {
     const answer = await ask('nobody.localhost')
@@ -310,10 +329,14 @@ describe('router: when another part is away', () => {
       rig.controller.serve([routeOf('shop', [TWO])])
       rig.controller.reports = []
       await rig.startRouter()
-      await waitFor(() => rig.controller.status?.appliedRevision === rig.controller.acknowledged && rig.controller.reports.length > 0, {
-        what: 'a report',
-        timeoutMs: 5_000,
-      })
+      await waitFor(
+        () =>
+          rig.controller.status?.appliedRevision === rig.controller.acknowledged && rig.controller.reports.length > 0,
+        {
+          what: 'a report',
+          timeoutMs: 5_000,
+        },
+      )
       expect(rig.controller.reports[0]?.busyInstances).toEqual([idOf(`instance ${ONE}`)])
     })
     expect(result.failed).toEqual([])
@@ -354,7 +377,6 @@ describe('router: hostile requests', () => {
 
   it.each([
     ['two hosts', `GET / HTTP/1.1\r\n${HOST}Host: admin.localhost\r\n\r\n`],
-    ['two equal hosts', `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
     ['no host', 'GET / HTTP/1.1\r\n\r\n'],
     ['no host in HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
     ['a list of hosts', 'GET / HTTP/1.1\r\nHost: shop.localhost, admin\r\n\r\n'],
@@ -365,7 +387,10 @@ describe('router: hostile requests', () => {
     ['an absolute address of another host', `GET http://admin.localhost/ HTTP/1.1\r\n${HOST}\r\n`],
     ['another scheme', `GET ftp://shop.localhost/ HTTP/1.1\r\n${HOST}\r\n`],
     ['an encoding other than chunked', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
-    ['two encodings', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`],
+    [
+      'two encodings',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
+    ],
     ['chunks in HTTP/1.0', `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
     ['two lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd`],
     ['a space before the colon', `GET / HTTP/1.1\r\n${HOST}X-A : 1\r\n\r\n`],
@@ -379,10 +404,10 @@ describe('router: hostile requests', () => {
     ['more header lines than a request needs', `GET / HTTP/1.1\r\n${HOST}${'X-A: 1\r\n'.repeat(200)}\r\n`],
   ])('%s: refused, and the connection closed', async (_what, bytes) => {
     await upstream(ONE, 'shop')
-    const text = await raw(bytes, 2_000)
+    const { text, isClosed } = await raw(bytes, 2_000)
     expect(text).toMatch(/^HTTP\/1\.1 4\d\d /)
     expect(text).not.toContain('x-label')
-    expect(text.toLowerCase()).toContain('connection: close')
+    expect(isClosed).toBe(true)
   })
 
   it.each([
@@ -390,11 +415,15 @@ describe('router: hostile requests', () => {
       'length and chunks: the smuggled request stays a body',
       `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n3f\r\n${`GET /smuggled HTTP/1.1\r\n${HOST}X: ${'x'.repeat(12)}\r\n\r\n`.padEnd(63, 'x').slice(0, 63)}\r\n0\r\n\r\n`,
     ],
-    ['an upgrade to HTTP/2', `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`],
+    ['the same host twice', `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
+    [
+      'an upgrade to HTTP/2',
+      `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+    ],
     ['an absolute address of the same host', `GET http://shop.localhost/a HTTP/1.1\r\n${HOST}\r\n`],
   ])('%s: made harmless', async (_what, bytes) => {
     await upstream(ONE, 'shop')
-    const text = await raw(bytes.replace(HOST, `${HOST}`), 500)
+    const { text } = await raw(bytes, 500)
     expect(text.match(/x-label/g)?.length ?? 0).toBeLessThanOrEqual(1)
     expect(text).not.toContain('"url":"/smuggled"')
     expect(text).not.toMatch(/upgrade|http2-settings|http:\/\/shop/i)

@@ -68,7 +68,8 @@ export async function routerRig(port: number, environment: Record<string, string
 
 function loggerOfTests(): Logger {
   if (process.env['ROUTER_SPEC_LOG'] === undefined) return silentLogger
-  const say = (event: string, fields?: Record<string, unknown>): void => console.log(event, JSON.stringify(fields))
+  const say = (event: string, fields?: Record<string, unknown>): void =>
+    process.stderr.write(`${Math.round(performance.now())} ${event} ${JSON.stringify(fields)}\n`)
   const logger: Logger = { debug: say, info: say, warn: say, error: say, child: () => logger }
   return logger
 }
@@ -251,6 +252,7 @@ export class Upstream {
 }
 
 const UPSTREAM = `
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 const [port, label] = process.argv.slice(1)
 const server = createServer((request, response) => {
@@ -270,7 +272,10 @@ const server = createServer((request, response) => {
   })
 })
 server.on('upgrade', (request, socket) => {
-  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n')
+  const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+  const accept = createHash('sha1').update(key).digest('base64')
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n' +
+    'Sec-WebSocket-Accept: ' + accept + '\\r\\n\\r\\n')
   socket.pipe(socket)
 })
 server.listen(Number(port), '127.0.0.1')
@@ -294,4 +299,3 @@ export function killQuietly(pid: number, signal: NodeJS.Signals): void {
     // it ended before
   }
 }
-

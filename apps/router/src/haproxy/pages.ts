@@ -69,3 +69,9 @@ export const PAGES = {
 } as const satisfies Record<string, Page>
 
 export type PageName = keyof typeof PAGES
+
+/** Answers to requests that could not be read at all. */
+export const RAW_PAGES: readonly Page[] = [
+  PAGES.malformed,
+  { status: 408, code: 'H28', lines: ['The head of this request did not come in time.'] },
+]

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { haproxyFolder, haproxyLaunch, routerFolder } from '@croft/protocol'
 import { holdLua, HOLD_LIMITS_MS } from './hold-lua.js'
-import { PAGES, type Page, type PageName } from './pages.js'
+import { PAGES, RAW_PAGES, type Page, type PageName } from './pages.js'
 import { BLANK_ADDRESS, MAP_NAMES, slotsByBackend, type HaproxyState, type MapName, type Slot } from './state.js'
 
 /** What of the router's configuration the rendered text depends on. */
@@ -97,14 +97,15 @@ export function render(config: RenderConfig, state: HaproxyState): Rendered {
       platform: Math.round(HOLD_LIMITS_MS.platform / config.timeScale),
     },
   )
-  const fixed = [defaults(), frontend(config), hold(config), platform(config), appDefaults(config)].join('\n')
+  const fixed = [defaults(config), frontend(config), hold(config), platform(config), appDefaults(config)].join('\n')
   const blank = [...slotsByBackend(state.slots)].map(([name, slots]) => backend(config, name, slots.length, []))
   const hash = createHash('sha256')
-    .update([global(config, ''), script, fixed, ...blank].join('\n'))
+    .update([global(config, ''), script, fixed, ...RAW_PAGES.map(rawPage), ...blank].join('\n'))
     .digest('hex')
     .slice(0, 16)
   const backends = [...slotsByBackend(state.slots)].map(([name, slots]) => backend(config, name, slots.length, slots))
   const files: Files = new Map([['hold.lua', script]])
+  for (const page of RAW_PAGES) files.set(`${page.status}.http`, rawPage(page))
   for (const map of MAP_NAMES) files.set(`${map}.map`, mapText(state.maps[map]))
   files.set('haproxy.cfg', [global(config, hash), fixed, ...backends].join('\n'))
   return { files, hash }
@@ -131,7 +132,7 @@ function global(config: RenderConfig, hash: string): string {
   ])
 }
 
-function defaults(): string {
+function defaults(config: RenderConfig): string {
   return section('defaults base', [
     'mode http',
     'no log',
@@ -145,6 +146,7 @@ function defaults(): string {
     `timeout queue ${QUEUE_TIMEOUT}`,
     'option abortonclose',
     'option splice-response',
+    ...RAW_PAGES.map(({ status }) => `errorfile ${status} ${routerFolder(config.run)}/${status}.http`),
   ])
 }
 
@@ -165,6 +167,8 @@ function frontend(config: RenderConfig): string {
   return section('frontend http from base', [
     ...config.listen.map((address) => `bind ${bindAddress(address, config.httpPort)} proto h1`),
     'unique-id-format fresh',
+    // Idle clients of a worker that a reload replaced are told with their next answer, not by a reset of that request.
+    'option idle-close-on-response',
     `acl is_known_method method ${METHODS}`,
     `acl has_one_host req.fhdr_cnt(host) 1`,
     `acl is_host req.fhdr(host) -i -m reg '${HOST_PATTERN}'`,
@@ -301,6 +305,20 @@ function body(config: RenderConfig, page: Page): string {
     'hdr cache-control no-store',
     ...(page.retryAfter === undefined ? [] : [`hdr retry-after ${page.retryAfter}`]),
   ].join(' ')
+}
+
+/** A whole response, for errors found before there is a request to speak of. */
+function rawPage(page: Page): string {
+  const text = page.lines.map((line) => `${line}\n`).join('')
+  const head = [
+    `HTTP/1.1 ${page.status} ${page.status === 408 ? 'Request Timeout' : 'Bad Request'}`,
+    `x-croft-error: ${page.code}`,
+    'cache-control: no-store',
+    'connection: close',
+    'content-type: text/plain; charset=utf-8',
+    `content-length: ${Buffer.byteLength(text)}`,
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${text}`
 }
 
 function platformOrigin(config: RenderConfig): string {

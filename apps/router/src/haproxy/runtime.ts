@@ -153,6 +153,11 @@ export async function observe(socketPath: string, run: string): Promise<Observat
 
 const APP_BACKEND = /^b\d+$/
 const APP_SLOT = /^s\d+$/
+/**
+ * Bits of the administrative state that keep requests away: forced, inherited and resolver maintenance, and drain. The bit that
+ * only remembers a `disabled` of the configuration stays for ever.
+ */
+const OUT_OF_SERVICE = 0x01 | 0x02 | 0x20 | 0x08 | 0x10
 
 /** The app slots of `show servers state`, in the order of the configuration. */
 export function parseServersState(text: string): Slot[] {
@@ -165,7 +170,7 @@ export function parseServersState(text: string): Slot[] {
       backend: fields[1] ?? '',
       name: fields[3] ?? '',
       address: joinAddress(fields[4] ?? '', fields[18] ?? ''),
-      isReady: Number(fields[6]) === 0,
+      isReady: (Number(fields[6]) & OUT_OF_SERVICE) === 0,
       weight: Number(fields[7]),
     }))
     .toSorted((a, b) => compare(a.backend, b.backend) || indexOf(a) - indexOf(b))
