@@ -1,4 +1,6 @@
-import { Module } from '@nestjs/common'
+import { Global, Module } from '@nestjs/common'
+import { EventService } from './event.service.js'
 
-@Module({})
+@Global()
+@Module({ providers: [EventService], exports: [EventService] })
 export class EventModule {}

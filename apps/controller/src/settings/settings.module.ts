@@ -1,4 +1,6 @@
-import { Module } from '@nestjs/common'
+import { Global, Module } from '@nestjs/common'
+import { SettingsService } from './settings.service.js'
 
-@Module({})
+@Global()
+@Module({ providers: [SettingsService], exports: [SettingsService] })
 export class SettingsModule {}

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common'
+import { TeamService } from './team.service.js'
 
-@Module({})
+@Module({ providers: [TeamService], exports: [TeamService] })
 export class TeamModule {}

@@ -1,0 +1,44 @@
+import { Inject, Injectable } from '@nestjs/common'
+import type { DataSource } from 'typeorm'
+import { z } from 'zod'
+import { DATA_SOURCE } from '../tokens.js'
+import { Setting } from './setting.entity.js'
+
+/** Every platform setting, with its unit in the name and its default. */
+export const settingsSchema = z.object({
+  /** The range nodes get their /20 from. */
+  network: z.string().default('10.192.0.0/12'),
+  /** Destinations builds and apps may reach although they lie in private ranges: `host:port` or `cidr:port`. */
+  egress: z.array(z.string()).default([]),
+  /** Apps a team may have. */
+  appsPerTeam: z.int().positive().default(100),
+  /** How long the name of a destroyed app stays closed to other teams, days. */
+  nameQuarantineDays: z.int().nonnegative().default(30),
+})
+export type Settings = z.infer<typeof settingsSchema>
+export type SettingKey = keyof Settings
+
+/** The writer of `setting`; an absent row has its default. */
+@Injectable()
+export class SettingsService {
+  constructor(@Inject(DATA_SOURCE) private readonly dataSource: DataSource) {}
+
+  async all(): Promise<Settings> {
+    const rows = await this.dataSource.getRepository(Setting).find()
+    return settingsSchema.parse(Object.fromEntries(rows.map((row) => [row.key, row.value])))
+  }
+
+  async get<K extends SettingKey>(key: K): Promise<Settings[K]> {
+    const row = await this.dataSource.getRepository(Setting).findOneBy({ key })
+    return settingsSchema.parse(row === null ? {} : { [key]: row.value })[key]
+  }
+
+  async set<K extends SettingKey>(key: K, value: Settings[K]): Promise<void> {
+    const parsed = settingsSchema.shape[key].parse(value)
+    await this.dataSource.query(
+      `INSERT INTO setting (key, value) VALUES ($1, $2)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()`,
+      [key, JSON.stringify(parsed)],
+    )
+  }
+}
