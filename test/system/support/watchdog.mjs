@@ -1,0 +1,18 @@
+// Watches a test run; when its process is gone while its mark still stands, takes down every platform the run left behind.
+//   node watchdog.mjs PID MARK HOME_PREFIX
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const [pid, mark, prefix] = process.argv.slice(2)
+const isAlive = () => existsSync(`/proc/${pid}`)
+while (existsSync(mark) && isAlive()) await delay(500)
+if (existsSync(mark)) {
+  const croft = resolve(import.meta.dirname, '../../../croft')
+  for (const home of globSync(`${prefix}*`)) {
+    spawnSync(croft, ['down', '--yes', '--home', home], { stdio: 'ignore', timeout: 60_000 })
+    rmSync(home, { recursive: true, force: true })
+  }
+  rmSync(mark, { force: true })
+}

@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['croft-src', 'module', 'node', 'development|production']
+const resolve = { conditions }
+const ssr = { resolve: { conditions, externalConditions: ['croft-src', 'node'] } }
+
+/** `unit`: pure and fake-backed, no root, no network. `system`: root, kernel, real PostgreSQL, Redis, HAProxy, git. */
+export default defineConfig({
+  test: {
+    reporters: ['default', './test/support/totals-reporter.ts'],
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: ['{apps,libs,buildpacks}/*/src/**/*.spec.ts', 'test/*.spec.ts'],
+          pool: 'forks',
+          testTimeout: 10_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.spec.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          globalSetup: ['./test/system/global-setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
