@@ -1,0 +1,235 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { waitFor } from '@croft/kit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checkout, command, Platform, webApp, type PsRow } from './support/platform.js'
+
+/** The main line of the product, as a person goes through it. */
+
+const platform = Platform.at('push', 24_080)
+
+beforeAll(async () => {
+  await platform.up('--no-example')
+})
+afterAll(async () => {
+  await platform.down()
+  platform.remove()
+})
+
+describe('up', () => {
+  it('reports every component as running and itself as ready', async () => {
+    const status = await platform.status()
+    expect(status.ready).toBe(true)
+    expect(status.home).toBe(platform.home)
+    expect(status.addresses.http).toBe(`http://localhost:${platform.httpPort}`)
+    expect(status.components.map(({ name, state }) => `${name} ${state}`).sort()).toEqual([
+      'controller running',
+      'executor running',
+      'haproxy running',
+      'postgres running',
+      'redis running',
+      'router running',
+    ])
+    expect(status.components.every(({ pid, rssBytes }) => pid !== null && (rssBytes ?? 0) > 0)).toBe(true)
+  })
+
+  it('runs only the executor as root, every other component as a user of its own', async () => {
+    const status = await platform.status()
+    const uids = Object.fromEntries(status.components.map(({ name, pid }) => [name, statSync(`/proc/${pid}`).uid]))
+    expect(uids['executor']).toBe(0)
+    const others = ['controller', 'router', 'haproxy', 'postgres', 'redis'].map((name) => uids[name])
+    expect(others).not.toContain(0)
+    expect(new Set(others).size).toBe(others.length)
+  })
+
+  it('keeps the operator token readable by root alone', () => {
+    expect(statSync(join(platform.home, 'operator-token')).mode & 0o777).toBe(0o600)
+  })
+
+  it("listens on nothing but the router's port on loopback", async () => {
+    const status = await platform.status()
+    const pids = status.components.map(({ pid }) => `pid=${pid},`)
+    const { stdout } = await command('ss', ['-Hltnp'])
+    const ours = stdout.split('\n').filter((line) => pids.some((pid) => line.includes(pid)))
+    expect(ours.length).toBeGreaterThan(0)
+    expect(
+      ours.every(
+        (line) => line.includes(`127.0.0.1:${platform.httpPort}`) || line.includes(`[::1]:${platform.httpPort}`),
+      ),
+    ).toBe(true)
+  })
+
+  it('says so when the same home is already up', async () => {
+    const again = await command('./croft', ['up', '--detach', ...platform.portOptions])
+    expect(again.output).toMatch(/already (runs|running|up)/i)
+  })
+
+  it('answers an unknown host with 404, its code and a remedy', async () => {
+    const answer = await platform.get('nobody-here')
+    expect(answer.status).toBe(404)
+    expect(answer.headers['x-croft-error']).toBeTruthy()
+  })
+
+  it('is green in doctor', async () => {
+    const doctor = await platform.croft('doctor')
+    expect(doctor.code, doctor.output).toBe(0)
+  })
+})
+
+describe('a first push', () => {
+  it('creates the app, builds it, and answers on the printed URL', async () => {
+    const shop = await platform.repository('shop', webApp('one'))
+    const pushed = await shop.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    const lines = pushed.output
+      .split('\n')
+      .filter((line) => line.startsWith('remote: '))
+      .map((line) => line.slice(8).trimEnd())
+    expect(lines.join('\n')).toMatch(/^-----> Node\.js app detected/m)
+    expect(lines.join('\n')).toMatch(/^-----> Releasing v1/m)
+    expect(lines.join('\n')).toMatch(/^-----> Starting web\.1 \.\.\. healthy +\d+\.\d s$/m)
+    expect(lines.at(-1) === '' ? lines.at(-2) : lines.at(-1)).toMatch(
+      new RegExp(`^=====> Application deployed: v1 in \\d+\\.\\d s  http://shop\\.localhost:${platform.httpPort}$`),
+    )
+    expect(lines.every((line) => /^[\x20-\x7e]*$/.test(line))).toBe(true)
+    expect((await platform.get('shop')).body).toBe('one')
+  })
+
+  it('gives the process its environment and nothing of ours', async () => {
+    const env = JSON.parse((await platform.get('shop', '/env')).body) as Record<string, string>
+    expect(env).toMatchObject({ PORT: '8080', CROFT_APP: 'shop', CROFT_INSTANCE: 'web.1', CROFT_RELEASE: 'v1' })
+    expect(Object.keys(env).filter((name) => /DATABASE|REDIS|TOKEN|CROFT_(HOME|RUN|K)$/.test(name))).toEqual([])
+  })
+
+  it('shows the instance, the release and the build', async () => {
+    const [web] = await platform.ps('shop')
+    expect(web).toMatchObject({
+      instance: 'web.1',
+      type: 'web',
+      state: 'running',
+      release: 1,
+      restarts: 0,
+      memoryLimitBytes: 512 * 2 ** 20,
+    } satisfies Partial<PsRow>)
+    expect(web?.address).toMatch(/^10\.\d+\.\d+\.\d+:8080$/)
+    const releases = await platform.releases('shop')
+    expect(releases.map(({ version, status }) => `${version} ${status}`)).toEqual(['1 succeeded'])
+    expect(releases[0]?.image).toMatch(/^sha256:[0-9a-f]{64}$/)
+    const builds = await platform.json<{ id: string; state: string }[]>('builds', '-a', 'shop')
+    expect(builds.map(({ state }) => state)).toEqual(['succeeded'])
+    const info = await platform.croft('builds:info', builds[0]?.id ?? '', '-a', 'shop')
+    expect(info.output).toContain('Node.js app detected')
+  })
+
+  it('gives back what was pushed to whoever clones it', async () => {
+    const cloned = await platform.repository('clone-of-shop', { 'README.md': 'x' })
+    const result = await cloned.git('clone', '-q', platform.gitUrl('shop'), 'shop')
+    expect(result.code, result.output).toBe(0)
+    expect(readFileSync(join(cloned.directory, 'shop/server.js'), 'utf8')).toBe(webApp('one')['server.js'])
+  })
+
+  it('keeps what the app prints, from all its instances', async () => {
+    await platform.get('shop', '/say/hello-log')
+    await waitFor(
+      async () =>
+        (await platform.croft('logs', '-a', 'shop', '--num', '50')).output.includes('/say/hello-log'.slice(5)),
+      { what: 'the log line', timeoutMs: 5_000 },
+    )
+  })
+})
+
+describe('a further push', () => {
+  it('of one changed line is live, and leaves no old instance behind', async () => {
+    const app = await platform.repository('further', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    const output = await app.deploy(webApp('two'))
+    expect(output).toMatch(/Application deployed: v2/)
+    expect((await platform.get('further')).body).toBe('two')
+    await waitFor(async () => (await platform.ps('further')).length === 1, {
+      what: 'the old instance to go',
+      timeoutMs: 15_000,
+    })
+  })
+
+  it('of an identical tree reuses the image without a build step', async () => {
+    const app = await platform.repository('identical', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    await app.commit('only a message')
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.output).not.toMatch(/Exporting image/)
+    const [newest, first] = await platform.releases('identical')
+    expect(newest?.image).toBe(first?.image)
+    expect(newest?.version).toBe(2)
+  })
+
+  it('runs npm for a lock file once, and says that dependencies are unchanged after that', async () => {
+    const files: Record<string, string> = {}
+    for (const name of ['package.json', 'package-lock.json', 'server.js']) {
+      const path = join(checkout, 'examples/node-express', name)
+      if (existsSync(path)) files[name] = readFileSync(path, 'utf8')
+    }
+    const app = await platform.repository('express', files)
+    const first = await app.push()
+    expect(first.code, first.output).toBe(0)
+    expect(first.output).toMatch(/npm ci: \d+ packages/)
+    const second = await app.deploy({ 'server.js': `${files['server.js']}\n// changed\n` })
+    expect(second).toContain('dependencies unchanged')
+    expect(second).not.toMatch(/npm ci: /)
+    expect((await platform.get('express')).status).toBe(200)
+  })
+})
+
+describe('verbs', () => {
+  it('config:set makes a release without a build, and the app sees the value', async () => {
+    const app = await platform.repository('configured', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    const set = await platform.croft('config:set', 'GREETING=hello world', '-a', 'configured')
+    expect(set.code, set.output).toBe(0)
+    await waitFor(
+      async () =>
+        (JSON.parse((await platform.get('configured', '/env')).body) as Record<string, string>)['GREETING'] ===
+        'hello world',
+      { what: 'the new value', timeoutMs: 15_000 },
+    )
+    expect((await platform.releases('configured')).map(({ version }) => version)).toEqual([2, 1])
+    expect((await platform.croft('config', '-a', 'configured')).output).not.toContain('hello world')
+  })
+
+  it('ps:scale runs as many instances as asked, and the router uses all of them', async () => {
+    const app = await platform.repository('scaled', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    expect((await platform.croft('ps:scale', 'web=3', '-a', 'scaled')).code).toBe(0)
+    await waitFor(async () => (await platform.ps('scaled')).filter(({ state }) => state === 'running').length === 3, {
+      what: 'three running instances',
+      timeoutMs: 20_000,
+    })
+    await waitFor(
+      async () => {
+        const answers = await Promise.all(
+          Array.from({ length: 12 }, async () => (await platform.get('scaled', '/pid')).body),
+        )
+        return new Set(answers).size === 3
+      },
+      { what: 'answers from three instances', timeoutMs: 10_000 },
+    )
+    expect((await platform.croft('ps:scale', 'web=0', '-a', 'scaled')).code).toBe(0)
+    await waitFor(async () => (await platform.get('scaled')).status === 503, {
+      what: 'nobody to answer',
+      timeoutMs: 20_000,
+    })
+    expect((await platform.get('scaled')).headers['x-croft-error']).toBe('H14')
+  })
+
+  it('apps:destroy asks for the name, takes everything along and keeps the name', async () => {
+    const app = await platform.repository('doomed', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    expect((await platform.croft('apps:destroy', 'doomed')).code).not.toBe(0)
+    expect((await platform.croft('apps:destroy', 'doomed', '--confirm', 'doomed')).code).toBe(0)
+    await waitFor(async () => (await platform.get('doomed')).status === 404, {
+      what: 'the app to be unknown',
+      timeoutMs: 10_000,
+    })
+    expect((await platform.croft('apps:create', 'doomed')).output).toContain('name-unavailable')
+  })
+})

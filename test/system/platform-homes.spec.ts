@@ -1,0 +1,118 @@
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { waitFor } from '@croft/kit'
+import { afterAll, describe, expect, it } from 'vitest'
+import { command, Platform, webApp } from './support/platform.js'
+
+/** Two homes on one host, the death of everything at once, and the end. */
+
+const one = Platform.at('one', 24_380)
+const two = Platform.at('two', 24_480)
+
+afterAll(async () => {
+  for (const platform of [one, two]) {
+    await platform.down()
+    platform.remove()
+  }
+})
+
+/** What of a home's index is left on this host. */
+async function traces(k: string): Promise<string[]> {
+  const links = (await command('ip', ['-o', 'link', 'show'])).stdout
+    .split('\n')
+    .filter((line) => line.includes(` c${k}-`))
+  const tables = (await command('nft', ['list', 'tables'])).stdout
+    .split('\n')
+    .filter((line) => line.endsWith(` croft_${k}`))
+  const cgroups = globSync(`/sys/fs/cgroup/{*/,}croft/${k}`)
+  const processes = readdirSync('/proc').filter(
+    (pid) => /^\d+$/.test(pid) && commandLineOf(pid).includes(`/croft-test-`),
+  )
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('/croft-test-'))
+  return [
+    ...links,
+    ...tables,
+    ...cgroups,
+    ...processes.map((pid) => `${pid} ${commandLineOf(pid)}`),
+    ...mounts,
+    ...(existsSync(`/run/croft/${k}`) ? [`/run/croft/${k}`] : []),
+  ]
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+    return text.includes('watchdog.mjs') || text.includes('vitest') ? '' : text
+  } catch {
+    return ''
+  }
+}
+
+const indexOf = (platform: Platform): string => readFileSync(`${platform.home}/k`, 'utf8').split(/\s/)[0] ?? ''
+
+describe('two homes on one host', () => {
+  it('run side by side: the same app name on both, each with its own answer', async () => {
+    await one.up()
+    await two.up('--no-example')
+    expect(indexOf(one)).not.toBe(indexOf(two))
+    expect((await one.get('node-hello')).status).toBe(200)
+    for (const platform of [one, two]) {
+      const app = await platform.repository('same', webApp(platform.home))
+      const pushed = await app.push()
+      expect(pushed.code, pushed.output).toBe(0)
+    }
+    expect((await one.get('same')).body).toBe(one.home)
+    expect((await two.get('same')).body).toBe(two.home)
+  }, 300_000)
+
+  it('the end of one leaves the other serving, and leaves nothing of itself', async () => {
+    const k = indexOf(two)
+    const down = await two.down()
+    expect(down.code, down.output).toBe(0)
+    expect((await traces(k)).filter((line) => !line.includes(one.home))).toEqual([])
+    expect((await one.get('same')).body).toBe(one.home)
+  })
+})
+
+describe('kill -9 of every process of a platform at once', () => {
+  it('up is back with the same apps and without a rebuild', async () => {
+    const builds = (await one.json<unknown[]>('builds', '-a', 'same')).length
+    const status = await one.status()
+    const supervisor = (
+      JSON.parse(readFileSync(`/run/croft/${indexOf(one)}/supervisor.json`, 'utf8')) as { supervisor: { pid: number } }
+    ).supervisor.pid
+    for (const pid of [supervisor, ...status.components.map((component) => component.pid ?? 0)])
+      if (pid > 0) process.kill(pid, 'SIGKILL')
+    await one.up()
+    await one.serves('same', one.home)
+    expect((await one.json<unknown[]>('builds', '-a', 'same')).length).toBe(builds)
+    expect((await one.releases('same')).length).toBe(1)
+  }, 180_000)
+})
+
+describe('down', () => {
+  it('without a terminal and without --yes stops nothing, names the apps and exits 1', async () => {
+    const refused = await command('./croft', ['down', '--home', one.home])
+    expect(refused.code).toBe(1)
+    expect(refused.output).toContain('same')
+    expect((await one.get('same')).status).toBe(200)
+  })
+
+  it('leaves no process, mount, cgroup, interface or rule behind', async () => {
+    const k = indexOf(one)
+    const down = await one.down()
+    expect(down.code, down.output).toBe(0)
+    await waitFor(async () => (await traces(k)).length === 0, {
+      what: `nothing of home ${k} to be left`,
+      timeoutMs: 10_000,
+    }).catch(async () => {
+      expect(await traces(k)).toEqual([])
+    })
+  })
+
+  it('keeps the data: the next up serves the same apps again', async () => {
+    await one.up()
+    await one.serves('same', one.home, 20_000)
+  }, 180_000)
+})
