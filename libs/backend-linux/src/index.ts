@@ -1,1 +1,5 @@
-export {}
+export { createLinuxBackend, type LinuxBackend } from './linux-backend.js'
+export type { EgressRule, LinuxBackendOptions } from './options.js'
+export { buildShim, NoCompilerError } from './shim/build.js'
+export { cleanHome, type CleanHomeOptions } from './home/clean.js'
+export { NoFreeIndexError, releaseHomeIndex, reserveHomeIndex } from './home/index-reservation.js'

@@ -1,0 +1,1737 @@
+/*
+ * croft-init: one static binary, two roles.
+ *
+ * As the *shim* (host side, one for each container; root) it makes a private mount namespace, mounts the container's root
+ * there, runs runc once, and then serves a unix socket: start a process, attach, signal, resize. It keeps what processes
+ * write in log files of bounded size and how they ended in exit files, so whoever started it may die and come back.
+ *
+ * As *init* (process 1 of the container, chosen by the name garden-init) it forks the processes the shim asks for. Users,
+ * working directories and tar streams are handled there, inside every restriction runc has set up; the host never enters
+ * a container again after it was built. What init says is untrusted: the shim bounds-checks every message and takes
+ * process ids only from the kernel (SCM_CREDENTIALS).
+ *
+ * When init dies the shim records it and ends; when the shim dies init ends, and with it every process of the container.
+ * All mounts live in the shim's namespace and vanish with it. Policy lives in TypeScript; nothing is decided here.
+ *
+ * Frames on the socket: u32 length of the rest, u8 type, payload; integers are little-endian. See src/shim/frames.ts.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/loop.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+#ifndef MOUNT_ATTR_IDMAP
+#define MOUNT_ATTR_IDMAP 0x00100000
+#endif
+
+#define MAX_FRAME (4u << 20)      /* of one frame from a client: a process's whole argv and environment */
+#define MAX_CLIENTS 2048
+#define MAX_PROCS 2048
+#define OUT_HIGH (256u << 10)     /* bytes waiting for a client before we read no more on its behalf */
+#define STDIN_HIGH (256u << 10)   /* bytes waiting for a process's standard input */
+#define CHUNK 65536
+#define STALL_MS 30000            /* a lossless reader that takes nothing for this long becomes a lossy one */
+#define INIT_FD 3
+
+enum { KIND_EXEC = 0, KIND_TAR_IN = 1, KIND_TAR_OUT = 2 };
+enum { F_STDIN = 1, F_STDOUT = 2, F_STDERR = 4, F_LOSSLESS = 8, F_TTY = 16 };
+/* Error codes of an 'E' frame. */
+enum { E_BAD = 1, E_NO_PROCESS = 2, E_IN_USE = 3, E_EXEC = 4, E_USER = 5, E_DIR = 6, E_LIMIT = 7, E_GONE = 8, E_SYSTEM = 9 };
+/* Stages of a start, as init reports a failure. */
+enum { ST_FORK = 1, ST_SETUP = 2, ST_USER = 3, ST_DIR = 4, ST_RLIMIT = 5, ST_EXEC = 6 };
+
+/* shim -> init */
+enum { TO_RUN = 1, TO_SIGNAL = 2 };
+struct to_init { uint32_t type, slot; int32_t arg; uint32_t flags, kind; uint16_t cols, rows; uint32_t blob; };
+/* init -> shim */
+enum { FROM_HELLO = 1, FROM_TTY = 2, FROM_STARTED = 3, FROM_FAILED = 4, FROM_EXITED = 5 };
+struct from_init { uint32_t type, slot; int32_t a, b; };
+
+/* ---------------------------------------------------------------- small things */
+
+static uint64_t now_ms(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int write_all(int fd, const void *data, size_t len) {
+  const char *p = data;
+  while (len > 0) {
+    ssize_t n = write(fd, p, len);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return -1;
+    p += n, len -= (size_t)n;
+  }
+  return 0;
+}
+
+static int put_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  int rc = write_all(fd, text, strlen(text));
+  int saved = errno;
+  close(fd);
+  errno = saved;
+  return rc;
+}
+
+/* A reader over untrusted bytes: every take fails for good once something did not fit. */
+struct cursor { const uint8_t *p, *end; int bad; };
+
+static const uint8_t *take(struct cursor *c, size_t n) {
+  if (c->bad || (size_t)(c->end - c->p) < n) { c->bad = 1; return NULL; }
+  const uint8_t *at = c->p;
+  c->p += n;
+  return at;
+}
+static uint8_t take_u8(struct cursor *c) { const uint8_t *p = take(c, 1); return p ? *p : 0; }
+static uint16_t take_u16(struct cursor *c) { uint16_t v = 0; const uint8_t *p = take(c, 2); if (p) memcpy(&v, p, 2); return v; }
+static uint32_t take_u32(struct cursor *c) { uint32_t v = 0; const uint8_t *p = take(c, 4); if (p) memcpy(&v, p, 4); return v; }
+static uint64_t take_u64(struct cursor *c) { uint64_t v = 0; const uint8_t *p = take(c, 8); if (p) memcpy(&v, p, 8); return v; }
+/* u32 length, bytes without NUL, one NUL (counted): a C string in place. */
+static const char *take_str(struct cursor *c) {
+  uint32_t n = take_u32(c);
+  if (n == 0) { c->bad = 1; return NULL; }
+  const uint8_t *p = take(c, n);
+  if (p == NULL) return NULL;
+  if (p[n - 1] != 0 || memchr(p, 0, n - 1) != NULL) { c->bad = 1; return NULL; }
+  return (const char *)p;
+}
+
+static int set_nonblock(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* ---------------------------------------------------------------- init: tar
+ * ustar with GNU long names and pax path, linkpath and size on the way in; ustar with pax records on the way out.
+ * Runs as the asked user inside the container, so a hostile archive reaches only what that user reaches anyway. */
+
+struct tar_header {
+  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2];
+  char uname[32], gname[32], major[8], minor[8], prefix[155], pad[12];
+};
+_Static_assert(sizeof(struct tar_header) == 512, "a tar header is one block");
+
+static void tar_fail(const char *what, const char *path) {
+  dprintf(2, "%s%s%s: %s\n", what, path ? " " : "", path ? path : "", strerror(errno));
+  _exit(2);
+}
+static void tar_bad(const char *why) {
+  dprintf(2, "tar: %s\n", why);
+  _exit(2);
+}
+
+/* Reads exactly n bytes; 0 at a clean end before the first byte. */
+static int read_full(int fd, void *data, size_t n) {
+  char *p = data;
+  size_t got = 0;
+  while (got < n) {
+    ssize_t r = read(fd, p + got, n - got);
+    if (r < 0 && errno == EINTR) continue;
+    if (r < 0) tar_fail("read", NULL);
+    if (r == 0) {
+      if (got == 0) return 0;
+      tar_bad("unexpected end of archive");
+    }
+    got += (size_t)r;
+  }
+  return 1;
+}
+
+static uint64_t tar_number(const char *field, size_t n) {
+  uint64_t v = 0;
+  if ((uint8_t)field[0] & 0x80) {
+    for (size_t i = 1; i < n; i++) v = v << 8 | (uint8_t)field[i];
+    return v;
+  }
+  for (size_t i = 0; i < n && field[i]; i++) {
+    if (field[i] == ' ') continue;
+    if (field[i] < '0' || field[i] > '7') tar_bad("bad number in a header");
+    v = v << 3 | (uint64_t)(field[i] - '0');
+  }
+  return v;
+}
+
+/* Makes the parents of a path; those that exist are left alone. */
+static void make_parents(char *path) {
+  for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    *slash = 0;
+    if (mkdir(path, 0777) < 0 && errno != EEXIST) tar_fail("mkdir", path);
+    *slash = '/';
+  }
+}
+
+static char *tar_text(int fd, uint64_t size) {
+  if (size > 1 << 20) tar_bad("a header record is too long");
+  char *text = calloc(1, (size_t)((size + 511) / 512 * 512) + 1);
+  if (text == NULL) tar_fail("memory", NULL);
+  if (size > 0 && !read_full(fd, text, (size_t)((size + 511) / 512 * 512))) tar_bad("unexpected end of archive");
+  text[size] = 0;
+  return text;
+}
+
+/* Takes path, linkpath and size out of pax records `LEN key=value\n`. */
+static void pax_read(char *text, uint64_t size, char **path, char **link, uint64_t *bytes, int *has_bytes) {
+  char *p = text, *end = text + size;
+  while (p < end) {
+    char *rest;
+    unsigned long len = strtoul(p, &rest, 10);
+    if (*rest != ' ' || len == 0 || len > (unsigned long)(end - p) || p[len - 1] != '\n' || rest >= p + len) tar_bad("bad pax record");
+    char *key = rest + 1, *stop = p + len - 1;
+    *stop = 0;
+    if (strncmp(key, "path=", 5) == 0) free(*path), *path = strdup(key + 5);
+    else if (strncmp(key, "linkpath=", 9) == 0) free(*link), *link = strdup(key + 9);
+    else if (strncmp(key, "size=", 5) == 0) *bytes = strtoull(key + 5, NULL, 10), *has_bytes = 1;
+    p += len;
+  }
+}
+
+static void tar_extract(int in) {
+  static char buffer[CHUNK];
+  struct tar_header h;
+  char *long_path = NULL, *long_link = NULL;
+  uint64_t pax_size = 0;
+  int has_pax_size = 0, entries = 0;
+  for (;;) {
+    if (!read_full(in, &h, 512)) {
+      if (entries == 0) _exit(0);
+      tar_bad("unexpected end of archive");
+    }
+    int zero = 1;
+    for (size_t i = 0; i < 512; i++) if (((char *)&h)[i]) { zero = 0; break; }
+    if (zero) break;
+    entries++;
+    unsigned sum = 0;
+    for (size_t i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? ' ' : ((uint8_t *)&h)[i];
+    if (tar_number(h.sum, 8) != sum) tar_bad("this does not look like a tar archive");
+    uint64_t size = tar_number(h.size, 12);
+    if (h.type == 'L' || h.type == 'K') {
+      char **which = h.type == 'L' ? &long_path : &long_link;
+      free(*which);
+      *which = tar_text(in, size);
+      continue;
+    }
+    if (h.type == 'x') {
+      char *text = tar_text(in, size);
+      pax_read(text, size, &long_path, &long_link, &pax_size, &has_pax_size);
+      free(text);
+      continue;
+    }
+    if (h.type == 'g') {
+      free(tar_text(in, size));
+      continue;
+    }
+    if (has_pax_size) size = pax_size, has_pax_size = 0;
+    char name[PATH_MAX], link[PATH_MAX];
+    int n;
+    if (long_path) n = snprintf(name, sizeof name, "%s", long_path);
+    else if (memcmp(h.magic, "ustar", 5) == 0 && h.magic[5] == 0 && h.prefix[0])
+      n = snprintf(name, sizeof name, "%.155s/%.100s", h.prefix, h.name);
+    else n = snprintf(name, sizeof name, "%.100s", h.name);
+    if (n < 0 || n >= (int)sizeof name) tar_bad("a path is too long");
+    n = long_link ? snprintf(link, sizeof link, "%s", long_link) : snprintf(link, sizeof link, "%.100s", h.link);
+    if (n < 0 || n >= (int)sizeof link) tar_bad("a link is too long");
+    free(long_path), free(long_link);
+    long_path = long_link = NULL;
+    char *path = name;
+    while (*path == '/') path++;
+    size_t len = strlen(path);
+    while (len > 0 && path[len - 1] == '/') path[--len] = 0;
+    mode_t mode = (mode_t)tar_number(h.mode, 8) & 07777;
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = (time_t)tar_number(h.mtime, 12)}};
+    int is_file = h.type == '0' || h.type == 0 || h.type == '7';
+    if (!is_file && h.type != '1') {
+      /* whatever follows a header that has no contents is skipped below */
+    } else if (h.type == '1') size = 0;
+    if (len == 0 || strcmp(path, ".") == 0) {
+      size = is_file ? size : 0;
+    } else if (is_file) {
+      make_parents(path);
+      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
+      int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
+      if (fd < 0) tar_fail("open", path);
+      uint64_t left = size;
+      while (left > 0) {
+        size_t want = left < sizeof buffer ? (size_t)left : sizeof buffer;
+        if (!read_full(in, buffer, want)) tar_bad("unexpected end of archive");
+        if (write_all(fd, buffer, want) < 0) tar_fail("write", path);
+        left -= want;
+      }
+      if (mode & 07000) fchmod(fd, mode & ~022);
+      futimens(fd, times);
+      if (close(fd) < 0) tar_fail("close", path);
+      uint64_t pad = (512 - size % 512) % 512;
+      if (pad > 0 && !read_full(in, buffer, (size_t)pad)) tar_bad("unexpected end of archive");
+      continue;
+    } else if (h.type == '5') {
+      make_parents(path);
+      if (mkdir(path, mode & 0777) < 0) {
+        struct stat st;
+        if (errno != EEXIST || lstat(path, &st) < 0 || (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))) tar_fail("mkdir", path);
+      }
+      size = 0;
+    } else if (h.type == '2' || h.type == '1') {
+      make_parents(path);
+      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
+      char *target = link;
+      if (h.type == '1') while (*target == '/') target++;
+      if ((h.type == '2' ? symlink(target, path) : link[0] ? linkat(AT_FDCWD, target, AT_FDCWD, path, 0) : -1) < 0) tar_fail("link", path);
+      size = 0;
+    } else if (h.type == '6') {
+      make_parents(path);
+      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
+      if (mkfifo(path, mode & 0777) < 0) tar_fail("mkfifo", path);
+      size = 0;
+    } else if (h.type == '3' || h.type == '4') {
+      tar_bad("device nodes are not allowed");
+    }
+    for (uint64_t left = (size + 511) / 512 * 512; left > 0;) {
+      size_t want = left < sizeof buffer ? (size_t)left : sizeof buffer;
+      if (!read_full(in, buffer, want)) tar_bad("unexpected end of archive");
+      left -= want;
+    }
+  }
+  while (read(in, buffer, sizeof buffer) > 0) continue; /* padding after the end marks */
+  _exit(0);
+}
+
+static void octal(char *field, size_t n, uint64_t v) {
+  if (v >> (3 * (n - 1))) {
+    memset(field, 0, n);
+    for (size_t i = n; i-- > 1; v >>= 8) field[i] = (char)(v & 0xff);
+    field[0] = (char)0x80;
+    return;
+  }
+  snprintf(field, n, "%0*llo", (int)n - 1, (unsigned long long)v);
+}
+
+static void tar_block(const char *name, const char *link, char type, mode_t mode, uid_t uid, gid_t gid, uint64_t size, int64_t mtime) {
+  struct tar_header h;
+  memset(&h, 0, sizeof h);
+  memcpy(h.name, name, strnlen(name, sizeof h.name));
+  memcpy(h.link, link, strnlen(link, sizeof h.link));
+  octal(h.mode, 8, mode & 07777);
+  octal(h.uid, 8, uid);
+  octal(h.gid, 8, gid);
+  octal(h.size, 12, size);
+  octal(h.mtime, 12, mtime < 0 ? 0 : (uint64_t)mtime);
+  h.type = type;
+  memcpy(h.magic, "ustar", 6);
+  memcpy(h.version, "00", 2);
+  memset(h.sum, ' ', 8);
+  unsigned sum = 0;
+  for (size_t i = 0; i < 512; i++) sum += ((uint8_t *)&h)[i];
+  snprintf(h.sum, 8, "%06o", sum);
+  if (write_all(1, &h, 512) < 0) _exit(2);
+}
+
+static void pax_record(char *out, size_t *len, size_t cap, const char *key, const char *value) {
+  size_t body = strlen(key) + strlen(value) + 3, digits = 1;
+  while (snprintf(NULL, 0, "%zu", body + digits) > (int)digits) digits++;
+  if (*len + body + digits + 1 > cap) tar_bad("a path is too long");
+  *len += (size_t)snprintf(out + *len, cap - *len, "%zu %s=%s\n", body + digits, key, value);
+}
+
+static void tar_entry(const char *name, const char *link, char type, const struct stat *st, uint64_t size) {
+  if (strlen(name) > 100 || strlen(link) > 100) {
+    static char records[2 * PATH_MAX + 256];
+    static const char zeros[512];
+    size_t len = 0;
+    if (strlen(name) > 100) pax_record(records, &len, sizeof records, "path", name);
+    if (strlen(link) > 100) pax_record(records, &len, sizeof records, "linkpath", link);
+    tar_block("././@PaxHeader", "", 'x', 0644, 0, 0, len, 0);
+    if (write_all(1, records, len) < 0 || write_all(1, zeros, (512 - len % 512) % 512) < 0) _exit(2);
+  }
+  tar_block(name, link, type, st->st_mode, st->st_uid, st->st_gid, size, st->st_mtim.tv_sec);
+}
+
+/* Adds what `at/base` is, under `name`; directories with all that lies in them. Never follows a link. */
+static void tar_add(int at, const char *base, const char *name) {
+  static char buffer[CHUNK];
+  struct stat st;
+  if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) < 0) tar_fail("stat", name);
+  if (S_ISLNK(st.st_mode)) {
+    char target[PATH_MAX];
+    ssize_t n = readlinkat(at, base, target, sizeof target - 1);
+    if (n < 0) tar_fail("readlink", name);
+    target[n] = 0;
+    tar_entry(name, target, '2', &st, 0);
+  } else if (S_ISREG(st.st_mode)) {
+    int fd = openat(at, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) tar_fail("open", name);
+    uint64_t size = (uint64_t)st.st_size, left = size;
+    tar_entry(name, "", '0', &st, size);
+    while (left > 0) {
+      ssize_t n = read(fd, buffer, left < sizeof buffer ? (size_t)left : sizeof buffer);
+      if (n < 0) tar_fail("read", name);
+      if (n == 0) { errno = EIO; tar_fail("file shrank", name); }
+      if (write_all(1, buffer, (size_t)n) < 0) _exit(2);
+      left -= (uint64_t)n;
+    }
+    close(fd);
+    static const char zeros[512];
+    if (write_all(1, zeros, (512 - size % 512) % 512) < 0) _exit(2);
+  } else if (S_ISDIR(st.st_mode)) {
+    char child[PATH_MAX];
+    int n = snprintf(child, sizeof child, "%s/", name);
+    if (n < 0 || n >= (int)sizeof child) tar_bad("a path is too long");
+    tar_entry(child, "", '5', &st, 0);
+    int fd = openat(at, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) tar_fail("open", name);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+      if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+      n = snprintf(child, sizeof child, "%s/%s", name, e->d_name);
+      if (n < 0 || n >= (int)sizeof child) tar_bad("a path is too long");
+      tar_add(dirfd(dir), e->d_name, child);
+    }
+    closedir(dir);
+  } else if (S_ISFIFO(st.st_mode)) {
+    tar_entry(name, "", '6', &st, 0);
+  } /* sockets and devices carry nothing */
+}
+
+static void tar_create(const char *path) {
+  char copy[PATH_MAX];
+  size_t n = strlen(path);
+  if (n == 0 || n >= sizeof copy) tar_bad("bad path");
+  memcpy(copy, path, n + 1);
+  int inner = copy[n - 1] == '/';
+  while (n > 1 && copy[n - 1] == '/') copy[--n] = 0;
+  if (inner || strcmp(copy, ".") == 0) {
+    if (chdir(copy) < 0) tar_fail("chdir", path);
+    tar_add(AT_FDCWD, ".", ".");
+  } else {
+    char *slash = strrchr(copy, '/'), *base = copy;
+    if (slash != NULL) {
+      *slash = 0;
+      base = slash + 1;
+      if (chdir(slash == copy ? "/" : copy) < 0) tar_fail("chdir", path);
+    }
+    tar_add(AT_FDCWD, base, base);
+  }
+  static const char end[1024];
+  _exit(write_all(1, end, sizeof end) < 0 ? 2 : 0);
+}
+
+/* ---------------------------------------------------------------- init: users, directories, exec */
+
+struct identity { uid_t uid; gid_t gid; gid_t groups[64]; int ngroups; char name[64], home[PATH_MAX]; };
+
+/* A small file of the container, read without trusting it to be one. */
+static char *read_small(const char *path) {
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  struct stat st;
+  if (fd < 0) return NULL;
+  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 4 << 20) { close(fd); return NULL; }
+  char *text = calloc(1, (size_t)st.st_size + 1);
+  size_t got = 0;
+  while (text && got < (size_t)st.st_size) {
+    ssize_t n = read(fd, text + got, (size_t)st.st_size - got);
+    if (n <= 0) break;
+    got += (size_t)n;
+  }
+  close(fd);
+  return text;
+}
+
+static int is_number(const char *s, uint32_t *v) {
+  if (*s == 0) return 0;
+  uint64_t n = 0;
+  for (; *s; s++) {
+    if (*s < '0' || *s > '9' || n > UINT32_MAX) return 0;
+    n = n * 10 + (uint64_t)(*s - '0');
+  }
+  if (n >= UINT32_MAX) return 0;
+  *v = (uint32_t)n;
+  return 1;
+}
+
+/* Splits a line of passwd or group in place; the number of fields. */
+static int split(char *line, char **field, int max) {
+  int n = 0;
+  for (char *p = line; n < max;) {
+    field[n++] = p;
+    p = strchr(p, ':');
+    if (p == NULL) break;
+    *p++ = 0;
+  }
+  return n;
+}
+
+static void add_group(struct identity *who, gid_t gid) {
+  for (int i = 0; i < who->ngroups; i++) if (who->groups[i] == gid) return;
+  if (who->ngroups < 64) who->groups[who->ngroups++] = gid;
+}
+
+/* `name`, `uid`, `uid:gid`, `name:group`; 0, or -1 when there is no such user or group. */
+static int look_up(const char *user, struct identity *who) {
+  char want[256];
+  uint32_t number = 0;
+  memset(who, 0, sizeof *who);
+  strcpy(who->home, "/");
+  if (*user == 0) user = "root";
+  if (strlen(user) >= sizeof want) return -1;
+  strcpy(want, user);
+  char *group = strchr(want, ':');
+  if (group) *group++ = 0;
+  int numeric = is_number(want, &number), found = 0, explicit_group = 0;
+  char *text = read_small("/etc/passwd"), *save = NULL, *f[7];
+  for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+    uint32_t uid, gid;
+    if (split(line, f, 7) < 6 || !is_number(f[2], &uid) || !is_number(f[3], &gid)) continue;
+    if (strcmp(f[0], want) != 0 && !(numeric && uid == number)) continue;
+    who->uid = uid, who->gid = gid, found = 1;
+    snprintf(who->name, sizeof who->name, "%s", f[0]);
+    if (f[5][0] == '/') snprintf(who->home, sizeof who->home, "%s", f[5]);
+    break;
+  }
+  free(text);
+  if (!found && numeric) who->uid = number, snprintf(who->name, sizeof who->name, "%u", number);
+  else if (!found && strcmp(want, "root") == 0) strcpy(who->name, "root"), strcpy(who->home, "/root"); /* a root without passwd */
+  else if (!found) return -1;
+  if (group && is_number(group, &number)) who->gid = number, explicit_group = 1;
+  text = read_small("/etc/group");
+  for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+    uint32_t gid;
+    int n = split(line, f, 4);
+    if (n < 3 || !is_number(f[2], &gid)) continue;
+    if (group && !explicit_group && strcmp(f[0], group) == 0) who->gid = gid, explicit_group = 1;
+    if (n == 4 && !group) {
+      char *inner = NULL;
+      for (char *m = strtok_r(f[3], ",", &inner); m; m = strtok_r(NULL, ",", &inner))
+        if (strcmp(m, who->name) == 0) add_group(who, gid);
+    }
+  }
+  free(text);
+  if (group && !explicit_group) return -1;
+  add_group(who, who->gid);
+  return 0;
+}
+
+/* Makes a directory and its missing parents, owned by the user. */
+static int make_dir(const char *path, uid_t uid, gid_t gid) {
+  char copy[PATH_MAX];
+  struct stat st;
+  size_t n = strlen(path);
+  if (n == 0 || n >= sizeof copy) { errno = ENAMETOOLONG; return -1; }
+  if (stat(path, &st) == 0) {
+    if (S_ISDIR(st.st_mode)) return 0;
+    errno = ENOTDIR;
+    return -1;
+  }
+  memcpy(copy, path, n + 1);
+  for (char *p = copy + 1;; p++) {
+    if (*p != '/' && *p != 0) continue;
+    char c = *p;
+    *p = 0;
+    if (mkdir(copy, 0755) == 0) {
+      if (lchown(copy, uid, gid) < 0) return -1;
+    } else if (errno != EEXIST) return -1;
+    *p = c;
+    if (c == 0) return 0;
+  }
+}
+
+static void child_fail(int errfd, int stage) {
+  int32_t message[2] = {stage, errno};
+  write_all(errfd, message, sizeof message);
+  _exit(127);
+}
+
+/* One message of the pair between shim and init, with descriptors. Init may block in it; the shim passes MSG_DONTWAIT. */
+static int send_pair(int fd, const void *message, size_t len, const int *fds, int nfds, int flags) {
+  union { char buf[CMSG_SPACE(4 * sizeof(int))]; struct cmsghdr align; } control;
+  struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = len};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+  if (nfds > 0) {
+    memset(&control, 0, sizeof control);
+    msg.msg_control = control.buf;
+    msg.msg_controllen = CMSG_SPACE((size_t)nfds * sizeof(int));
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN((size_t)nfds * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, (size_t)nfds * sizeof(int));
+  }
+  ssize_t n;
+  do n = sendmsg(fd, &msg, MSG_NOSIGNAL | flags); while (n < 0 && errno == EINTR);
+  return n == (ssize_t)len ? 0 : -1;
+}
+
+static const char *env_get(char **env, const char *key) {
+  size_t n = strlen(key);
+  for (; *env; env++) if (strncmp(*env, key, n) == 0 && (*env)[n] == '=') return *env + n + 1;
+  return NULL;
+}
+
+static void find_and_exec(const char *path, char **argv, char **env) {
+  if (strchr(path, '/') != NULL) {
+    execve(path, argv, env);
+    return;
+  }
+  const char *dirs = env_get(env, "PATH");
+  int seen = ENOENT;
+  for (const char *p = dirs; p && *p;) {
+    const char *end = strchrnul(p, ':');
+    char full[PATH_MAX];
+    int n = end == p ? snprintf(full, sizeof full, "./%s", path) : snprintf(full, sizeof full, "%.*s/%s", (int)(end - p), p, path);
+    if (n > 0 && n < (int)sizeof full) {
+      execve(full, argv, env);
+      if (errno != ENOENT && errno != ENOTDIR) seen = errno;
+    }
+    p = *end ? end + 1 : end;
+  }
+  errno = seen;
+}
+
+/* The forked child: becomes the process, or says through errfd at which stage it failed. Never returns. */
+static void become(const struct to_init *m, int *fds, int nfds, int errfd, int ctl) {
+  struct from_init hello = {.type = FROM_HELLO, .slot = m->slot};
+  int io[3] = {-1, -1, -1}, next = 1, master = -1;
+  setsid();
+  if (m->flags & F_TTY) {
+    int unlock = 0;
+    struct winsize size = {.ws_row = m->rows, .ws_col = m->cols};
+    master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0) child_fail(errfd, ST_SETUP);
+    if (m->cols && m->rows) ioctl(master, TIOCSWINSZ, &size);
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+    if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0) child_fail(errfd, ST_SETUP);
+    hello.type = FROM_TTY;
+    if (send_pair(ctl, &hello, sizeof hello, &master, 1, 0) < 0) child_fail(errfd, ST_SETUP);
+    close(master);
+    io[0] = io[1] = io[2] = slave;
+  } else {
+    if (send_pair(ctl, &hello, sizeof hello, NULL, 0, 0) < 0) child_fail(errfd, ST_SETUP);
+    if (m->flags & F_STDIN) io[0] = next < nfds ? fds[next++] : -1;
+    else io[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (next + 1 < nfds) io[1] = fds[next], io[2] = fds[next + 1];
+    if (io[0] < 0 || io[1] < 0 || io[2] < 0) child_fail(errfd, ST_SETUP);
+  }
+  uint8_t *blob = mmap(NULL, m->blob, PROT_READ, MAP_PRIVATE, fds[0], 0);
+  if (blob == MAP_FAILED) child_fail(errfd, ST_SETUP);
+  struct cursor c = {blob, blob + m->blob, 0};
+  const char *user = take_str(&c), *dir = take_str(&c), *path = take_str(&c);
+  uint32_t nlimits = take_u32(&c);
+  struct { uint8_t resource; uint64_t value; } limits[32];
+  if (nlimits > 32) c.bad = 1;
+  for (uint32_t i = 0; i < nlimits && !c.bad; i++) limits[i].resource = take_u8(&c), limits[i].value = take_u64(&c);
+  uint32_t nargs = take_u32(&c);
+  if (c.bad || nargs > m->blob / 4) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
+  char **argv = calloc(nargs + 2, sizeof *argv);
+  if (!argv) child_fail(errfd, ST_SETUP);
+  argv[0] = (char *)(uintptr_t)path;
+  for (uint32_t i = 0; i < nargs; i++) argv[i + 1] = (char *)(uintptr_t)take_str(&c);
+  uint32_t nenv = take_u32(&c);
+  if (c.bad || nenv > m->blob / 4) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
+  char **env = calloc(nenv + 4, sizeof *env);
+  if (!env) child_fail(errfd, ST_SETUP);
+  for (uint32_t i = 0; i < nenv; i++) env[i] = (char *)(uintptr_t)take_str(&c);
+  if (c.bad) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
+
+  static struct identity who;
+  if (look_up(user, &who) < 0) { errno = ENOENT; child_fail(errfd, ST_USER); }
+  static char extra[3][PATH_MAX + 16];
+  uint32_t n = nenv;
+  const char *default_path = who.uid == 0 ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : "/usr/local/bin:/usr/bin:/bin";
+  if (!env_get(env, "PATH")) snprintf(extra[0], sizeof extra[0], "PATH=%s", default_path), env[n++] = extra[0];
+  if (!env_get(env, "USER")) snprintf(extra[1], sizeof extra[1], "USER=%s", who.name), env[n++] = extra[1];
+  if (!env_get(env, "HOME")) snprintf(extra[2], sizeof extra[2], "HOME=%s", who.home), env[n++] = extra[2];
+
+  char target[PATH_MAX];
+  if (m->kind == KIND_EXEC) snprintf(target, sizeof target, "%s", *dir ? dir : who.home);
+  else if (path[0] == '/') snprintf(target, sizeof target, "%s", path);
+  else if (snprintf(target, sizeof target, "%s/%s", who.home, path) >= (int)sizeof target) { errno = ENAMETOOLONG; child_fail(errfd, ST_DIR); }
+  umask(022);
+  if (m->kind != KIND_TAR_OUT && make_dir(target, who.uid, who.gid) < 0) child_fail(errfd, ST_DIR);
+
+  for (uint32_t i = 0; i < nlimits; i++) {
+    struct rlimit r = {limits[i].value, limits[i].value};
+    if (limits[i].resource >= RLIM_NLIMITS) { errno = EINVAL; child_fail(errfd, ST_RLIMIT); }
+    if (setrlimit(limits[i].resource, &r) < 0) child_fail(errfd, ST_RLIMIT);
+  }
+  for (int i = 0; i < 3; i++) if (i == 0 || io[i] != io[i - 1]) (void)!fchown(io[i], who.uid, who.gid);
+  for (int i = 0; i < 3; i++) io[i] = fcntl(io[i], F_DUPFD_CLOEXEC, 10);
+  errfd = fcntl(errfd, F_DUPFD_CLOEXEC, 10);
+  for (int i = 0; i < 3; i++) if (io[i] < 0 || dup2(io[i], i) < 0) child_fail(errfd, ST_SETUP);
+  syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+  if (setgroups((size_t)who.ngroups, who.groups) < 0 || setresgid(who.gid, who.gid, who.gid) < 0 || setresuid(who.uid, who.uid, who.uid) < 0)
+    child_fail(errfd, ST_SETUP);
+  if (m->kind != KIND_TAR_OUT && chdir(target) < 0) child_fail(errfd, ST_DIR);
+  sigset_t none;
+  sigemptyset(&none);
+  for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
+  if (m->kind != KIND_EXEC) {
+    if (prctl(PR_SET_NAME, "croft-tar") < 0) child_fail(errfd, ST_SETUP);
+    close(errfd);
+    syscall(SYS_close_range, 3u, ~0u, 0u);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (m->kind == KIND_TAR_IN) tar_extract(0);
+    tar_create(target);
+    _exit(2);
+  }
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  find_and_exec(path, argv, env);
+  child_fail(errfd, ST_EXEC);
+}
+
+/* ---------------------------------------------------------------- init: the loop */
+
+struct child { uint32_t slot; pid_t pid; int errfd; };
+
+static int init_main(void) {
+  static struct child children[MAX_PROCS];
+  static struct pollfd polls[MAX_PROCS + 2];
+  int nchildren = 0;
+  sigset_t all, chld;
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NAME, "garden-init");
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  sigemptyset(&chld);
+  sigaddset(&chld, SIGCHLD);
+  int sfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+  fcntl(INIT_FD, F_SETFD, FD_CLOEXEC);
+  if (sfd < 0 || chdir("/") < 0) return 1;
+  for (;;) {
+    polls[0] = (struct pollfd){.fd = INIT_FD, .events = POLLIN};
+    polls[1] = (struct pollfd){.fd = sfd, .events = POLLIN};
+    for (int i = 0; i < nchildren; i++) polls[i + 2] = (struct pollfd){.fd = children[i].errfd, .events = POLLIN};
+    int polled = nchildren;
+    if (poll(polls, (nfds_t)polled + 2, -1) < 0 && errno != EINTR) return 1;
+
+    /* Has the program started? The pipe closes with its exec, or says what failed. */
+    for (int i = 0; i < polled; i++) {
+      if (children[i].errfd < 0 || !(polls[i + 2].revents & (POLLIN | POLLHUP | POLLERR))) continue;
+      int32_t why[2] = {0, 0};
+      ssize_t n = read(children[i].errfd, why, sizeof why);
+      struct from_init m = {.type = n == sizeof why ? FROM_FAILED : FROM_STARTED, .slot = children[i].slot, .a = why[0], .b = why[1]};
+      close(children[i].errfd);
+      children[i].errfd = -1;
+      if (send_pair(INIT_FD, &m, sizeof m, NULL, 0, 0) < 0) return 1;
+    }
+    if (polls[1].revents & POLLIN) {
+      struct signalfd_siginfo info;
+      while (read(sfd, &info, sizeof info) > 0) continue;
+      for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0) break;
+        for (int i = 0; i < nchildren; i++) {
+          if (children[i].pid != pid) continue;
+          if (children[i].errfd >= 0) {
+            int32_t why[2] = {0, 0};
+            ssize_t n = read(children[i].errfd, why, sizeof why);
+            struct from_init m = {.type = n == sizeof why ? FROM_FAILED : FROM_STARTED, .slot = children[i].slot, .a = why[0], .b = why[1]};
+            close(children[i].errfd);
+            if (send_pair(INIT_FD, &m, sizeof m, NULL, 0, 0) < 0) return 1;
+          }
+          struct from_init m = {.type = FROM_EXITED, .slot = children[i].slot, .a = status};
+          if (send_pair(INIT_FD, &m, sizeof m, NULL, 0, 0) < 0) return 1;
+          children[i] = children[--nchildren];
+          break;
+        }
+      }
+    }
+    if (polls[0].revents & (POLLIN | POLLHUP | POLLERR)) {
+      struct to_init m;
+      union { char buf[CMSG_SPACE(8 * sizeof(int))]; struct cmsghdr align; } control;
+      struct iovec iov = {.iov_base = &m, .iov_len = sizeof m};
+      struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof control.buf};
+      ssize_t n = recvmsg(INIT_FD, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+      if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return 0; /* the shim is gone: so is the container */
+      if (n != (ssize_t)sizeof m) continue;
+      int fds[8], nfds = 0;
+      for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        nfds = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(fds, CMSG_DATA(c), (size_t)nfds * sizeof(int));
+      }
+      if (m.type == TO_RUN) {
+        int pipefd[2] = {-1, -1};
+        pid_t pid = -1;
+        errno = EAGAIN;
+        if (nchildren < MAX_PROCS && nfds >= 1 && pipe2(pipefd, O_CLOEXEC) == 0) pid = fork();
+        if (pid == 0) {
+          close(pipefd[0]);
+          become(&m, fds, nfds, pipefd[1], INIT_FD);
+        }
+        if (pid > 0) {
+          close(pipefd[1]);
+          children[nchildren++] = (struct child){.slot = m.slot, .pid = pid, .errfd = pipefd[0]};
+        } else {
+          struct from_init f = {.type = FROM_FAILED, .slot = m.slot, .a = ST_FORK, .b = errno};
+          if (pipefd[0] >= 0) close(pipefd[0]), close(pipefd[1]);
+          if (send_pair(INIT_FD, &f, sizeof f, NULL, 0, 0) < 0) return 1;
+        }
+      } else if (m.type == TO_SIGNAL) {
+        for (int i = 0; i < nchildren; i++) if (children[i].slot == m.slot) kill(children[i].pid, m.arg);
+      }
+      for (int i = 0; i < nfds; i++) close(fds[i]);
+    }
+  }
+}
+
+/* ---------------------------------------------------------------- shim: what it keeps */
+
+struct buffer { uint8_t *data; size_t start, len, cap; };
+
+static int buffer_add(struct buffer *b, const void *data, size_t n) {
+  if (b->start + b->len + n > b->cap) {
+    if (b->start > 0) memmove(b->data, b->data + b->start, b->len), b->start = 0;
+    if (b->len + n > b->cap) {
+      size_t cap = b->cap ? b->cap : 4096;
+      while (cap < b->len + n) cap *= 2;
+      uint8_t *grown = realloc(b->data, cap);
+      if (grown == NULL) return -1;
+      b->data = grown, b->cap = cap;
+    }
+  }
+  memcpy(b->data + b->start + b->len, data, n);
+  b->len += n;
+  return 0;
+}
+static void buffer_drop(struct buffer *b, size_t n) {
+  b->start += n, b->len -= n;
+  if (b->len == 0) {
+    b->start = 0;
+    if (b->cap > 64u << 10) free(b->data), b->data = NULL, b->cap = 0;
+  }
+}
+
+/*
+ * What one stream of a process wrote: files of an 8-byte head (the absolute offset of the first byte) and then the bytes;
+ * the present one and the one before it. Readers elsewhere read the same files.
+ */
+struct log { int fd, prev; uint64_t base, end, prev_base; const char *name; };
+
+struct proc {
+  uint32_t slot;
+  char id[132];
+  int kind, flags, is_tty;
+  enum { STARTING, RUNNING, EXITED } state;
+  pid_t pid;               /* as the host sees it */
+  int in, out[2];          /* our ends; a terminal's master is out[0] and in */
+  struct buffer input;
+  int input_ended;
+  struct log log[2];
+  uint64_t started_at, oom_before, exited_at;
+  int status, is_drained, is_reported, out_of_memory;
+  struct client *runner;   /* who waits for the start, and feeds a raw stream */
+};
+
+struct client {
+  int fd, flags, is_dead, is_exit_sent;
+  struct buffer in, out;
+  struct proc *proc;       /* what it is attached to */
+  uint64_t at[2], last_progress;
+};
+
+static struct {
+  const char *sock, *stage, *oom_file, *log_dir;
+  uid_t base;
+  uint64_t log_bytes;
+  int depot, listener, pair, init_pidfd, proc_dir;
+  pid_t init_pid;
+  uint32_t next_slot;
+  struct proc *procs[MAX_PROCS];
+  int nprocs;
+  struct client *clients[MAX_CLIENTS];
+  int nclients;
+} S;
+
+static void frame(struct client *c, uint8_t type, const void *a, size_t na, const void *b, size_t nb) {
+  uint32_t len = (uint32_t)(1 + na + nb);
+  if (buffer_add(&c->out, &len, 4) < 0 || buffer_add(&c->out, &type, 1) < 0 || (na && buffer_add(&c->out, a, na) < 0) ||
+      (nb && buffer_add(&c->out, b, nb) < 0))
+    c->is_dead = 1;
+}
+
+static void frame_error(struct client *c, uint8_t code, int32_t number, const char *text) {
+  uint8_t head[5] = {code};
+  memcpy(head + 1, &number, 4);
+  frame(c, 'E', head, sizeof head, text, strlen(text));
+}
+
+/* How often the kernel has killed for memory in the container. */
+static uint64_t oom_count(void) {
+  char text[4096];
+  int fd = open(S.oom_file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return 0;
+  text[n] = 0;
+  char *at = strstr(text, "oom_kill ");
+  return at ? strtoull(at + 9, NULL, 10) : 0;
+}
+
+static void log_path(char *out, size_t cap, const struct proc *p, const struct log *l, const char *suffix) {
+  snprintf(out, cap, "%s/%s%s", p->id, l->name, suffix);
+}
+
+static int log_open(struct proc *p, struct log *l) {
+  char path[200], old[200];
+  log_path(path, sizeof path, p, l, "");
+  log_path(old, sizeof old, p, l, ".1");
+  if (l->fd >= 0) {
+    if (l->prev >= 0) close(l->prev);
+    l->prev = l->fd, l->prev_base = l->base, l->fd = -1;
+    renameat(S.proc_dir, path, S.proc_dir, old);
+  }
+  int fd = openat(S.proc_dir, path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return -1;
+  uint64_t head = l->end;
+  if (write_all(fd, &head, sizeof head) < 0) { close(fd); return -1; }
+  l->fd = fd, l->base = l->end;
+  return 0;
+}
+
+/* Appends to a log; what does not fit on the disk is lost and shows as a gap in the offsets. */
+static void log_write(struct proc *p, struct log *l, const uint8_t *data, size_t n) {
+  if (l->fd < 0 || l->end - l->base >= S.log_bytes) {
+    if (log_open(p, l) < 0) { l->end += n; return; }
+  }
+  if (write_all(l->fd, data, n) < 0) {
+    if (l->prev >= 0) close(l->prev);
+    close(l->fd);
+    l->fd = l->prev = -1;
+  }
+  l->end += n;
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+static struct proc *find_proc(const char *id) {
+  for (int i = 0; i < S.nprocs; i++) if (strcmp(S.procs[i]->id, id) == 0) return S.procs[i];
+  return NULL;
+}
+
+static void proc_free(struct proc *p) {
+  for (int i = 0; i < S.nclients; i++) if (S.clients[i]->proc == p) S.clients[i]->proc = NULL;
+  if (p->in >= 0 && p->in != p->out[0]) close(p->in);
+  for (int i = 0; i < 2; i++) {
+    close_fd(&p->out[i]);
+    close_fd(&p->log[i].fd);
+    close_fd(&p->log[i].prev);
+  }
+  free(p->input.data);
+  for (int i = 0; i < S.nprocs; i++) if (S.procs[i] == p) S.procs[i] = S.procs[--S.nprocs];
+  free(p);
+}
+
+static void tell_init(uint32_t type, uint32_t slot, int32_t arg) {
+  struct to_init m = {.type = type, .slot = slot, .arg = arg};
+  send_pair(S.pair, &m, sizeof m, NULL, 0, MSG_DONTWAIT);
+}
+
+/* ---------------------------------------------------------------- shim: requests */
+
+static int is_id(const char *s, size_t n) {
+  if (n == 0 || n > 128 || s[0] == '.') return 0;
+  for (size_t i = 0; i < n; i++) {
+    char c = s[i];
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) return 0;
+  }
+  return 1;
+}
+
+/* u16 length and the bytes of a process id; 0 when malformed. */
+static int take_id(struct cursor *c, char id[132]) {
+  uint16_t n = take_u16(c);
+  const uint8_t *p = take(c, n);
+  if (p == NULL || !is_id((const char *)p, n)) return 0;
+  memcpy(id, p, n);
+  id[n] = 0;
+  return 1;
+}
+
+static int pipe_for(int fds[2], int ours) {
+  if (pipe2(fds, O_CLOEXEC) < 0) return -1;
+  (void)!fchown(fds[0], S.base, S.base); /* so that the container's root may hand it to the process's user */
+  return set_nonblock(fds[ours]);
+}
+
+static void request_run(struct client *c, struct cursor *q) {
+  char id[132];
+  uint8_t kind = take_u8(q), flags = take_u8(q);
+  uint16_t cols = take_u16(q), rows = take_u16(q);
+  if (!take_id(q, id) || q->bad || kind > KIND_TAR_OUT || c->proc) return frame_error(c, E_BAD, 0, "malformed run request");
+  if (S.nprocs >= MAX_PROCS) return frame_error(c, E_LIMIT, EAGAIN, "too many processes");
+  int is_raw = kind != KIND_EXEC;
+  if (find_proc(id)) return frame_error(c, E_IN_USE, EEXIST, id);
+  if (!is_raw && mkdirat(S.proc_dir, id, 0700) < 0)
+    return errno == EEXIST ? frame_error(c, E_IN_USE, EEXIST, id) : frame_error(c, E_SYSTEM, errno, "cannot keep the process");
+  struct proc *p = calloc(1, sizeof *p);
+  int fds[4], nfds = 0, ends[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, blob = -1, rc = -1;
+  size_t len = (size_t)(q->end - q->p);
+  if (p == NULL) goto fail;
+  *p = (struct proc){.slot = ++S.next_slot, .kind = kind, .flags = flags, .is_tty = !!(flags & F_TTY), .in = -1, .out = {-1, -1}, .runner = c};
+  strcpy(p->id, id);
+  for (int i = 0; i < 2; i++) p->log[i] = (struct log){.fd = -1, .prev = -1, .name = i ? "err.log" : "out.log"};
+  blob = memfd_create("spec", MFD_CLOEXEC);
+  if (blob < 0 || write_all(blob, q->p, len) < 0) goto fail;
+  fds[nfds++] = blob;
+  if (!p->is_tty) {
+    if (flags & F_STDIN) {
+      if (pipe_for(ends[0], 1) < 0) goto fail;
+      fds[nfds++] = ends[0][0];
+    }
+    if (pipe_for(ends[1], 0) < 0 || pipe_for(ends[2], 0) < 0) goto fail;
+    fds[nfds++] = ends[1][1], fds[nfds++] = ends[2][1];
+  }
+  p->oom_before = oom_count();
+  struct to_init m = {.type = TO_RUN, .slot = p->slot, .flags = flags, .kind = kind, .cols = cols, .rows = rows, .blob = (uint32_t)len};
+  rc = send_pair(S.pair, &m, sizeof m, fds, nfds, MSG_DONTWAIT);
+fail:;
+  int saved = errno;
+  close_fd(&blob), close_fd(&ends[0][0]), close_fd(&ends[1][1]), close_fd(&ends[2][1]);
+  if (rc < 0) {
+    close_fd(&ends[0][1]), close_fd(&ends[1][0]), close_fd(&ends[2][0]);
+    free(p);
+    if (!is_raw) unlinkat(S.proc_dir, id, AT_REMOVEDIR);
+    return frame_error(c, E_SYSTEM, saved, "cannot ask the container's init");
+  }
+  p->in = ends[0][1], p->out[0] = ends[1][0], p->out[1] = ends[2][0];
+  S.procs[S.nprocs++] = p;
+  c->proc = p;
+  c->flags = flags;
+  c->last_progress = now_ms(CLOCK_MONOTONIC);
+}
+
+static void request_attach(struct client *c, struct cursor *q) {
+  char id[132];
+  uint8_t flags = take_u8(q);
+  uint64_t from[2] = {take_u64(q), take_u64(q)};
+  if (!take_id(q, id) || q->bad || c->proc) return frame_error(c, E_BAD, 0, "malformed attach request");
+  struct proc *p = find_proc(id);
+  if (p == NULL || p->state == STARTING || p->kind != KIND_EXEC || p->is_reported) return frame_error(c, E_NO_PROCESS, ESRCH, id);
+  c->proc = p, c->flags = flags, c->last_progress = now_ms(CLOCK_MONOTONIC);
+  for (int i = 0; i < 2; i++) c->at[i] = from[i] > p->log[i].end ? p->log[i].end : from[i];
+  uint8_t body[12];
+  uint32_t pid = (uint32_t)p->pid;
+  memcpy(body, &pid, 4), memcpy(body + 4, &p->started_at, 8);
+  frame(c, 'S', body, sizeof body, NULL, 0);
+}
+
+static void request_hello(struct client *c) {
+  uint8_t head[8];
+  uint32_t pid = (uint32_t)S.init_pid, count = 0;
+  struct buffer list = {0};
+  for (int i = 0; i < S.nprocs; i++) {
+    struct proc *p = S.procs[i];
+    if (p->kind != KIND_EXEC || p->state == STARTING || p->is_reported) continue;
+    uint16_t n = (uint16_t)strlen(p->id);
+    uint32_t host = (uint32_t)p->pid;
+    if (buffer_add(&list, &n, 2) || buffer_add(&list, p->id, n) || buffer_add(&list, &host, 4) || buffer_add(&list, &p->started_at, 8)) c->is_dead = 1;
+    count++;
+  }
+  memcpy(head, &pid, 4), memcpy(head + 4, &count, 4);
+  frame(c, 'P', head, sizeof head, list.data, list.len);
+  free(list.data);
+}
+
+static void request(struct client *c, const uint8_t *data, size_t len) {
+  struct cursor q = {data + 1, data + len, 0};
+  char id[132];
+  switch (data[0]) {
+    case 'H': return request_hello(c);
+    case 'R': return request_run(c, &q);
+    case 'A': return request_attach(c, &q);
+    case 'I': {
+      struct proc *p = c->proc;
+      size_t n = (size_t)(q.end - q.p);
+      if (p == NULL || p->input_ended) return;
+      if (n == 0) {
+        p->input_ended = 1;
+        if (p->is_tty && buffer_add(&p->input, "\4", 1) < 0) c->is_dead = 1;
+      } else if (buffer_add(&p->input, q.p, n) < 0) c->is_dead = 1;
+      return;
+    }
+    case 'S': {
+      int32_t number = (int32_t)take_u32(&q);
+      if (!take_id(&q, id) || q.bad || number < 0 || number >= NSIG) return frame_error(c, E_BAD, 0, "malformed signal request");
+      struct proc *p = find_proc(id);
+      if (p == NULL || p->state != RUNNING) return frame_error(c, E_NO_PROCESS, ESRCH, id);
+      tell_init(TO_SIGNAL, p->slot, number);
+      return frame(c, 'K', NULL, 0, NULL, 0);
+    }
+    case 'W': {
+      struct winsize size = {0};
+      size.ws_col = take_u16(&q), size.ws_row = take_u16(&q);
+      if (!take_id(&q, id) || q.bad) return frame_error(c, E_BAD, 0, "malformed resize request");
+      struct proc *p = find_proc(id);
+      if (p == NULL || p->state != RUNNING) return frame_error(c, E_NO_PROCESS, ESRCH, id);
+      if (p->is_tty && p->out[0] >= 0) ioctl(p->out[0], TIOCSWINSZ, &size);
+      return frame(c, 'K', NULL, 0, NULL, 0);
+    }
+    default: return frame_error(c, E_BAD, 0, "unknown request");
+  }
+}
+
+/* ---------------------------------------------------------------- shim: bytes in and out */
+
+static void client_free(struct client *c) {
+  struct proc *p = c->proc;
+  for (int i = 0; i < S.nprocs; i++) {
+    if (S.procs[i]->runner != c) continue;
+    S.procs[i]->runner = NULL;
+    /* nobody is left to hear of a start, and nothing else feeds a raw stream */
+    if (S.procs[i]->state == STARTING || (S.procs[i]->kind != KIND_EXEC && S.procs[i]->state == RUNNING)) tell_init(TO_SIGNAL, S.procs[i]->slot, SIGKILL);
+  }
+  if (p && (c->flags & F_STDIN) && !p->is_tty) p->input_ended = 1;
+  close(c->fd);
+  free(c->in.data);
+  free(c->out.data);
+  for (int i = 0; i < S.nclients; i++) if (S.clients[i] == c) S.clients[i] = S.clients[--S.nclients];
+  free(c);
+}
+
+static void client_read(struct client *c) {
+  uint8_t chunk[CHUNK];
+  ssize_t n = recv(c->fd, chunk, sizeof chunk, MSG_DONTWAIT);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) { c->is_dead = 1; return; }
+  if (n < 0) return;
+  if (buffer_add(&c->in, chunk, (size_t)n) < 0) { c->is_dead = 1; return; }
+  while (!c->is_dead && c->in.len >= 4) {
+    uint32_t len;
+    memcpy(&len, c->in.data + c->in.start, 4);
+    if (len < 1 || len > MAX_FRAME) { c->is_dead = 1; return; }
+    if (c->in.len < 4 + (size_t)len) return;
+    request(c, c->in.data + c->in.start + 4, len);
+    buffer_drop(&c->in, 4 + (size_t)len);
+  }
+}
+
+static void frame_exit(struct client *c, const struct proc *p) {
+  uint8_t body[17];
+  int32_t code = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : 128 + WTERMSIG(p->status);
+  int32_t sig = WIFSIGNALED(p->status) ? WTERMSIG(p->status) : 0;
+  memcpy(body, &code, 4), memcpy(body + 4, &sig, 4);
+  body[8] = (uint8_t)p->out_of_memory;
+  memcpy(body + 9, &p->exited_at, 8);
+  frame(c, 'X', body, sizeof body, NULL, 0);
+  c->is_exit_sent = 1;
+}
+
+/* Moves kept output to a client as far as it takes it, then the exit. */
+static void client_pump(struct client *c) {
+  struct proc *p = c->proc;
+  static uint8_t chunk[CHUNK];
+  if (p && p->kind == KIND_EXEC && p->state != STARTING && !c->is_exit_sent) {
+    int is_behind = 0;
+    for (int i = 0; i < 2; i++) {
+      struct log *l = &p->log[i];
+      if (!(c->flags & (i ? F_STDERR : F_STDOUT))) continue;
+      while (c->at[i] < l->end && c->out.len < OUT_HIGH) {
+        uint64_t at = c->at[i], oldest = l->prev >= 0 ? l->prev_base : l->fd >= 0 ? l->base : l->end;
+        uint64_t dropped = at < oldest ? oldest - at : 0;
+        at += dropped;
+        int is_prev = l->prev >= 0 && at < l->base;
+        if (is_prev) { /* a gap between the files is a disk that was full */
+          struct stat st;
+          uint64_t prev_end = fstat(l->prev, &st) < 0 ? l->prev_base : l->prev_base + (uint64_t)st.st_size - 8;
+          if (at >= prev_end) dropped += l->base - at, at = l->base, is_prev = 0;
+        }
+        ssize_t n = at < l->end && l->fd >= 0 ? pread(is_prev ? l->prev : l->fd, chunk, sizeof chunk, (off_t)(8 + at - (is_prev ? l->prev_base : l->base))) : 0;
+        if (n < 0) n = 0;
+        if (is_prev && (uint64_t)n > l->base - at) n = (ssize_t)(l->base - at);
+        if (n == 0 && dropped == 0) { c->at[i] = l->end; break; }
+        uint8_t head[17] = {(uint8_t)(i + 1)};
+        memcpy(head + 1, &at, 8), memcpy(head + 9, &dropped, 8);
+        frame(c, 'O', head, sizeof head, chunk, (size_t)n);
+        c->at[i] = at + (uint64_t)n;
+      }
+      if (c->at[i] < l->end) is_behind = 1;
+    }
+    if (!is_behind && p->is_reported) frame_exit(c, p);
+  }
+  if (c->out.len == 0) {
+    c->last_progress = now_ms(CLOCK_MONOTONIC);
+    return;
+  }
+  ssize_t n = send(c->fd, c->out.data + c->out.start, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) c->is_dead = 1;
+  if (n > 0) buffer_drop(&c->out, (size_t)n), c->last_progress = now_ms(CLOCK_MONOTONIC);
+}
+
+/* Whether a stream may be read now: not while a lossless reader is far behind. */
+static int may_read(const struct proc *p, int stream) {
+  if (p->kind != KIND_EXEC) return p->runner == NULL || p->runner->out.len < OUT_HIGH;
+  uint64_t now = now_ms(CLOCK_MONOTONIC);
+  for (int i = 0; i < S.nclients; i++) {
+    struct client *c = S.clients[i];
+    if (c->proc != p || c->is_dead || !(c->flags & F_LOSSLESS) || !(c->flags & (stream ? F_STDERR : F_STDOUT))) continue;
+    if (now - c->last_progress > STALL_MS) continue;
+    if (p->log[stream].end - c->at[stream] > S.log_bytes / 2) return 0;
+  }
+  return 1;
+}
+
+/* Reads once; 1 when there may be more. */
+static int proc_read(struct proc *p, int stream) {
+  static uint8_t chunk[CHUNK];
+  ssize_t n = read(p->out[stream], chunk, sizeof chunk);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+  if (n <= 0) { /* end of a pipe, or EIO of a terminal nobody holds */
+    if (p->in == p->out[stream]) p->in = -1;
+    close_fd(&p->out[stream]);
+    return 0;
+  }
+  if (p->kind == KIND_EXEC) log_write(p, &p->log[stream], chunk, (size_t)n);
+  else if (p->runner) {
+    uint8_t head[17] = {(uint8_t)(stream + 1)};
+    frame(p->runner, 'O', head, sizeof head, chunk, (size_t)n);
+  }
+  return 1;
+}
+
+static void proc_write(struct proc *p) {
+  while (p->in >= 0 && p->input.len > 0) {
+    ssize_t n = write(p->in, p->input.data + p->input.start, p->input.len);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) { /* it reads no more */
+      buffer_drop(&p->input, p->input.len);
+      p->input_ended = 1;
+      break;
+    }
+    buffer_drop(&p->input, (size_t)n);
+  }
+  if (p->in < 0) buffer_drop(&p->input, p->input.len);
+  if (p->input_ended && p->input.len == 0 && p->in >= 0 && !p->is_tty) close_fd(&p->in);
+}
+
+/* Writes a file of the process's folder so that it is there whole or not at all. */
+static void proc_note(const struct proc *p, const char *name, const char *text) {
+  char path[200], fresh[200];
+  snprintf(path, sizeof path, "%s/%s", p->id, name);
+  snprintf(fresh, sizeof fresh, "%s/%s.new", p->id, name);
+  int fd = openat(S.proc_dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return;
+  int rc = write_all(fd, text, strlen(text));
+  if (close(fd) == 0 && rc == 0) renameat(S.proc_dir, fresh, S.proc_dir, path);
+}
+
+/* The process has ended and what it wrote is read: say so, on disk first. */
+static void proc_report(struct proc *p) {
+  char text[128];
+  p->is_reported = 1;
+  p->out_of_memory = oom_count() > p->oom_before;
+  if (p->kind == KIND_EXEC) {
+    int code = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : 128 + WTERMSIG(p->status);
+    snprintf(text, sizeof text, "%d %d %d %llu\n", code, WIFSIGNALED(p->status) ? WTERMSIG(p->status) : 0, p->out_of_memory, (unsigned long long)p->exited_at);
+    proc_note(p, "exit", text);
+  } else if (p->runner) frame_exit(p->runner, p);
+}
+
+static void proc_exited(struct proc *p, int status) {
+  if (p->state == EXITED) return;
+  p->state = EXITED, p->status = status, p->exited_at = now_ms(CLOCK_REALTIME);
+}
+
+static void proc_failed(struct proc *p, int stage, int number) {
+  static const uint8_t code[] = {E_SYSTEM, E_LIMIT, E_SYSTEM, E_USER, E_DIR, E_LIMIT, E_EXEC};
+  if (p->runner) {
+    p->runner->proc = NULL;
+    frame_error(p->runner, stage >= 0 && stage <= ST_EXEC ? code[stage] : E_SYSTEM, number, strerror(number));
+  }
+  if (p->kind == KIND_EXEC) unlinkat(S.proc_dir, p->id, AT_REMOVEDIR);
+  proc_free(p);
+}
+
+static void proc_started(struct proc *p) {
+  uint8_t body[12];
+  char text[64];
+  uint32_t pid = (uint32_t)p->pid;
+  p->state = RUNNING;
+  p->started_at = now_ms(CLOCK_REALTIME);
+  snprintf(text, sizeof text, "%u %llu\n", pid, (unsigned long long)p->started_at);
+  if (p->kind == KIND_EXEC) proc_note(p, "started", text);
+  if (p->runner) {
+    memcpy(body, &pid, 4), memcpy(body + 4, &p->started_at, 8);
+    frame(p->runner, 'S', body, sizeof body, NULL, 0);
+    if (p->kind == KIND_EXEC) p->runner = NULL;
+  }
+}
+
+/* One message of init: everything in it is checked, the process id is the kernel's word. */
+static int from_init(void) {
+  struct from_init m;
+  union { char buf[CMSG_SPACE(4 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]; struct cmsghdr align; } control;
+  struct iovec iov = {.iov_base = &m, .iov_len = sizeof m};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof control.buf};
+  ssize_t n = recvmsg(S.pair, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+  if (n == 0) return -1;
+  int fds[4], nfds = 0;
+  pid_t sender = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+    if (c->cmsg_level != SOL_SOCKET) continue;
+    if (c->cmsg_type == SCM_RIGHTS) {
+      int count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+      for (int i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(c) + (size_t)i * sizeof fd, sizeof fd);
+        if (nfds < 4) fds[nfds++] = fd;
+        else close(fd);
+      }
+    } else if (c->cmsg_type == SCM_CREDENTIALS) {
+      struct ucred who;
+      memcpy(&who, CMSG_DATA(c), sizeof who);
+      sender = who.pid;
+    }
+  }
+  struct proc *p = NULL;
+  if (n == (ssize_t)sizeof m && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+    for (int i = 0; i < S.nprocs; i++) if (S.procs[i]->slot == m.slot) p = S.procs[i];
+  if (p) switch (m.type) {
+    case FROM_HELLO: case FROM_TTY: {
+      struct stat st;
+      unsigned number;
+      if (p->state != STARTING || p->pid != 0 || sender == S.init_pid) break;
+      p->pid = sender;
+      if (m.type == FROM_TTY && p->is_tty && nfds == 1 && fstat(fds[0], &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == 5 &&
+          ioctl(fds[0], TIOCGPTN, &number) == 0 && set_nonblock(fds[0]) == 0)
+        p->in = p->out[0] = fds[0], nfds = 0;
+      break;
+    }
+    case FROM_STARTED: if (p->state == STARTING) proc_started(p); break;
+    case FROM_FAILED: if (p->state == STARTING) proc_failed(p, m.a, m.b > 0 && m.b < 4096 ? m.b : EIO); break;
+    case FROM_EXITED: if (p->state == RUNNING) proc_exited(p, m.a); break;
+    default: break;
+  }
+  for (int i = 0; i < nfds; i++) close(fds[i]);
+  return 1;
+}
+
+/* ---------------------------------------------------------------- shim: the loop */
+
+static int serve(void) {
+  static struct pollfd polls[3 + MAX_CLIENTS + 3 * MAX_PROCS];
+  int is_init_gone = 0;
+  uint64_t gone_at = 0;
+  for (;;) {
+    int n = 0, timeout = -1;
+    polls[n++] = (struct pollfd){.fd = is_init_gone ? -1 : S.init_pidfd, .events = POLLIN};
+    polls[n++] = (struct pollfd){.fd = is_init_gone ? -1 : S.pair, .events = POLLIN};
+    polls[n++] = (struct pollfd){.fd = S.nclients < MAX_CLIENTS ? S.listener : -1, .events = POLLIN};
+    int first_client = n, nclients = S.nclients;
+    for (int i = 0; i < nclients; i++) {
+      struct client *c = S.clients[i];
+      int is_full = c->out.len > OUT_HIGH || (c->proc && c->proc->input.len > STDIN_HIGH);
+      polls[n++] = (struct pollfd){.fd = c->fd, .events = (short)((is_full ? 0 : POLLIN) | (c->out.len ? POLLOUT : 0))};
+    }
+    int first_proc = n, nprocs = S.nprocs;
+    for (int i = 0; i < nprocs; i++) {
+      struct proc *p = S.procs[i];
+      int idle = p->state == STARTING;
+      polls[n++] = (struct pollfd){.fd = !idle && p->in >= 0 && p->input.len ? p->in : -1, .events = POLLOUT};
+      for (int k = 0; k < 2; k++) {
+        int readable = !idle && p->out[k] >= 0;
+        if (readable && !may_read(p, k)) readable = 0, timeout = 1000;
+        polls[n++] = (struct pollfd){.fd = readable ? p->out[k] : -1, .events = POLLIN};
+      }
+    }
+    if (is_init_gone) timeout = 50;
+    if (poll(polls, (nfds_t)n, timeout) < 0 && errno != EINTR) return 1;
+
+    for (int i = 0; i < nclients; i++) {
+      short got = polls[first_client + i].revents;
+      if (got & POLLIN) client_read(S.clients[i]);
+      else if (got & (POLLHUP | POLLERR)) S.clients[i]->is_dead = 1;
+    }
+    for (int i = 0; i < nprocs; i++) {
+      struct proc *p = S.procs[i];
+      for (int k = 0; k < 2; k++)
+        if (polls[first_proc + 3 * i + 1 + k].revents && p->out[k] >= 0) proc_read(p, k);
+    }
+    if (polls[1].revents)
+      for (int i = 0; i < 256 && from_init() > 0; i++) continue;
+    if (polls[0].revents && !is_init_gone) {
+      while (from_init() > 0) continue;
+      is_init_gone = 1, gone_at = now_ms(CLOCK_MONOTONIC);
+      while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+      for (int i = S.nprocs; i-- > 0;) {
+        if (S.procs[i]->state == STARTING) proc_failed(S.procs[i], ST_FORK, ESRCH);
+        else proc_exited(S.procs[i], SIGKILL);
+      }
+    }
+    if (polls[2].revents & POLLIN) {
+      int fd = accept4(S.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      struct client *c = fd < 0 ? NULL : calloc(1, sizeof *c);
+      if (c) c->fd = fd, S.clients[S.nclients++] = c;
+      else if (fd >= 0) close(fd);
+    }
+    for (int i = S.nprocs; i-- > 0;) {
+      struct proc *p = S.procs[i];
+      if (p->state != STARTING) proc_write(p);
+      if (p->state == EXITED && !p->is_reported) {
+        int is_drained = 1;
+        for (int k = 0; k < 2; k++)
+          while (p->out[k] >= 0) {
+            if (!is_init_gone && !may_read(p, k)) { is_drained = 0; break; }
+            if (!proc_read(p, k)) break;
+          }
+        if (is_drained) proc_report(p);
+      }
+    }
+    int is_pending = 0;
+    for (int i = S.nclients; i-- > 0;) {
+      client_pump(S.clients[i]);
+      if (S.clients[i]->is_dead) client_free(S.clients[i]);
+      else if (S.clients[i]->out.len || (S.clients[i]->proc && !S.clients[i]->is_exit_sent)) is_pending = 1;
+    }
+    for (int i = S.nprocs; i-- > 0;) {
+      struct proc *p = S.procs[i];
+      int is_used = 0;
+      for (int k = 0; k < S.nclients; k++) is_used |= S.clients[k]->proc == p && !S.clients[k]->is_exit_sent;
+      if (p->is_reported && !is_used && (p->kind != KIND_EXEC || (p->out[0] < 0 && p->out[1] < 0))) proc_free(p);
+    }
+    if (is_init_gone && (!is_pending || now_ms(CLOCK_MONOTONIC) - gone_at > 2000)) return 0;
+  }
+}
+
+/* ---------------------------------------------------------------- shim: building the container */
+
+static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Says on standard output why the container could not be made, and ends; what was mounted goes with the namespace. */
+static void die(const char *format, ...) {
+  char text[512], why[64];
+  int saved = errno;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  snprintf(why, sizeof why, "%s", saved ? strerror(saved) : "failed");
+  dprintf(1, "error %s: %s\n", text, why);
+  dprintf(2, "croft-init: %s: %s\n", text, why);
+  if (S.init_pid > 0) kill(S.init_pid, SIGKILL);
+  _exit(1);
+}
+
+/* A user namespace that only serves as an id map; nothing runs in it. */
+static int idmap_fd(const char *map) {
+  int ready[2], hold[2];
+  char path[64];
+  if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(hold, O_CLOEXEC) < 0) die("pipe");
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid == 0) {
+    char c = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+    close(hold[1]);
+    (void)!write(ready[1], &c, 1);
+    (void)!read(hold[0], &c, 1);
+    _exit(0);
+  }
+  close(ready[1]), close(hold[0]);
+  char c = 'n';
+  if (read(ready[0], &c, 1) != 1 || c != 'y') errno = EPERM, die("user namespace");
+  snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
+  if (put_file(path, map) < 0) die("%s", path);
+  snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
+  if (put_file(path, map) < 0) die("%s", path);
+  snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) die("%s", path);
+  close(hold[1]), close(ready[0]);
+  waitpid(pid, NULL, 0);
+  return fd;
+}
+
+/* A detached copy of the mount at a path that crosses no symbolic link, idmapped and read-only as asked. */
+static int tree_of(const char *path, int idmap, uint64_t attributes) {
+  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  int at = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+  if (at < 0) die("%s", path);
+  int fd = (int)syscall(SYS_open_tree, at, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (fd < 0) die("open_tree %s", path);
+  close(at);
+  struct mount_attr attr = {.attr_set = attributes | (idmap >= 0 ? MOUNT_ATTR_IDMAP : 0), .userns_fd = idmap >= 0 ? (uint64_t)idmap : 0};
+  if (attr.attr_set && syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0) die("map %s", path);
+  return fd;
+}
+
+static void attach_tree(int fd, const char *at) {
+  if (syscall(SYS_move_mount, fd, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0) die("move_mount %s", at);
+  close(fd);
+}
+
+/* Mounts an overlay; upper and work are named by descriptor, so their paths may hold any character. */
+static void mount_overlay(const char *at, const char *lowers, int upper, int work) {
+  static char options[4096];
+  int n = snprintf(options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=off,metacopy=off,index=off", lowers, upper, work);
+  if (n < 0 || n >= (int)sizeof options) errno = E2BIG, die("too many layers");
+  if (mount("overlay", at, "overlay", 0, options) < 0) die("overlay %s", at);
+}
+
+static int open_dir_at(int at, const char *path) {
+  int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) die("%s", path);
+  return fd;
+}
+
+static void make_dir_once(const char *path) {
+  if (mkdir(path, 0755) < 0 && errno != EEXIST) die("mkdir %s", path);
+}
+
+/* Mounts a disk image through a loop device that frees itself when the mount goes. */
+static void mount_image(const char *image, const char *at) {
+  int file = open(image, O_RDWR | O_CLOEXEC | O_NOFOLLOW), control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), loop = -1;
+  char path[64];
+  if (file < 0) die("%s", image);
+  if (control < 0) die("/dev/loop-control");
+  for (int attempt = 0; attempt < 64; attempt++) {
+    int number = ioctl(control, LOOP_CTL_GET_FREE);
+    if (number < 0) die("no free loop device");
+    snprintf(path, sizeof path, "/dev/loop%d", number);
+    loop = open(path, O_RDWR | O_CLOEXEC);
+    if (loop < 0 && errno == ENOENT) { /* nobody makes device nodes here */
+      if (mknod(path, S_IFBLK | 0600, makedev(7, (unsigned)number)) < 0 && errno != EEXIST) die("%s", path);
+      loop = open(path, O_RDWR | O_CLOEXEC);
+    }
+    if (loop < 0) die("%s", path);
+    struct loop_config config = {.fd = (uint32_t)file, .block_size = 4096, .info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
+    if (ioctl(loop, LOOP_CONFIGURE, &config) == 0) break;
+    if (errno != EBUSY) die("loop device for %s", image);
+    close(loop);
+    loop = -1;
+  }
+  if (loop < 0) errno = EBUSY, die("no free loop device");
+  if (mount(path, at, "ext4", MS_NOSUID | MS_NODEV, "discard") < 0) die("mount of %s", image);
+  close(loop), close(file), close(control);
+}
+
+/* The last line runc left in its log, for the message. */
+static void runc_failed(const char *log) {
+  char text[4096] = "", *line = text;
+  int fd = open(log, O_RDONLY | O_CLOEXEC);
+  off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+  ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof text - 1, size > (off_t)sizeof text - 1 ? size - (off_t)sizeof text + 1 : 0);
+  if (n < 0) n = 0;
+  while (n > 0 && text[n - 1] == '\n') n--;
+  text[n] = 0;
+  for (char *p = text; (p = strchr(p, '\n')) != NULL; p++) line = p + 1;
+  errno = 0;
+  die("runc: %.400s", line);
+}
+
+static const char *need(char ***argv) {
+  if (**argv == NULL) errno = EINVAL, die("missing argument");
+  return *(*argv)++;
+}
+
+static uint32_t need_number(char ***argv) {
+  uint32_t v;
+  const char *text = need(argv);
+  if (!is_number(text, &v)) errno = EINVAL, die("not a number: %s", text);
+  return v;
+}
+
+/*
+ * croft-init shim DEPOT SOCKET STAGE BASE HIGH HIGHSIZE LOGBYTES OOMFILE RUNC RUNCROOT ID, then any of
+ *   cgroup DIR               join this cgroup
+ *   disk IMAGE               upper and work lie on this ext4 image
+ *   lower DIR                a layer of the root, uppermost first
+ *   bind N ro|rw idmap|plain PATH            STAGE/b/N shows a path of the host
+ *   over N UPPER WORK COUNT LOWER...         STAGE/b/N is an overlay whose changes land in UPPER
+ * DEPOT holds up/, wk/, proc/ and config.json. Answers `ready PID` or `error TEXT` on standard output.
+ */
+static int shim_main(char **argv) {
+  const char *depot = need(&argv), *sock = need(&argv), *stage = need(&argv);
+  uint32_t base = need_number(&argv), high = need_number(&argv), high_size = need_number(&argv), log_bytes = need_number(&argv);
+  S.oom_file = need(&argv);
+  const char *runc = need(&argv), *runc_root = need(&argv), *id = need(&argv), *image = NULL;
+  char map[128], upper_map[128], path[PATH_MAX], log[PATH_MAX], pid_file[PATH_MAX];
+  static char lowers[4096];
+  S.stage = stage, S.base = base, S.log_bytes = log_bytes;
+  signal(SIGPIPE, SIG_IGN), signal(SIGHUP, SIG_IGN), signal(SIGINT, SIG_IGN), signal(SIGQUIT, SIG_IGN);
+  umask(022);
+  setsid();
+  prctl(PR_SET_NAME, "croft-shim");
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) die("subreaper");
+  S.depot = open(depot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (S.depot < 0) die("%s", depot);
+  S.proc_dir = open_dir_at(S.depot, "proc");
+
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(sock) >= sizeof address.sun_path) errno = ENAMETOOLONG, die("%s", sock);
+  strcpy(address.sun_path, sock);
+  S.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  unlink(sock);
+  umask(0177);
+  if (S.listener < 0 || bind(S.listener, (struct sockaddr *)&address, sizeof address) < 0) die("%s", sock);
+  umask(022);
+
+  if (unshare(CLONE_NEWNS) < 0) die("mount namespace");
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) die("mount propagation");
+  snprintf(map, sizeof map, "0 %u 65536\n65536 %u %u\n", base, high, high_size);
+  /* overlay makes its work directory as host root: that id needs a place in the map, or the mount is read-only */
+  snprintf(upper_map, sizeof upper_map, "0 %u 65536\n65536 0 1\n", base);
+  int idmap = idmap_fd(map), upper_idmap = -1;
+
+  if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m") < 0) die("%s", stage);
+  if (chdir(stage) < 0) die("%s", stage);
+  make_dir_once("root"), make_dir_once("low"), make_dir_once("b"), make_dir_once("disk");
+  if (mount(NULL, stage, NULL, MS_PRIVATE, NULL) < 0) die("%s", stage);
+  int nlowers = 0;
+  size_t len = 0;
+  while (*argv) {
+    const char *what = need(&argv);
+    if (strcmp(what, "cgroup") == 0) {
+      snprintf(path, sizeof path, "%s/cgroup.procs", need(&argv));
+      if (put_file(path, "0") < 0) die("%s", path);
+    } else if (strcmp(what, "disk") == 0) {
+      image = need(&argv);
+    } else if (strcmp(what, "lower") == 0) {
+      const char *from = need(&argv);
+      snprintf(path, sizeof path, "low/%d", nlowers);
+      make_dir_once(path);
+      attach_tree(tree_of(from, idmap, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV), path);
+      len += (size_t)snprintf(lowers + len, sizeof lowers - len, "%s%s", nlowers++ ? ":" : "", path);
+      if (len >= sizeof lowers) errno = E2BIG, die("too many layers");
+    } else if (strcmp(what, "bind") == 0) {
+      struct stat st;
+      uint32_t n = need_number(&argv);
+      int is_ro = strcmp(need(&argv), "ro") == 0, is_mapped = strcmp(need(&argv), "idmap") == 0;
+      const char *from = need(&argv);
+      int fd = tree_of(from, is_mapped ? idmap : -1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (is_ro ? MOUNT_ATTR_RDONLY : 0));
+      snprintf(path, sizeof path, "b/%u", n);
+      if (fstat(fd, &st) < 0) die("%s", from);
+      if (S_ISDIR(st.st_mode)) make_dir_once(path);
+      else {
+        int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (file < 0) die("%s", path);
+        close(file);
+      }
+      attach_tree(fd, path);
+    } else if (strcmp(what, "over") == 0) {
+      static char stack[4096];
+      char common[PATH_MAX];
+      size_t used = 0, same = 0, cut = 0;
+      uint32_t n = need_number(&argv);
+      const char *upper = need(&argv), *work = need(&argv);
+      uint32_t count = need_number(&argv);
+      /* upper and work must lie in one mount, so the directory that holds both is mapped */
+      for (; upper[same] && upper[same] == work[same]; same++) if (upper[same] == '/') cut = same;
+      if (cut == 0 || cut >= sizeof common) errno = EINVAL, die("%s and %s share no directory", upper, work);
+      memcpy(common, upper, cut);
+      common[cut] = 0;
+      if (upper_idmap < 0) upper_idmap = idmap_fd(upper_map);
+      for (uint32_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "low/b%u.%u", n, i);
+        make_dir_once(path);
+        attach_tree(tree_of(need(&argv), idmap, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV), path);
+        used += (size_t)snprintf(stack + used, sizeof stack - used, "%s%s", i ? ":" : "", path);
+        if (used >= sizeof stack) errno = E2BIG, die("too many layers");
+      }
+      snprintf(path, sizeof path, "low/b%u.up", n);
+      make_dir_once(path);
+      attach_tree(tree_of(common, upper_idmap, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), path);
+      int in = open_dir_at(AT_FDCWD, path), up = open_dir_at(in, upper + cut + 1), wk = open_dir_at(in, work + cut + 1);
+      snprintf(path, sizeof path, "b/%u", n);
+      make_dir_once(path);
+      mount_overlay(path, stack, up, wk);
+      close(in), close(up), close(wk);
+    } else errno = EINVAL, die("unknown directive %s", what);
+  }
+  if (nlowers == 0) strcpy(lowers, "low");
+  int where = S.depot;
+  if (image) {
+    mount_image(image, "disk");
+    where = open_dir_at(AT_FDCWD, "disk");
+    if ((mkdirat(where, "up", 0755) < 0 || mkdirat(where, "wk", 0755) < 0) && errno != EEXIST) die("disk");
+    if (fchownat(where, "up", base, base, 0) < 0) die("disk");
+  }
+  int up = open_dir_at(where, "up"), wk = open_dir_at(where, "wk");
+  mount_overlay("root", lowers, up, wk);
+  close(up), close(wk);
+  if (where != S.depot) close(where);
+  close(idmap);
+  if (upper_idmap >= 0) close(upper_idmap);
+
+  int pair[2], on = 1, size = 1 << 20;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) die("socketpair");
+  setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+  snprintf(log, sizeof log, "%s/runc.log", depot);
+  snprintf(pid_file, sizeof pid_file, "%s/pid", depot);
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid == 0) {
+    int end = fcntl(pair[1], F_DUPFD, 10), null = open("/dev/null", O_RDWR);
+    if (end < 0 || null < 0) _exit(126);
+    for (int i = 0; i < 3; i++) dup2(null, i);
+    dup2(end, INIT_FD);
+    syscall(SYS_close_range, 4u, ~0u, 0u);
+    execl(runc, "runc", "--root", runc_root, "--log", log, "run", "--detach", "--preserve-fds", "1", "--pid-file", pid_file, "--bundle", depot, id, (char *)NULL);
+    _exit(127);
+  }
+  int status;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  close(pair[1]);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) errno = ENOENT, die("%s", runc);
+    runc_failed(log);
+  }
+  char number[32] = "";
+  int fd = openat(S.depot, "pid", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 || read(fd, number, sizeof number - 1) <= 0) die("pid file");
+  close(fd);
+  S.init_pid = (pid_t)strtol(number, NULL, 10);
+  S.init_pidfd = (int)syscall(SYS_pidfd_open, S.init_pid, 0);
+  if (S.init_pid <= 1 || S.init_pidfd < 0) die("the container's init ended at once");
+  S.pair = pair[0];
+  if (listen(S.listener, 128) < 0) die("listen");
+  dprintf(1, "ready %d\n", S.init_pid);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null, 0), dup2(null, 1);
+  close(null);
+  int rc = serve();
+  unlink(sock);
+  return rc;
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+  name = name ? name + 1 : argc > 0 ? argv[0] : "";
+  if (strcmp(name, "garden-init") == 0) return init_main();
+  if (argc > 2 && strcmp(argv[1], "shim") == 0) return shim_main(argv + 2);
+  dprintf(2, "usage: croft-init shim DEPOT ... (started by Croft's executor)\n");
+  return 64;
+}

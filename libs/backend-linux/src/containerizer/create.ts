@@ -1,0 +1,186 @@
+import { chmod, chown, mkdir, realpath, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  AlreadyInUseError,
+  GardenError,
+  ImageError,
+  InvalidSpecError,
+  ServiceUnavailableError,
+  type BindMount,
+  type ContainerSpec,
+  type ResolvedImage,
+} from '@croft/garden-api'
+import { messageOf } from '@croft/kit'
+import type { ContainerState } from '../depot/journal.js'
+import { slotUid } from '../home/naming.js'
+import { DEFAULT_LOG_BYTES, DEFAULT_STAGE_DIR } from '../options.js'
+import { ShimClient } from '../shim/client.js'
+import { startShim } from '../shim/start.js'
+import { makeDisk } from '../volumizer/disk.js'
+import { shimArgs } from '../volumizer/shim-plan.js'
+import { hostnameOf, makeBundle } from './bundle.js'
+import { removeContainer } from './destroy.js'
+import type { Entry, Host } from './host.js'
+
+const RUNC = '/usr/sbin/runc'
+
+export const socketPath = (host: Host, slot: number): string => join(host.options.runDir, `${slot}.sock`)
+const stageDir = (host: Host): string => host.options.stageDir ?? DEFAULT_STAGE_DIR
+
+/** The container's address, and the number its uid range, link and socket are named by. */
+function allocate(host: Host, wanted: string | undefined): { slot: number; address: string } {
+  if (host.addresses === undefined) throw new ServiceUnavailableError('this node has no address range yet')
+  const claim = host.addresses.take(wanted)
+  if (claim.kind === 'outside') throw new InvalidSpecError(`${wanted} is not an address of this node's range`)
+  if (claim.kind === 'in-use') throw new AlreadyInUseError(`address ${wanted}`)
+  if (claim.kind === 'full') throw new ServiceUnavailableError('all addresses of this node are taken')
+  const slot = host.slots.take()
+  if (slot === null) {
+    host.addresses.free(claim.address)
+    throw new ServiceUnavailableError('max containers reached')
+  }
+  return { slot, address: claim.address }
+}
+
+async function resolveImage(host: Host, spec: ContainerSpec): Promise<ResolvedImage> {
+  const uri = spec.image?.uri ?? ''
+  if (uri === '') return { lowerPaths: [], env: [] }
+  let image: ResolvedImage
+  try {
+    image = await host.options.images.resolve(uri)
+  } catch (error) {
+    throw error instanceof GardenError ? error : new ImageError(`image ${uri}: ${messageOf(error)}`, error)
+  }
+  try {
+    return { ...image, lowerPaths: await Promise.all(image.lowerPaths.map(async (path) => await realpath(path))) }
+  } catch (error) {
+    throw new ImageError(`image ${uri} is not complete on this node`, error)
+  }
+}
+
+/** Sources without symbolic links: the shim refuses to cross one. */
+async function resolveBinds(binds: readonly BindMount[]): Promise<BindMount[]> {
+  const real = async (path: string): Promise<string> => {
+    try {
+      return await realpath(path)
+    } catch (error) {
+      throw new InvalidSpecError(`bind mount of ${path}: ${messageOf(error)}`)
+    }
+  }
+  return await Promise.all(
+    binds.map(async (bind) => ({
+      ...bind,
+      srcPath: await real(bind.srcPath),
+      ...(bind.lowerPaths !== undefined && { lowerPaths: await Promise.all(bind.lowerPaths.map(real)) }),
+      ...(bind.workPath !== undefined && { workPath: await real(bind.workPath) }),
+    })),
+  )
+}
+
+async function writeFiles(host: Host, entry: Entry, uidBase: number): Promise<string[]> {
+  const folder = host.depot.folder(entry.handle)
+  const hostname = hostnameOf(entry.handle, entry.spec.hostname)
+  const hosts = join(folder, 'hosts')
+  const resolv = join(folder, 'resolv.conf')
+  await Promise.all([
+    ...['up', 'wk', 'proc'].map(async (name) => {
+      await mkdir(join(folder, name), { mode: name === 'up' ? 0o755 : 0o700 })
+    }),
+    writeFile(hosts, `127.0.0.1 localhost\n${entry.state.address} ${hostname}\n`),
+    writeFile(resolv, `nameserver ${host.networker.gateway}\n`),
+  ])
+  await chown(join(folder, 'up'), uidBase, uidBase)
+  await Promise.all([hosts, resolv, join(folder, 'up')].map(async (path) => await chmod(path, path.endsWith('up') ? 0o755 : 0o644)))
+  const bundle = makeBundle({
+    handle: entry.handle,
+    spec: entry.spec,
+    uidBase,
+    cgroupPath: host.cgroups.pathFor(entry.handle),
+    stageDir: stageDir(host),
+    hostCapabilities: host.facts.capabilities,
+    hasIpv6: host.facts.hasIpv6,
+    arch: host.facts.arch,
+    maxOpenFiles: host.facts.maxOpenFiles,
+  })
+  await writeFile(join(folder, 'config.json'), JSON.stringify(bundle), { mode: 0o600 })
+  return [host.options.shimPath, hosts, resolv]
+}
+
+async function makeDiskOf(host: Host, entry: Entry): Promise<string | null> {
+  const disk = entry.spec.limits?.disk
+  if ((disk?.byteHard ?? 0) === 0 && (disk?.inodeHard ?? 0) === 0) return null
+  const path = join(host.depot.folder(entry.handle), 'disk.img')
+  await makeDisk(path, { bytes: disk?.byteHard || DEFAULT_DISK_BYTES, inodes: disk?.inodeHard ?? 0 })
+  return path
+}
+/** Size of the image when only inodes are limited. */
+const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
+
+/**
+ * Makes a container: journal, files, cgroup, shim (mounts and runc), network. Whatever fails undoes all of it.
+ * @throws InvalidSpecError, AlreadyInUseError, ImageError, ServiceUnavailableError
+ */
+export async function createContainer(host: Host, handle: string, spec: ContainerSpec, signal?: AbortSignal): Promise<Entry> {
+  const [image, bindMounts] = await Promise.all([resolveImage(host, spec), resolveBinds(spec.bindMounts ?? [])])
+  signal?.throwIfAborted()
+  const { slot, address } = allocate(host, spec.network)
+  const state: ContainerState = {
+    step: 'creating',
+    bootId: host.bootId,
+    slot,
+    address,
+    createdAtMs: host.now(),
+    isStopped: false,
+    properties: { ...spec.properties },
+    imageEnv: image.env,
+    shim: null,
+    init: null,
+  }
+  const entry: Entry = { handle, spec: { ...spec, handle, network: address }, state, client: new ShimClient(socketPath(host, slot)) }
+  try {
+    await host.depot.begin(handle, entry.spec, state)
+    const uidBase = slotUid(host.names.index, slot, host.options.uidBase)
+    const [platformFiles, diskImage, cgroupDirs] = await Promise.all([
+      writeFiles(host, entry, uidBase),
+      makeDiskOf(host, entry),
+      host.cgroups.shimDirs(),
+      host.cgroups.create(handle, spec.limits),
+    ])
+    signal?.throwIfAborted()
+    const args = shimArgs({
+      handle,
+      folder: host.depot.folder(handle),
+      socketPath: socketPath(host, slot),
+      stageDir: stageDir(host),
+      uidBase,
+      logBytes: host.options.logBytes ?? DEFAULT_LOG_BYTES,
+      oomFile: host.cgroups.oomFile(handle),
+      runcPath: host.options.runcPath ?? RUNC,
+      runcRoot: host.options.runcRoot,
+      cgroupDirs,
+      diskImage,
+      lowerPaths: image.lowerPaths,
+      platformFiles,
+      bindMounts,
+    })
+    const started = await startShim(host.options.shimPath, args, host.depot.folder(handle), async (shim) => {
+      state.shim = shim
+      await host.depot.write(handle, state)
+    })
+    Object.assign(state, started)
+    await host.networker.connect(slot, address, started.init.pid, spec.netOut)
+    signal?.throwIfAborted()
+    state.step = 'created'
+    await host.depot.write(handle, state)
+    return entry
+  } catch (error) {
+    try {
+      await removeContainer(host, entry)
+    } catch (cleanError) {
+      host.logger.error('container-undo-failed', { handle, error: cleanError })
+    }
+    if (error instanceof GardenError) throw error
+    if (signal?.aborted === true) throw error
+    throw new ServiceUnavailableError(`the container could not be made: ${messageOf(error)}`, error)
+  }
+}

@@ -1,0 +1,91 @@
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf, waitFor } from '@croft/kit'
+import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
+import type { Depot, ProcessIdentity } from '../depot/journal.js'
+import type { Cgroups } from '../cgroup/cgroups.js'
+import { ShimClient } from '../shim/client.js'
+import type { Entry, Host } from './host.js'
+
+/** A shim that has clients to tell of an exit gets this long before it is killed. */
+const SHIM_END_MS = 1_000
+const EMPTY_TIMEOUT_MS = 10_000
+
+/**
+ * Removes everything a container has on the host, in whatever state it is; each step is fine with finding nothing, so it is
+ * also how half-made and half-destroyed containers end. Frees its slot and address last.
+ */
+export async function removeContainer(host: Host, entry: Entry): Promise<void> {
+  const { handle, state } = entry
+  const isThisBoot = state.bootId === host.bootId
+  if (isThisBoot && state.init !== null) await signalProcess(state.init, 'SIGKILL')
+  await emptyCgroup(host.cgroups, handle)
+  for (const shim of await shimsOf(host, entry)) {
+    if (!(await hasEnded(shim, SHIM_END_MS))) await endProcess(shim)
+  }
+  /* runc may have put a process there between the two */
+  await emptyCgroup(host.cgroups, handle)
+  await host.networker.disconnect(state.slot)
+  await host.cgroups.remove(handle)
+  await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })
+  await rm(entry.client.socketPath, { force: true })
+  await host.depot.remove(handle)
+  host.slots.free(state.slot)
+  host.addresses?.free(state.address)
+}
+
+/** Removes what lies under a handle of which no readable journal is left. */
+export async function removeUnknown(host: Host, handle: string): Promise<void> {
+  await emptyCgroup(host.cgroups, handle)
+  for (const shim of await findShims(host.depot, host.cgroups, handle)) await endProcess(shim)
+  await emptyCgroup(host.cgroups, handle)
+  await host.cgroups.remove(handle)
+  await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })
+  await host.depot.remove(handle)
+}
+
+/** Kills until nobody is left; a frozen process dies only once it is thawed. */
+export async function emptyCgroup(cgroups: Cgroups, handle: string): Promise<void> {
+  await waitFor(
+    async () => {
+      const pids = await cgroups.processes(handle)
+      if (pids.length === 0) return true
+      for (const pid of pids) killQuietly(pid, 'SIGKILL')
+      await cgroups.thaw(handle)
+      return false
+    },
+    { what: `the processes of ${handle} to end`, timeoutMs: EMPTY_TIMEOUT_MS, everyMs: 2 },
+  )
+}
+
+async function shimsOf(host: Host, entry: Entry): Promise<ProcessIdentity[]> {
+  const { shim, bootId } = entry.state
+  if (shim !== null && bootId === host.bootId) return (await isAlive(shim)) ? [shim] : []
+  return await findShims(host.depot, host.cgroups, entry.handle)
+}
+
+/** Shims of a handle by their command line, for those a crash kept out of the journal. */
+export async function findShims(depot: Depot, cgroups: Cgroups, handle: string): Promise<ProcessIdentity[]> {
+  const found: ProcessIdentity[] = []
+  for (const pid of await cgroups.shims()) {
+    const identity = await identify(pid)
+    if (identity !== null && (await shimFolder(pid)) === depot.folder(handle)) found.push(identity)
+  }
+  return found
+}
+
+/** The depot folder a shim serves, from its command line; null when the process is none or gone. */
+export async function shimFolder(pid: number): Promise<string | null> {
+  try {
+    const [, role, folder] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    return role === 'shim' && folder !== undefined ? folder : null
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
+    throw error
+  }
+}
+
+/** An entry made from what the journal says, to adopt or to remove it. */
+export function entryOf(read: Omit<Entry, 'client'>, socket: string): Entry {
+  return { handle: read.handle, spec: read.spec, state: read.state, client: new ShimClient(socket) }
+}

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import type { ContainerSpec } from '@croft/garden-api'
+import type { Logger } from '@croft/kit'
+import type { Cgroups } from '../cgroup/cgroups.js'
+import type { ContainerState, Depot } from '../depot/journal.js'
+import type { HomeNames } from '../home/naming.js'
+import type { AddressAllocator, SlotAllocator } from '../networker/allocator.js'
+import type { Networker } from '../networker/apply.js'
+import type { LinuxBackendOptions } from '../options.js'
+import type { ShimClient } from '../shim/client.js'
+import type { Turnstile } from './turnstile.js'
+
+/** What making, destroying and adopting containers work with. */
+export interface Host {
+  options: LinuxBackendOptions
+  names: HomeNames
+  bootId: string
+  depot: Depot
+  cgroups: Cgroups
+  networker: Networker
+  slots: SlotAllocator
+  addresses: AddressAllocator | undefined
+  /** Creates are bound by the processor: as many at once as there are cores. */
+  creates: Turnstile
+  facts: HostFacts
+  logger: Logger
+  now: () => number
+}
+
+/** A container this backend knows. */
+export interface Entry {
+  handle: string
+  spec: ContainerSpec
+  state: ContainerState
+  client: ShimClient
+}
+
+/** What bundles depend on and does not change while the host runs. */
+export interface HostFacts {
+  capabilities: bigint
+  hasIpv6: boolean
+  arch: 'x64' | 'arm64'
+  maxOpenFiles: number
+  cores: number
+}
+
+export async function readHostFacts(): Promise<HostFacts> {
+  const [status, limits, hasIpv6] = await Promise.all([
+    readFile('/proc/self/status', 'utf8'),
+    readFile('/proc/self/limits', 'utf8'),
+    readFile('/proc/sys/net/ipv6/conf/all/disable_ipv6', 'utf8').then(
+      () => true,
+      () => false,
+    ),
+  ])
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1]
+  return {
+    capabilities: BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`),
+    hasIpv6,
+    arch: process.arch === 'arm64' ? 'arm64' : 'x64',
+    maxOpenFiles: hard === undefined || hard === 'unlimited' ? 1_048_576 : Number(hard),
+    cores: Math.max(1, cpus().length),
+  }
+}

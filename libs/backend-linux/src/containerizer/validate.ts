@@ -1,0 +1,97 @@
+import { InvalidSpecError, type ContainerSpec, type ProcessSpec } from '@croft/garden-api'
+import { parseAddress } from '../networker/address.js'
+import { RLIMIT_NUMBERS } from '../shim/frames.js'
+
+const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
+const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
+/** Mounted by the platform; a tenant's mount over them, or below, would undo masks and limits. */
+const RESERVED_DESTINATIONS = ['/', '/proc', '/sys', '/dev', '/tmp/garden-init', '/etc/hosts', '/etc/resolv.conf']
+const MAX_BINDS = 64
+
+const isPlainPath = (path: string): boolean =>
+  path.startsWith('/') && !path.includes('\0') && !path.split('/').includes('..') && path.length < 4096
+
+function bindProblem(spec: ContainerSpec): string | null {
+  for (const mount of spec.bindMounts ?? []) {
+    if (!isPlainPath(mount.srcPath)) return `${mount.srcPath} is not an absolute path`
+    if (!isPlainPath(mount.dstPath)) return `${mount.dstPath} is not an absolute path`
+    const at = mount.dstPath.replace(/\/+$/, '') || '/'
+    const isReserved = RESERVED_DESTINATIONS.some((path) => at === path || (path !== '/' && at.startsWith(`${path}/`)))
+    if (isReserved) return `nothing can be mounted at ${mount.dstPath}`
+    if (mount.lowerPaths !== undefined && mount.workPath === undefined) return `${mount.dstPath}: lowerPaths needs workPath`
+    if (mount.lowerPaths?.length === 0) return `${mount.dstPath}: lowerPaths is empty`
+    if (![...(mount.lowerPaths ?? []), mount.workPath ?? '/'].every(isPlainPath)) return `${mount.dstPath}: a path is not absolute`
+  }
+  return (spec.bindMounts?.length ?? 0) > MAX_BINDS ? `more than ${MAX_BINDS} bind mounts` : null
+}
+
+function netOutProblem(spec: ContainerSpec): string | null {
+  for (const rule of spec.netOut ?? []) {
+    if (rule.protocol === 'icmp' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ICMP'
+    if (rule.protocol === 'all' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ALL'
+    if (!['all', 'tcp', 'udp', 'icmp'].includes(rule.protocol)) return `invalid protocol: ${String(rule.protocol)}`
+    for (const range of rule.networks ?? []) {
+      const start = parseAddress(range.start)
+      const end = parseAddress(range.end ?? range.start)
+      if (start === null || end === null || end < start) return `not an IPv4 range: ${range.start}-${range.end ?? range.start}`
+    }
+    for (const port of rule.ports ?? []) {
+      const end = port.end ?? port.start
+      if (!Number.isInteger(port.start) || !Number.isInteger(end) || port.start < 0 || end > 65_535 || end < port.start) {
+        return `not a port range: ${port.start}-${end}`
+      }
+    }
+    const icmp = rule.icmp
+    if (icmp !== undefined && ![icmp.type, icmp.code ?? 0].every((n) => Number.isInteger(n) && n >= 0 && n < 256)) return 'not an ICMP type and code'
+  }
+  return null
+}
+
+function limitProblem(spec: ContainerSpec): string | null {
+  const { memory, cpu, pids, disk, bandwidth } = spec.limits ?? {}
+  const numbers = [
+    memory?.limitBytes,
+    cpu?.weight,
+    cpu?.limitInShares,
+    cpu?.quotaMillis,
+    pids?.max,
+    disk?.byteHard,
+    disk?.inodeHard,
+  ]
+  if (numbers.some((n) => n !== undefined && (!Number.isSafeInteger(n) || n < 0))) return 'a limit is not a whole number of at least 0'
+  if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) return 'bandwidth limits are not supported on this node'
+  return null
+}
+
+/** What is wrong with a spec that no host could make; null when nothing is. Pure. */
+export function specProblem(spec: ContainerSpec): string | null {
+  if (spec.handle !== undefined && !HANDLE.test(spec.handle)) return `not a handle: ${JSON.stringify(spec.handle)}`
+  if (spec.hostname !== undefined && !HOSTNAME.test(spec.hostname)) return `not a host name: ${JSON.stringify(spec.hostname)}`
+  if (spec.isPrivileged === true) return 'privileged container creation is disabled'
+  if ((spec.netIn?.length ?? 0) > 0) return 'mapping ports of the host (netIn) is not supported on this node'
+  if ((spec.graceTimeMs ?? 0) > 0) return 'grace times are not supported on this node'
+  const line = (spec.env ?? []).find((entry) => entry.includes('\0') || entry.indexOf('=') < 1)
+  if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
+  return bindProblem(spec) ?? netOutProblem(spec) ?? limitProblem(spec)
+}
+
+/** What is wrong with a process spec; null when nothing is. Pure. */
+export function processProblem(spec: ProcessSpec): string | null {
+  if (spec.id !== undefined && !PROCESS_ID.test(spec.id)) return `not a process id: ${JSON.stringify(spec.id)}`
+  if (spec.path === '') return 'a process needs a path'
+  const texts = [spec.path, spec.dir ?? '', spec.user ?? '', ...(spec.args ?? []), ...(spec.env ?? [])]
+  if (texts.some((text) => text.includes('\0'))) return 'a process spec holds a NUL byte'
+  const line = (spec.env ?? []).find((entry) => entry.indexOf('=') < 1)
+  if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
+  for (const [name, value] of Object.entries(spec.rlimits ?? {})) {
+    if (!(name in RLIMIT_NUMBERS)) return `unknown resource limit ${name}`
+    if (!Number.isSafeInteger(value) || value < 0) return `resource limit ${name} is not a whole number of at least 0`
+  }
+  return null
+}
+
+/** @throws InvalidSpecError */
+export function refuse(problem: string | null): void {
+  if (problem !== null) throw new InvalidSpecError(problem)
+}

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises'
+import { errnoOf, systemClock, waitFor } from '@croft/kit'
+import type { ProcessIdentity } from './journal.js'
+
+/** Start time and state letter from the text of /proc/<pid>/stat; the name in it may hold anything, even `)`. Pure. */
+export function parseStat(text: string): { startTicks: number; state: string } | null {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const startTicks = Number(fields[19])
+  return fields[0] === undefined || !Number.isFinite(startTicks) ? null : { state: fields[0], startTicks }
+}
+
+async function readStat(pid: number): Promise<{ startTicks: number; state: string } | null> {
+  try {
+    return parseStat(await readFile(`/proc/${pid}/stat`, 'utf8'))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
+    throw error
+  }
+}
+
+/** The identity of a running process, or null when there is none of that number. */
+export async function identify(pid: number): Promise<ProcessIdentity | null> {
+  const stat = await readStat(pid)
+  return stat === null ? null : { pid, startTicks: stat.startTicks }
+}
+
+/** Whether the very process still runs; a zombie does not. */
+export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
+  const stat = await readStat(identity.pid)
+  return stat !== null && stat.startTicks === identity.startTicks && stat.state !== 'Z' && stat.state !== 'X'
+}
+
+/** Sends a signal to the very process, if it is still there. */
+export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): Promise<void> {
+  if (!(await isAlive(identity))) return
+  killQuietly(identity.pid, signal)
+}
+
+/** kill(2) where a process that has gone is fine. */
+export function killQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error
+  }
+}
+
+/** Whether it ended within the time. */
+export async function hasEnded(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
+  const end = systemClock.monotonic() + timeoutMs
+  while (await isAlive(identity)) {
+    if (systemClock.monotonic() > end) return false
+    await systemClock.sleep(2)
+  }
+  return true
+}
+
+/** Kills the very process and waits until it is gone. */
+export async function endProcess(identity: ProcessIdentity): Promise<void> {
+  await signalProcess(identity, 'SIGKILL')
+  await waitFor(async () => !(await isAlive(identity)), { what: `process ${identity.pid} to end`, timeoutMs: 10_000, everyMs: 2 })
+}

@@ -1,0 +1,47 @@
+import { readdir, rm, rmdir } from 'node:fs/promises'
+import { errnoOf, waitFor } from '@croft/kit'
+import { openCgroups } from '../cgroup/cgroups.js'
+import { emptyCgroup } from '../containerizer/destroy.js'
+import { endProcess, identify } from '../depot/process-identity.js'
+import { removeHomeNetwork } from '../networker/apply.js'
+import { DEFAULT_CGROUP_ROOT, type LinuxBackendOptions } from '../options.js'
+import { homeNames } from './naming.js'
+
+export type CleanHomeOptions = Pick<LinuxBackendOptions, 'index' | 'depotDir' | 'runDir' | 'runcRoot' | 'cgroupRoot'>
+
+const ROUNDS_TIMEOUT_MS = 30_000
+
+/**
+ * Removes everything on the host that bears the home's index: processes, cgroups, mounts, links, nft table, runc's state,
+ * depots. Needs no journal and no running backend; the index itself stays reserved (`releaseHomeIndex`).
+ */
+export async function cleanHome(options: CleanHomeOptions): Promise<void> {
+  const names = homeNames(options.index)
+  const cgroups = await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index)
+  /* a shim may be making a container meanwhile: until nobody is left */
+  await waitFor(
+    async () => {
+      for (const pid of await cgroups.shims()) {
+        const shim = await identify(pid)
+        if (shim !== null) await endProcess(shim)
+      }
+      for (const handle of await cgroups.list()) await emptyCgroup(cgroups, handle)
+      return (await cgroups.shims()).length === 0
+    },
+    { what: `the processes of home ${options.index} to end`, timeoutMs: ROUNDS_TIMEOUT_MS },
+  )
+  await removeHomeNetwork(names)
+  await cgroups.removeContents()
+  await rm(options.runcRoot, { recursive: true, force: true })
+  await removeSockets(options.runDir)
+  await rm(options.depotDir, { recursive: true, force: true })
+}
+
+async function removeSockets(dir: string): Promise<void> {
+  try {
+    for (const name of await readdir(dir)) if (name.endsWith('.sock')) await rm(`${dir}/${name}`, { force: true })
+    await rmdir(dir)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY') throw error
+  }
+}

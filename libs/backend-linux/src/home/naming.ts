@@ -1,0 +1,31 @@
+import { DEFAULT_UID_BASE, SLOT_SIZE, SLOTS_PER_HOME } from '../options.js'
+
+/** Everything on the host that bears the name of a home's index k. A sweep touches nothing else. */
+export interface HomeNames {
+  index: number
+  /** All host ends of veth pairs are in this interface group. */
+  linkGroup: number
+  linkPrefix: string
+  nftTable: string
+}
+
+const LINK_GROUP_BASE = 0xc0f0
+
+export function homeNames(index: number): HomeNames {
+  return {
+    index,
+    linkGroup: LINK_GROUP_BASE + index,
+    linkPrefix: `c${index}-`,
+    nftTable: `croft_${index}`,
+  }
+}
+
+/** The first host uid of a container slot. */
+export function slotUid(index: number, slot: number, uidBase = DEFAULT_UID_BASE): number {
+  return uidBase + (index * SLOTS_PER_HOME + slot) * SLOT_SIZE
+}
+
+/** Host end of a slot's veth pair; at most 15 characters. */
+export function linkName(names: HomeNames, slot: number): string {
+  return `${names.linkPrefix}${slot}`
+}

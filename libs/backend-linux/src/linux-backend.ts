@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, stat, statfs } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { isIPv4 } from 'node:net'
+import { systemClock } from '@croft/kit'
+import {
+  AlreadyInUseError,
+  ContainerNotFoundError,
+  InvalidSpecError,
+  ServiceUnavailableError,
+  type Backend,
+  type Capabilities,
+  type Capacity,
+  type Container,
+  type ContainerInfo,
+  type ContainerSpec,
+  type Metrics,
+  type RecoverReport,
+  type ResultOf,
+} from '@croft/garden-api'
+import { openCgroups } from './cgroup/cgroups.js'
+import { createContainer } from './containerizer/create.js'
+import { removeContainer } from './containerizer/destroy.js'
+import { readHostFacts, type Entry, type Host } from './containerizer/host.js'
+import { readopt } from './containerizer/readopt.js'
+import { Turnstile } from './containerizer/turnstile.js'
+import { refuse, specProblem } from './containerizer/validate.js'
+import { Depot } from './depot/journal.js'
+import { cleanHome } from './home/clean.js'
+import { readBootId } from './home/index-reservation.js'
+import { homeNames } from './home/naming.js'
+import { LinuxContainer } from './linux-container.js'
+import { parseNetwork } from './networker/address.js'
+import { AddressAllocator, SlotAllocator } from './networker/allocator.js'
+import { Networker } from './networker/apply.js'
+import { DEFAULT_CGROUP_ROOT, DEFAULT_STAGE_DIR, SLOTS_PER_HOME, type LinuxBackendOptions } from './options.js'
+import { canMakeDisks } from './volumizer/disk.js'
+
+const BULK_SLICE = 50
+
+/** The Linux backend; beyond the container API it is told its address range and can remove all it made. */
+export interface LinuxBackend extends Backend {
+  /** The home's range, as the controller gave it; replaces the one before. Containers keep their addresses. */
+  setNetwork(network: string): Promise<void>
+  /** Destroys every container and everything else of this home but its index. */
+  destroyAll(): Promise<void>
+}
+
+/** @throws ServiceUnavailableError when the host cannot hold containers at all */
+export async function createLinuxBackend(options: LinuxBackendOptions): Promise<LinuxBackend> {
+  const names = homeNames(options.index)
+  const host: Host = {
+    options,
+    names,
+    bootId: await readBootId(),
+    depot: new Depot(options.depotDir),
+    cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index),
+    networker: new Networker({
+      names,
+      resolvers: options.resolvers ?? (await hostResolvers()),
+      egress: options.egress ?? [],
+      logger: options.logger,
+    }),
+    slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
+    addresses: undefined,
+    facts: await readHostFacts(),
+    creates: new Turnstile(1),
+    logger: options.logger,
+    now: () => (options.clock ?? systemClock).now(),
+  }
+  host.creates = new Turnstile(host.facts.cores)
+  await host.depot.prepare()
+  await mkdir(options.runDir, { recursive: true, mode: 0o700 })
+  await mkdir(options.runcRoot, { recursive: true, mode: 0o700 })
+  await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 })
+  return new Linux(host)
+}
+
+/** The IPv4 name servers of the host. */
+async function hostResolvers(): Promise<string[]> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '')
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map((match) => match[1] ?? '').filter((address) => isIPv4(address))
+}
+
+class Linux implements LinuxBackend {
+  readonly #entries = new Map<string, Entry>()
+  readonly #creating = new Set<string>()
+  readonly #destroying = new Map<string, Promise<void>>()
+
+  constructor(private readonly host: Host) {}
+
+  async ping(): Promise<void> {
+    const { options, cgroups } = this.host
+    try {
+      await stat(options.shimPath)
+      await cgroups.list()
+    } catch (error) {
+      throw new ServiceUnavailableError('this host cannot make containers', error)
+    }
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return {
+      cgroupVersion: this.host.cgroups.version,
+      hasIdmap: true,
+      hasSwapLimit: this.host.cgroups.hasSwapLimit,
+      diskQuota: (await canMakeDisks()) ? 'loop' : 'none',
+      hasPrivileged: false,
+      hasNetwork: true,
+      hasTty: true,
+    }
+  }
+
+  async capacity(): Promise<Capacity> {
+    const disk = await statfs(this.host.options.depotDir)
+    return {
+      memoryBytes: totalmem(),
+      diskBytes: disk.blocks * disk.bsize,
+      schedulableDiskBytes: disk.bavail * disk.bsize,
+      maxContainers: this.host.slots.size,
+    }
+  }
+
+  async recover(): Promise<RecoverReport> {
+    const { options } = this.host
+    if (options.network !== undefined) this.#takeRange(options.network)
+    const { entries, report } = await readopt(this.host)
+    for (const entry of entries) this.#entries.set(entry.handle, entry)
+    if (options.network !== undefined) await this.#applyNetwork(options.network)
+    this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
+    return report
+  }
+
+  async setNetwork(network: string): Promise<void> {
+    this.#takeRange(network)
+    for (const entry of this.#entries.values()) this.host.addresses?.claim(entry.state.address)
+    await this.#applyNetwork(network)
+  }
+
+  async create(spec: ContainerSpec, signal?: AbortSignal): Promise<Container> {
+    refuse(specProblem(spec))
+    const handle = spec.handle ?? randomUUID()
+    if (this.#entries.has(handle) || this.#creating.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
+    this.#creating.add(handle)
+    try {
+      if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
+        throw new InvalidSpecError('disk limits are not supported on this node', { 'limits.disk': 'needs mkfs.ext4 and loop devices' })
+      }
+      const entry = await this.host.creates.pass(async () => await createContainer(this.host, handle, spec, signal))
+      this.#entries.set(handle, entry)
+      return this.#container(entry)
+    } finally {
+      this.#creating.delete(handle)
+    }
+  }
+
+  async lookup(handle: string): Promise<Container> {
+    const entry = this.#entries.get(handle)
+    if (entry === undefined) throw new ContainerNotFoundError(handle)
+    return this.#container(entry)
+  }
+
+  async containers(properties: Record<string, string> = {}): Promise<Container[]> {
+    const wanted = Object.entries(properties)
+    return [...this.#entries.values()]
+      .filter((entry) => wanted.every(([key, value]) => entry.state.properties[key] === value))
+      .map((entry) => this.#container(entry))
+  }
+
+  async destroy(handle: string, options: { ifExists?: boolean } = {}): Promise<void> {
+    const running = this.#destroying.get(handle)
+    if (running !== undefined) return await running
+    const entry = this.#entries.get(handle)
+    if (entry === undefined) {
+      if (options.ifExists === true) return
+      throw new ContainerNotFoundError(handle)
+    }
+    const destroyed = this.#destroy(entry).finally(() => this.#destroying.delete(handle))
+    this.#destroying.set(handle, destroyed)
+    await destroyed
+  }
+
+  async bulkInfo(handles: readonly string[]): Promise<Map<string, ResultOf<ContainerInfo>>> {
+    return await this.#bulk(handles, async (container) => await container.info())
+  }
+  async bulkMetrics(handles: readonly string[]): Promise<Map<string, ResultOf<Metrics>>> {
+    return await this.#bulk(handles, async (container) => await container.metrics())
+  }
+
+  async close(): Promise<void> {
+    await this.host.networker.close()
+  }
+
+  async destroyAll(): Promise<void> {
+    await this.close()
+    this.#entries.clear()
+    await cleanHome(this.host.options)
+  }
+
+  async #destroy(entry: Entry): Promise<void> {
+    entry.state.step = 'destroying'
+    await this.host.depot.write(entry.handle, entry.state)
+    await removeContainer(this.host, entry)
+    this.#entries.delete(entry.handle)
+  }
+  #container(entry: Entry): LinuxContainer {
+    return new LinuxContainer(this.host, entry, () => this.#entries.get(entry.handle) === entry && entry.state.step === 'created')
+  }
+  #takeRange(text: string): void {
+    const network = parseNetwork(text)
+    if (network === null || network.prefix > 29) throw new RangeError(`not a usable IPv4 range: ${text}`)
+    if (this.host.addresses === undefined) this.host.addresses = new AddressAllocator(network)
+    else this.host.addresses.network = network
+  }
+  async #applyNetwork(text: string): Promise<void> {
+    const containers = [...this.#entries.values()].map(({ spec, state }) => ({
+      slot: state.slot,
+      address: state.address,
+      netOut: spec.netOut,
+    }))
+    await this.host.networker.setNetwork(text, containers)
+  }
+  async #bulk<T>(handles: readonly string[], call: (container: Container) => Promise<T>): Promise<Map<string, ResultOf<T>>> {
+    const results = new Map<string, ResultOf<T>>()
+    for (let at = 0; at < handles.length; at += BULK_SLICE) {
+      await Promise.all(
+        handles.slice(at, at + BULK_SLICE).map(async (handle) => {
+          try {
+            results.set(handle, { value: await call(await this.lookup(handle)) })
+          } catch (error) {
+            results.set(handle, { error: error as Error })
+          }
+        }),
+      )
+    }
+    return results
+  }
+}

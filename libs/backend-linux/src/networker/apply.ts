@@ -1,0 +1,162 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { bareEnv, messageOf, run, type Logger } from '@croft/kit'
+import { ServiceUnavailableError, type NetOutRule } from '@croft/garden-api'
+import type { HomeNames } from '../home/naming.js'
+import { linkName } from '../home/naming.js'
+import type { EgressRule } from '../options.js'
+import { gatewayOf, parseNetwork, type Network } from './address.js'
+import { DnsForwarder } from './dns-forwarder.js'
+import {
+  addContainerRules,
+  containerLinkLines,
+  hostLinkLines,
+  removeContainerRules,
+  tableText,
+  type ContainerNetwork,
+  type HomeNetwork,
+} from './plan.js'
+
+const COMMAND_TIMEOUT_MS = 10_000
+
+export interface NetworkerOptions {
+  names: HomeNames
+  resolvers: readonly string[]
+  egress: readonly EgressRule[]
+  logger: Logger
+}
+
+/** Applies plans to the host: links, routes and the home's nft table. */
+export class Networker {
+  readonly #options: NetworkerOptions
+  #home: HomeNetwork | undefined
+  #network: Network | undefined
+  #forwarder: DnsForwarder | undefined
+  readonly #containers = new Map<number, ContainerNetwork>()
+
+  constructor(options: NetworkerOptions) {
+    this.#options = options
+  }
+
+  get network(): Network | undefined {
+    return this.#network
+  }
+  /** @throws ServiceUnavailableError when no range is known yet */
+  get gateway(): string {
+    return this.#ready().gateway
+  }
+
+  /** Takes the home's range, and puts the table and the gateway's DNS in place for the containers known. */
+  async setNetwork(text: string, adopted: readonly ContainerNetwork[]): Promise<void> {
+    const network = parseNetwork(text)
+    if (network === null || network.prefix > 29) throw new RangeError(`not a usable IPv4 range: ${text}`)
+    const gateway = gatewayOf(network)
+    await this.#forwarder?.close()
+    this.#forwarder = undefined
+    await this.#enableForwarding()
+    this.#network = network
+    this.#home = {
+      table: this.#options.names.nftTable,
+      linkGroup: this.#options.names.linkGroup,
+      gateway,
+      resolver: await this.#resolver(gateway),
+      egress: this.#options.egress,
+    }
+    for (const container of adopted) this.#containers.set(container.slot, container)
+    await nft(tableText(this.#home, [...this.#containers.values()]))
+  }
+
+  /** Connects a container: its pair, its addresses, its rules. */
+  async connect(slot: number, address: string, initPid: number, netOut: readonly NetOutRule[] | undefined): Promise<void> {
+    const home = this.#ready()
+    const container = { slot, address, netOut }
+    const link = linkName(this.#options.names, slot)
+    this.#containers.set(slot, container)
+    await Promise.all([
+      ipBatch(['ip'], hostLinkLines(home, link, address, initPid)).then(() =>
+        ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address)),
+      ),
+      nft(addContainerRules(home, container)),
+    ])
+  }
+
+  /** Takes a container's rules away and its link, if that has not gone with its namespace. */
+  async disconnect(slot: number): Promise<void> {
+    const container = this.#containers.get(slot)
+    this.#containers.delete(slot)
+    const link = linkName(this.#options.names, slot)
+    if ((await listLinks(this.#options.names)).includes(link)) await deleteLink(link)
+    if (container === undefined || this.#home === undefined) return
+    try {
+      await nft(removeContainerRules(this.#home, container))
+    } catch (error) {
+      /* half-made or changed by hand: the whole table says it again */
+      this.#options.logger.debug('network-table-rebuilt', { why: messageOf(error) })
+      await nft(tableText(this.#home, [...this.#containers.values()]))
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#forwarder?.close()
+    this.#forwarder = undefined
+  }
+
+  #ready(): HomeNetwork {
+    if (this.#home === undefined) throw new ServiceUnavailableError('this node has no address range yet')
+    return this.#home
+  }
+
+  async #resolver(gateway: string): Promise<HomeNetwork['resolver']> {
+    const usable = this.#options.resolvers.filter((address) => !address.includes(':'))
+    const first = usable[0]
+    if (first === undefined) return null
+    if (!first.startsWith('127.')) return { address: first, port: 53, isLocal: await isLocalAddress(first) }
+    /* a resolver on loopback cannot be reached from another network namespace: relay its questions */
+    await run('ip', ['address', 'replace', `${gateway}/32`, 'dev', 'lo'], { timeoutMs: COMMAND_TIMEOUT_MS })
+    this.#forwarder = await DnsForwarder.listen({ address: gateway, resolver: first, logger: this.#options.logger })
+    return { address: gateway, port: this.#forwarder.port, isLocal: true }
+  }
+
+  async #enableForwarding(): Promise<void> {
+    const file = '/proc/sys/net/ipv4/ip_forward'
+    if ((await readFile(file, 'utf8')).trim() !== '1') await writeFile(file, '1')
+  }
+}
+
+async function isLocalAddress(address: string): Promise<boolean> {
+  const { stdout } = await run('ip', ['-o', 'route', 'get', address], { timeoutMs: COMMAND_TIMEOUT_MS })
+  return stdout.toString().startsWith('local ')
+}
+
+/** Runs nft statements in one transaction. */
+export async function nft(text: string): Promise<void> {
+  await run('nft', ['-f', '-'], { input: text, timeoutMs: COMMAND_TIMEOUT_MS })
+}
+
+async function ipBatch(command: readonly [string, ...string[]], lines: string): Promise<void> {
+  const [name, ...args] = command
+  await run(name, [...args, '-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
+}
+
+/** Names of the host ends of the home's veth pairs. */
+export async function listLinks(names: HomeNames): Promise<string[]> {
+  const text = await readFile('/proc/net/dev', 'utf8')
+  return text
+    .split('\n')
+    .map((line) => line.split(':')[0]?.trim() ?? '')
+    .filter((name) => name.startsWith(names.linkPrefix))
+}
+
+/** Deletes a link; one that is gone is fine. */
+export async function deleteLink(link: string): Promise<void> {
+  try {
+    await run('ip', ['link', 'delete', 'dev', link], { timeoutMs: COMMAND_TIMEOUT_MS })
+  } catch (error) {
+    if (!messageOf(error).includes('Cannot find device')) throw error
+  }
+}
+
+/** Deletes the home's table and the gateway's address on loopback. */
+export async function removeHomeNetwork(names: HomeNames): Promise<void> {
+  for (const link of await listLinks(names)) await deleteLink(link)
+  await nft(`add table inet ${names.nftTable}\ndelete table inet ${names.nftTable}\n`)
+}

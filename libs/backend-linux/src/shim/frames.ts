@@ -1,0 +1,243 @@
+/**
+ * The frames between us and a shim: u32 length of the rest, u8 type, payload; integers little-endian. Pure.
+ * The other side is `native/croft-init.c`.
+ */
+
+/** Larger frames end the connection on either side. */
+export const MAX_FRAME_BYTES = 4 * 1024 * 1024
+
+export const KINDS = { exec: 0, 'tar-in': 1, 'tar-out': 2 } as const
+export const RUN_FLAGS = { stdin: 1, stdout: 2, stderr: 4, lossless: 8, tty: 16 } as const
+
+/** Codes of an error frame. */
+export const SHIM_ERRORS = {
+  bad: 1,
+  noProcess: 2,
+  inUse: 3,
+  exec: 4,
+  user: 5,
+  dir: 6,
+  limit: 7,
+  gone: 8,
+  system: 9,
+} as const
+
+/** Linux numbers of RLIMIT_*, the same on x86-64 and arm64. */
+export const RLIMIT_NUMBERS = {
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+} as const
+
+export interface RunRequest {
+  kind: keyof typeof KINDS
+  flags: number
+  columns: number
+  rows: number
+  id: string
+  user: string
+  dir: string
+  path: string
+  rlimits: readonly (readonly [resource: number, value: number])[]
+  args: readonly string[]
+  env: readonly string[]
+}
+
+export interface ShimExit {
+  exitCode: number
+  signal: number | null
+  isOutOfMemory: boolean
+  exitedAtMs: number
+}
+
+export interface RunningProcess {
+  id: string
+  pid: number
+  startedAtMs: number
+}
+
+export type ShimFrame =
+  | { type: 'started'; pid: number; startedAtMs: number }
+  | { type: 'output'; stream: 'stdout' | 'stderr'; offset: number; droppedBytes: number; data: Buffer }
+  | { type: 'exit'; exit: ShimExit }
+  | { type: 'error'; code: number; errno: number; text: string }
+  | { type: 'processes'; initPid: number; processes: RunningProcess[] }
+  | { type: 'ok' }
+
+/** Bytes that are no frame: too long, too short, of an unknown type. */
+export class FrameError extends Error {}
+
+class Builder {
+  readonly #parts: Buffer[] = []
+  u8(value: number): this {
+    return this.bytes(Buffer.of(value))
+  }
+  u16(value: number): this {
+    const part = Buffer.alloc(2)
+    part.writeUInt16LE(value)
+    return this.bytes(part)
+  }
+  u32(value: number): this {
+    const part = Buffer.alloc(4)
+    part.writeUInt32LE(value)
+    return this.bytes(part)
+  }
+  u64(value: number | bigint): this {
+    const part = Buffer.alloc(8)
+    part.writeBigUInt64LE(BigInt(value))
+    return this.bytes(part)
+  }
+  /** u16 length and bytes. */
+  id(value: string): this {
+    const text = Buffer.from(value)
+    return this.u16(text.length).bytes(text)
+  }
+  /** u32 length with the final NUL counted. */
+  text(value: string): this {
+    const text = Buffer.from(value)
+    return this.u32(text.length + 1).bytes(text).u8(0)
+  }
+  bytes(part: Buffer): this {
+    this.#parts.push(part)
+    return this
+  }
+  frame(type: string): Buffer {
+    const payload = Buffer.concat(this.#parts)
+    const head = Buffer.alloc(5)
+    head.writeUInt32LE(payload.length + 1)
+    head.write(type, 4, 'latin1')
+    const whole = Buffer.concat([head, payload])
+    if (payload.length + 1 > MAX_FRAME_BYTES) throw new FrameError('a request is longer than a frame may be')
+    return whole
+  }
+}
+
+export const helloFrame = (): Buffer => new Builder().frame('H')
+
+export function runFrame(request: RunRequest): Buffer {
+  const builder = new Builder()
+    .u8(KINDS[request.kind])
+    .u8(request.flags)
+    .u16(request.columns)
+    .u16(request.rows)
+    .id(request.id)
+    .text(request.user)
+    .text(request.dir)
+    .text(request.path)
+    .u32(request.rlimits.length)
+  for (const [resource, value] of request.rlimits) builder.u8(resource).u64(value)
+  builder.u32(request.args.length)
+  for (const arg of request.args) builder.text(arg)
+  builder.u32(request.env.length)
+  for (const line of request.env) builder.text(line)
+  return builder.frame('R')
+}
+
+/** Joins a process; null offsets mean from now on. */
+export function attachFrame(id: string, flags: number, from: { stdout: number | null; stderr: number | null }): Buffer {
+  const end = 2n ** 64n - 1n
+  return new Builder()
+    .u8(flags)
+    .u64(from.stdout ?? end)
+    .u64(from.stderr ?? end)
+    .id(id)
+    .frame('A')
+}
+
+/** Standard input; an empty piece ends it. */
+export const stdinFrame = (data: Buffer): Buffer => new Builder().bytes(data).frame('I')
+export const signalFrame = (id: string, signal: number): Buffer => new Builder().u32(signal).id(id).frame('S')
+export const resizeFrame = (id: string, columns: number, rows: number): Buffer =>
+  new Builder().u16(columns).u16(rows).id(id).frame('W')
+
+/** Cuts a byte stream into frames; throws FrameError and stays broken once something is wrong. */
+export class FrameReader {
+  #kept: Buffer = Buffer.alloc(0)
+  #isBroken = false
+
+  push(chunk: Buffer): ShimFrame[] {
+    if (this.#isBroken) throw new FrameError('the stream is broken')
+    this.#kept = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk])
+    const frames: ShimFrame[] = []
+    let at = 0
+    try {
+      while (this.#kept.length - at >= 4) {
+        const length = this.#kept.readUInt32LE(at)
+        if (length < 1 || length > MAX_FRAME_BYTES) throw new FrameError(`a frame of ${length} bytes`)
+        if (this.#kept.length - at < 4 + length) break
+        frames.push(parseFrame(this.#kept.subarray(at + 4, at + 4 + length)))
+        at += 4 + length
+      }
+    } catch (error) {
+      this.#isBroken = true
+      throw error instanceof FrameError ? error : new FrameError('a frame is too short for its type', { cause: error })
+    }
+    this.#kept = this.#kept.subarray(at)
+    return frames
+  }
+}
+
+function parseFrame(frame: Buffer): ShimFrame {
+  const type = String.fromCharCode(frame.readUInt8(0))
+  const body = frame.subarray(1)
+  switch (type) {
+    case 'S':
+      return { type: 'started', pid: body.readUInt32LE(0), startedAtMs: Number(body.readBigUInt64LE(4)) }
+    case 'O': {
+      const stream = body.readUInt8(0)
+      if (stream !== 1 && stream !== 2) throw new FrameError(`output of stream ${stream}`)
+      return {
+        type: 'output',
+        stream: stream === 1 ? 'stdout' : 'stderr',
+        offset: Number(body.readBigUInt64LE(1)),
+        droppedBytes: Number(body.readBigUInt64LE(9)),
+        data: body.subarray(17),
+      }
+    }
+    case 'X':
+      return {
+        type: 'exit',
+        exit: {
+          exitCode: body.readInt32LE(0),
+          signal: body.readInt32LE(4) || null,
+          isOutOfMemory: body.readUInt8(8) === 1,
+          exitedAtMs: Number(body.readBigUInt64LE(9)),
+        },
+      }
+    case 'E':
+      return { type: 'error', code: body.readUInt8(0), errno: body.readInt32LE(1), text: body.subarray(5).toString() }
+    case 'P':
+      return parseProcesses(body)
+    case 'K':
+      return { type: 'ok' }
+    default:
+      throw new FrameError(`a frame of unknown type ${JSON.stringify(type)}`)
+  }
+}
+
+function parseProcesses(body: Buffer): ShimFrame {
+  const processes: RunningProcess[] = []
+  const count = body.readUInt32LE(4)
+  let at = 8
+  for (let i = 0; i < count; i++) {
+    const length = body.readUInt16LE(at)
+    if (at + 2 + length + 12 > body.length) throw new FrameError('a process list is cut short')
+    const id = body.subarray(at + 2, at + 2 + length).toString()
+    at += 2 + length
+    processes.push({ id, pid: body.readUInt32LE(at), startedAtMs: Number(body.readBigUInt64LE(at + 4)) })
+    at += 12
+  }
+  return { type: 'processes', initPid: body.readUInt32LE(0), processes }
+}

@@ -1,0 +1,83 @@
+import { open, readFile, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from '@croft/kit'
+import type { LogChunk, ProcessExit } from '@croft/garden-api'
+
+/** Bytes before the contents: the absolute offset of the first one, little-endian. */
+const HEAD_BYTES = 8
+const FILES = { stdout: 'out.log', stderr: 'err.log' } as const
+
+interface Piece {
+  base: number
+  data: Buffer
+}
+
+async function readPiece(path: string): Promise<Piece | null> {
+  let file: FileHandle
+  try {
+    file = await open(path, 'r')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null
+    throw error
+  }
+  try {
+    const whole = await file.readFile()
+    return whole.length < HEAD_BYTES ? null : { base: Number(whole.readBigUInt64LE(0)), data: whole.subarray(HEAD_BYTES) }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * What is kept of one stream from `fromOffset` on. The shim only appends and rotates, so two files that fit together are
+ * whole; they are read again when a rotation came between.
+ */
+export async function readKeptLog(folder: string, stream: 'stdout' | 'stderr', fromOffset = 0): Promise<LogChunk> {
+  const path = join(folder, FILES[stream])
+  let pieces: Piece[] = []
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const older = await readPiece(`${path}.1`)
+    const newer = await readPiece(path)
+    pieces = [older, newer].filter((piece) => piece !== null)
+    if (older === null || newer === null || older.base + older.data.length <= newer.base) break
+  }
+  return cut(stream, pieces, fromOffset)
+}
+
+/** One chunk out of the kept pieces; a gap between them (a disk that was full) counts as dropped. Pure. */
+export function cut(stream: 'stdout' | 'stderr', pieces: readonly Piece[], fromOffset: number): LogChunk {
+  const last = pieces.at(-1)
+  if (last === undefined) return { stream, offset: fromOffset, data: Buffer.alloc(0), droppedBytes: 0 }
+  const first = pieces[0] ?? last
+  const isWhole = first === last || first.base + first.data.length === last.base
+  const start = isWhole ? first.base : last.base
+  const data = isWhole && first !== last ? Buffer.concat([first.data, last.data]) : last.data
+  const end = start + data.length
+  const offset = Math.min(Math.max(fromOffset, start), Math.max(end, fromOffset))
+  return { stream, offset, data: data.subarray(Math.min(offset - start, data.length)), droppedBytes: Math.max(0, offset - fromOffset) }
+}
+
+/** How a process ended, from its folder; null while it runs. */
+export async function readExit(folder: string): Promise<ProcessExit | null> {
+  const text = await readIfThere(join(folder, 'exit'))
+  if (text === null) return null
+  const [exitCode = 0, signal = 0, oom = 0, exitedAtMs = 0] = text.trim().split(' ').map(Number)
+  return { exitCode, signal: signal || null, isOutOfMemory: oom === 1, exitedAtMs }
+}
+
+/** Host pid and start of a process, from its folder; null when it never started. */
+export async function readStarted(folder: string): Promise<{ pid: number; startedAtMs: number } | null> {
+  const text = await readIfThere(join(folder, 'started'))
+  if (text === null) return null
+  const [pid = 0, startedAtMs = 0] = text.trim().split(' ').map(Number)
+  return { pid, startedAtMs }
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
