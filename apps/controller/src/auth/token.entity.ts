@@ -1,5 +1,6 @@
-import { Column, Entity, PrimaryColumn, Unique } from 'typeorm'
+import { Column, Entity, ForeignKey, PrimaryColumn, Unique } from 'typeorm'
 import type { TeamId } from '@croft/kit'
+import { Team } from '../team/team.entity.js'
 
 /** An API or git token: only its SHA-256 is kept. The operator token of the host is a row of role `operator`. */
 @Entity({ name: 'token' })
@@ -9,6 +10,7 @@ export class Token {
   id!: string
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'token_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'text' })

@@ -1,7 +1,10 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm'
 import type { AppId, BuildId, InstanceId, PushId, TeamId } from '@croft/kit'
 import type { BuildResult } from '@croft/protocol'
 import type { BuildReason, BuildState } from './build.machine.js'
+import { Team } from '../team/team.entity.js'
+import { App } from '../app/app.entity.js'
+import { Push } from '../push/push.entity.js'
 
 /** One build of one commit. The row exists before any worker hears of it. Writer: build. */
 @Entity({ name: 'build' })
@@ -12,12 +15,15 @@ export class Build {
   id!: BuildId
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'build_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'uuid', name: 'app_id' })
+  @ForeignKey(() => App, { name: 'build_app_id_fkey' })
   appId!: AppId
 
   @Column({ type: 'uuid', name: 'push_id', nullable: true })
+  @ForeignKey(() => Push, { name: 'build_push_id_fkey' })
   pushId!: PushId | null
 
   @Column({ type: 'text' })

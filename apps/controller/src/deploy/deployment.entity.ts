@@ -1,7 +1,11 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm'
 import type { AppId, DeploymentId, PushId, ReleaseId, TeamId } from '@croft/kit'
 import type { DeploymentState } from './deployment.machine.js'
 import { bigintNumber } from '../db/bigint-number.js'
+import { Team } from '../team/team.entity.js'
+import { App } from '../app/app.entity.js'
+import { Release } from '../release/release.entity.js'
+import { Push } from '../push/push.entity.js'
 
 /** One attempt to make a release the running one; at most one active per app. Writer: deployer. */
 @Entity({ name: 'deployment' })
@@ -15,12 +19,15 @@ export class Deployment {
   id!: DeploymentId
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'deployment_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'uuid', name: 'app_id' })
+  @ForeignKey(() => App, { name: 'deployment_app_id_fkey' })
   appId!: AppId
 
   @Column({ type: 'uuid', name: 'release_id' })
+  @ForeignKey(() => Release, { name: 'deployment_release_id_fkey' })
   releaseId!: ReleaseId
 
   @Column({ type: 'integer', name: 'release_version' })
@@ -30,6 +37,7 @@ export class Deployment {
   previousVersion!: number | null
 
   @Column({ type: 'uuid', name: 'push_id', nullable: true })
+  @ForeignKey(() => Push, { name: 'deployment_push_id_fkey' })
   pushId!: PushId | null
 
   @Column({ type: 'text' })

@@ -1,7 +1,12 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm'
 import type { AppId, BuildId, InstanceId, NodeId, ReleaseId, TeamId } from '@croft/kit'
 import type { InstanceLimits } from '@croft/protocol'
 import { bigintNumber } from '../db/bigint-number.js'
+import { Team } from '../team/team.entity.js'
+import { App } from '../app/app.entity.js'
+import { Release } from '../release/release.entity.js'
+import { Build } from '../build/build.entity.js'
+import { Node } from '../node/node.entity.js'
 
 /** What is wanted: one process of one app, placed on one node. Writer: reconciler (`intent`, `nodeId`), deployer and build insert. */
 @Entity({ name: 'instance' })
@@ -12,9 +17,11 @@ export class Instance {
   id!: InstanceId
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'instance_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'uuid', name: 'app_id' })
+  @ForeignKey(() => App, { name: 'instance_app_id_fkey' })
   appId!: AppId
 
   @Column({ type: 'text' })
@@ -27,15 +34,18 @@ export class Instance {
   slot!: number
 
   @Column({ type: 'uuid', name: 'release_id', nullable: true })
+  @ForeignKey(() => Release, { name: 'instance_release_id_fkey' })
   releaseId!: ReleaseId | null
 
   @Column({ type: 'integer', name: 'release_version', nullable: true })
   releaseVersion!: number | null
 
   @Column({ type: 'uuid', name: 'build_id', nullable: true })
+  @ForeignKey(() => Build, { name: 'instance_build_id_fkey' })
   buildId!: BuildId | null
 
   @Column({ type: 'uuid', name: 'node_id', nullable: true })
+  @ForeignKey(() => Node, { name: 'instance_node_id_fkey' })
   nodeId!: NodeId | null
 
   @Column({ type: 'text', name: 'placement_error', nullable: true })

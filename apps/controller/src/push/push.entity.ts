@@ -1,7 +1,9 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm'
+import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm'
 import type { AppId, PushId, TeamId } from '@croft/kit'
 import type { PushOptions } from './push-options.js'
 import type { PushState } from './push.machine.js'
+import { Team } from '../team/team.entity.js'
+import { App } from '../app/app.entity.js'
 
 /** One ref update somebody asked for. Writer: push. */
 @Entity({ name: 'push' })
@@ -11,9 +13,11 @@ export class Push {
   id!: PushId
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'push_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'uuid', name: 'app_id' })
+  @ForeignKey(() => App, { name: 'push_app_id_fkey' })
   appId!: AppId
 
   @Column({ type: 'text' })

@@ -1,7 +1,9 @@
-import { Column, Entity, PrimaryColumn, Unique } from 'typeorm'
+import { Column, Entity, ForeignKey, PrimaryColumn, Unique } from 'typeorm'
 import type { AppId, ReleaseId, TeamId } from '@croft/kit'
 import type { HealthCheck, ProcessType } from '@croft/protocol'
 import type { SealedValue } from '../app/sealed-value.js'
+import { Team } from '../team/team.entity.js'
+import { App } from '../app/app.entity.js'
 
 /** What an app ran or was to run: immutable. Its status is derived from its deployment. Writer: release. */
 @Entity({ name: 'release' })
@@ -11,9 +13,11 @@ export class Release {
   id!: ReleaseId
 
   @Column({ type: 'uuid', name: 'team_id' })
+  @ForeignKey(() => Team, { name: 'release_team_id_fkey' })
   teamId!: TeamId
 
   @Column({ type: 'uuid', name: 'app_id' })
+  @ForeignKey(() => App, { name: 'release_app_id_fkey' })
   appId!: AppId
 
   @Column({ type: 'integer' })

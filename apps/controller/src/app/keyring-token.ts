@@ -1,0 +1,2 @@
+/** Injection token of the home's `Keyring`. */
+export const KEYRING = Symbol('KEYRING')
