@@ -1,3 +1,5 @@
 export { createController, type Controller } from './controller.js'
 export { readConfig, type ControllerConfig } from './config.js'
 export type { ControllerPorts } from './controller.module.js'
+export { connectAndMigrate } from './db/connect.js'
+export { createDataSource } from './db/data-source.js'
