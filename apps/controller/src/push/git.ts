@@ -1,0 +1,57 @@
+import type { ChildProcess } from 'node:child_process'
+import { bareEnv, run, start } from '@croft/kit'
+
+/** git with a fixed environment: no configuration but the repository's own, no prompts, no protocol to anywhere. */
+export function gitEnv(extra: Record<string, string> = {}): Record<string, string> {
+  return bareEnv({
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ALLOW_PROTOCOL: 'none',
+    GIT_OPTIONAL_LOCKS: '0',
+    LC_ALL: 'C.UTF-8',
+    ...extra,
+  })
+}
+
+const TIMEOUT_MS = 30_000
+
+/** Runs a git command inside a bare repository; arguments are fixed words, object ids and refs that were checked before. */
+export async function git(
+  repository: string,
+  args: readonly string[],
+  options: { env?: Record<string, string>; timeoutMs?: number; signal?: AbortSignal; input?: string } = {},
+): Promise<string> {
+  const { stdout } = await run('git', [`--git-dir=${repository}`, ...args], {
+    env: gitEnv(options.env),
+    cwd: '/',
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    ...(options.signal !== undefined && { signal: options.signal }),
+    ...(options.input !== undefined && { input: options.input }),
+  })
+  return stdout.toString('utf8')
+}
+
+/** Starts a git command whose streams the caller reads. */
+export function startGit(repository: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  return start('git', [`--git-dir=${repository}`, ...args], { env: gitEnv(env), cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/** Starts one side of git's wire protocol on a repository: `receive-pack` or `upload-pack`, stateless. */
+export function startService(
+  service: 'receive-pack' | 'upload-pack',
+  repository: string,
+  options: { isAdvertisement: boolean; protocol?: string | undefined; env?: Record<string, string> },
+): ChildProcess {
+  const flags = options.isAdvertisement ? ['--stateless-rpc', '--http-backend-info-refs'] : ['--stateless-rpc']
+  return start('git', [service, ...flags, repository], {
+    env: gitEnv({ ...(options.protocol !== undefined && { GIT_PROTOCOL: options.protocol }), ...options.env }),
+    cwd: '/',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+/** `Git-Protocol` of a request when it is one git defines; anything else is dropped. */
+export function protocolOf(header: unknown): string | undefined {
+  return typeof header === 'string' && /^version=[0-2]$/.test(header) ? header : undefined
+}

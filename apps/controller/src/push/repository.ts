@@ -1,0 +1,172 @@
+import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { errnoOf, run, type Logger } from '@croft/kit'
+import type { ControllerConfig } from '../config.js'
+import { CONFIG, LOGGER } from '../tokens.js'
+import { git } from './git.js'
+import { installHooks } from './hooks.js'
+
+/** Largest pack git takes, bytes. */
+export const MAX_PACK_BYTES = 500 * 1024 * 1024
+/** A quarantine no receive-pack can still be using, ms. */
+const DEAD_QUARANTINE_MS = 60 * 60 * 1_000
+const SYNC_TIMEOUT_MS = 60_000
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** The bare repositories, one for each app, named by a UUID that never comes from a person. */
+@Injectable()
+export class Repositories implements OnModuleInit {
+  readonly #root: string
+  readonly #hooks: string
+  readonly #making = new Map<string, Promise<string>>()
+
+  constructor(
+    @Inject(CONFIG) config: ControllerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.#root = `${config.home}/git`
+    this.#hooks = `${config.home}/controller/hooks`
+  }
+
+  async onModuleInit(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 })
+    await installHooks(this.#hooks)
+    await this.#ensure(this.#pathOf('empty'))
+    await this.#sweep()
+  }
+
+  /** Where a repository lies; it may not exist yet. */
+  path(repositoryId: string): string {
+    if (!UUID.test(repositoryId)) throw new RangeError('not a repository id')
+    return this.#pathOf(repositoryId)
+  }
+
+  /** An empty repository with the configuration of all others: what an app that does not exist yet advertises. */
+  get empty(): string {
+    return this.#pathOf('empty')
+  }
+
+  /** The repository, made when it is not there. */
+  async ensure(repositoryId: string): Promise<string> {
+    const path = this.path(repositoryId)
+    const making = this.#making.get(path) ?? this.#ensure(path).finally(() => this.#making.delete(path))
+    this.#making.set(path, making)
+    return making
+  }
+
+  async exists(repositoryId: string): Promise<boolean> {
+    return access(this.path(repositoryId)).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** The object a ref names, or undefined. */
+  async readRef(repository: string, ref: string): Promise<string | undefined> {
+    const out = await git(repository, ['for-each-ref', '--format=%(objectname) %(refname)', ref])
+    const line = out.split('\n').find((candidate) => candidate.endsWith(` ${ref}`))
+    return line?.slice(0, line.indexOf(' '))
+  }
+
+  /** The tree of a commit, or undefined when the repository does not have it. */
+  async treeOf(repository: string, commit: string): Promise<string | undefined> {
+    if (!/^[0-9a-f]{40,64}$/.test(commit)) return undefined
+    return git(repository, ['rev-parse', '--quiet', '--verify', '--end-of-options', `${commit}^{tree}`]).then(
+      (out) => out.trim(),
+      () => undefined,
+    )
+  }
+
+  /**
+   * Moves a ref by compare-and-swap. True when the ref has the new value afterwards, also when somebody else moved it there;
+   * false when it has any other value.
+   */
+  async moveRef(repository: string, ref: string, from: string, to: string): Promise<boolean> {
+    try {
+      await git(repository, ['update-ref', '--end-of-options', ref, to, from])
+      return true
+    } catch (error) {
+      if ((await this.readRef(repository, ref)) === to) return true
+      this.logger.warn('ref-not-moved', { repository, ref, from, to, error })
+      return false
+    }
+  }
+
+  /** Makes the repository's HEAD name the branch that deployed last, so that a clone checks it out. */
+  async setHead(repository: string, ref: string): Promise<void> {
+    await git(repository, ['symbolic-ref', 'HEAD', ref])
+  }
+
+  /** Everything written to the file system of the repository so far survives a power cut. */
+  async sync(repository: string): Promise<void> {
+    await run('sync', ['-f', repository], { timeoutMs: SYNC_TIMEOUT_MS })
+  }
+
+  #pathOf(name: string): string {
+    return `${this.#root}/${name}.git`
+  }
+
+  async #ensure(path: string): Promise<string> {
+    if (await this.#isComplete(path)) return path
+    const temporary = `${path}.new`
+    await rm(temporary, { recursive: true, force: true })
+    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', temporary], {
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/nonexistent', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' },
+      timeoutMs: 30_000,
+    })
+    for (const [key, value] of this.#configuration()) await git(temporary, ['config', key, value])
+    await rename(temporary, path)
+    return path
+  }
+
+  async #isComplete(path: string): Promise<boolean> {
+    return access(`${path}/config`).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  #configuration(): [key: string, value: string][] {
+    return [
+      ['core.hooksPath', this.#hooks],
+      ['core.bigFileThreshold', '32m'], // larger blobs are streamed, never held in memory
+      ['core.logAllRefUpdates', 'false'],
+      ['gc.auto', '0'],
+      ['pack.threads', '1'],
+      ['pack.windowMemory', '64m'],
+      ['receive.advertisePushOptions', 'true'],
+      ['receive.advertiseAtomic', 'false'],
+      ['receive.autogc', 'false'],
+      ['receive.denyDeletes', 'true'],
+      ['receive.maxInputSize', String(MAX_PACK_BYTES)],
+      ['receive.keepAlive', '0'], // the controller keeps the connection warm itself
+      ['transfer.fsckObjects', 'true'],
+      // Marks of old tools in honest histories; they harm nothing.
+      ...['zeroPaddedFilemode', 'badTimezone', 'missingSpaceBeforeDate', 'missingNameBeforeEmail'].map(
+        (id): [string, string] => [`receive.fsck.${id}`, 'ignore'],
+      ),
+    ]
+  }
+
+  /** Removes what pushes that died left behind: half-made repositories and quarantines. */
+  async #sweep(): Promise<void> {
+    for (const name of await readdir(this.#root)) {
+      const path = `${this.#root}/${name}`
+      if (name.endsWith('.new')) await rm(path, { recursive: true, force: true })
+      else if (name.endsWith('.git')) await this.#sweepQuarantines(`${path}/objects`)
+    }
+  }
+
+  async #sweepQuarantines(objects: string): Promise<void> {
+    try {
+      for (const name of await readdir(objects)) {
+        if (!name.startsWith('tmp_objdir-incoming-')) continue
+        const { mtimeMs } = await stat(`${objects}/${name}`)
+        if (Date.now() - mtimeMs > DEAD_QUARANTINE_MS) await rm(`${objects}/${name}`, { recursive: true, force: true })
+      }
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    }
+  }
+}

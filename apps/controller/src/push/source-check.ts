@@ -1,0 +1,209 @@
+import { messageOf } from '@croft/kit'
+import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
+import { startGit } from './git.js'
+import { parseIgnoreFile, type IsIgnored } from './ignore-file.js'
+import { readObjects } from './object-reader.js'
+import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
+import { PushRefused, type Refusal } from './refusal.js'
+import { named } from './text.js'
+import { TreeCaps, TreeReader, type TreeEntry } from './tree-caps.js'
+
+/** What the platform needs to know of a commit before it builds it. */
+export interface CheckedSource {
+  manifest: AppManifest
+}
+
+const WALK_TIMEOUT_MS = 20_000
+/** Platform files larger than this are not read. */
+const MAX_FILE_BYTES = 1024 * 1024
+const PLATFORM_FILES = new Set(['Procfile', 'app.json', '.croftignore', '.gitattributes'])
+const MAX_NAMED = 5
+/** Pointers of Git LFS are around 130 bytes. */
+const LFS_POINTER_BYTES = { min: 80, max: 1_024 }
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1\n'
+const MAX_LFS_CANDIDATES = 20_000
+
+interface Walked {
+  files: Map<string, TreeEntry>
+  submodules: string[]
+  smallBlobs: { path: string; objectId: string }[]
+  hasFiles: boolean
+}
+
+/**
+ * Walks the tree of a commit under caps and reads the platform's files from git objects, never from a checkout. `env` names
+ * the quarantine while the objects are there.
+ * @throws PushRefused
+ */
+export async function checkSource(
+  repository: string,
+  commit: string,
+  env: Record<string, string> = {},
+): Promise<CheckedSource> {
+  const walked = await walk(repository, commit, env)
+  if (!walked.hasFiles) {
+    throw new PushRefused({
+      reason: 'empty',
+      cause: 'the commit holds no files',
+      suggestion: 'git add . && git commit, then push again',
+    })
+  }
+  const files = await readFiles(repository, walked.files, env)
+  const isIgnored = parseIgnoreFile(files.get('.croftignore') ?? '')
+  refuseSubmodules(walked.submodules, isIgnored)
+  await refuseLfsPointers(repository, walked, files.get('.gitattributes') ?? '', isIgnored, env)
+  checkProcfile(files.get('Procfile'))
+  return { manifest: manifestOf(files.get('app.json')) }
+}
+
+function walk(repository: string, commit: string, env: Record<string, string>): Promise<Walked> {
+  return new Promise((resolve, reject) => {
+    const child = startGit(repository, ['ls-tree', '-r', '-t', '-l', '-z', '--full-tree', commit], env)
+    const reader = new TreeReader()
+    const caps = new TreeCaps()
+    const walked: Walked = { files: new Map(), submodules: [], smallBlobs: [], hasFiles: false }
+    let failure: Error | undefined
+    let stderr = ''
+    const stop = (error: Error): void => {
+      failure ??= error
+      child.kill('SIGKILL')
+    }
+    const timer = setTimeout(() => stop(tooComplex()), WALK_TIMEOUT_MS)
+    child.stdin?.end()
+    child.stderr?.on('data', (chunk: Buffer) => (stderr = `${stderr}${chunk.toString()}`.slice(-2_000)))
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (failure !== undefined) return
+      try {
+        for (const entry of reader.read(chunk)) {
+          const refusal = caps.add(entry) ?? remember(walked, entry)
+          if (refusal !== undefined) return stop(new PushRefused(refusal))
+        }
+      } catch (error) {
+        stop(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+    child.on('error', reject)
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      if (failure !== undefined) reject(failure)
+      else if (code === 0) resolve(walked)
+      else reject(new Error(`git ls-tree failed: ${stderr.trim()}`))
+    })
+  })
+}
+
+function tooComplex(): PushRefused {
+  return new PushRefused({
+    reason: 'too-large',
+    cause: `the tree of the commit could not be read within ${WALK_TIMEOUT_MS / 1_000} s`,
+    suggestion: 'commit fewer files and folders',
+  })
+}
+
+function remember(walked: Walked, entry: TreeEntry): Refusal | undefined {
+  const path = entry.path.toString('utf8')
+  if (entry.type === 'commit') walked.submodules.push(path)
+  if (entry.type === 'tree') return PLATFORM_FILES.has(path) && path !== '.gitattributes' ? notAFile(path) : undefined
+  walked.hasFiles = true
+  if (entry.type !== 'blob') return undefined
+  if (PLATFORM_FILES.has(path)) {
+    if (entry.mode !== '100644' && entry.mode !== '100755') return notAFile(path)
+    if (entry.bytes > MAX_FILE_BYTES) {
+      return {
+        reason: 'platform-file',
+        cause: `${path} is larger than 1 MiB`,
+        suggestion: `make ${path} smaller and push again`,
+      }
+    }
+    walked.files.set(path, entry)
+  }
+  const isSmall = entry.bytes >= LFS_POINTER_BYTES.min && entry.bytes <= LFS_POINTER_BYTES.max
+  if (isSmall && walked.smallBlobs.length < MAX_LFS_CANDIDATES) {
+    walked.smallBlobs.push({ path, objectId: entry.objectId })
+  }
+  return undefined
+}
+
+function notAFile(path: string): Refusal {
+  return {
+    reason: 'platform-file',
+    cause: `${path} is not a regular file (a link or a folder is not followed)`,
+    suggestion: `replace ${path} by a file and commit again`,
+  }
+}
+
+async function readFiles(
+  repository: string,
+  entries: ReadonlyMap<string, TreeEntry>,
+  env: Record<string, string>,
+): Promise<Map<string, string>> {
+  const files = new Map<string, string>()
+  const wanted = [...entries].map(([path, entry]) => ({ path, objectId: entry.objectId }))
+  await readObjects(repository, wanted, env, (file, bytes) => files.set(file.path, bytes.toString('utf8')))
+  return files
+}
+
+function refuseSubmodules(paths: readonly string[], isIgnored: IsIgnored): void {
+  const submodules = paths.filter((path) => !isIgnored(path, true))
+  if (submodules.length === 0) return
+  const first = named(submodules[0] ?? '', 60)
+  throw new PushRefused({
+    reason: 'submodules',
+    cause: `submodules are not fetched: ${list(submodules)}`,
+    suggestion: `git rm --cached ${first} and commit its files instead, or name it in .croftignore`,
+  })
+}
+
+async function refuseLfsPointers(
+  repository: string,
+  walked: Walked,
+  attributes: string,
+  isIgnored: IsIgnored,
+  env: Record<string, string>,
+): Promise<void> {
+  if (!/\bfilter=lfs\b/.test(attributes)) return
+  const pointers: string[] = []
+  await readObjects(repository, walked.smallBlobs, env, (blob, bytes) => {
+    const isPointer = bytes.toString('latin1', 0, LFS_POINTER.length) === LFS_POINTER
+    if (isPointer && !isIgnored(blob.path, false)) pointers.push(blob.path)
+  })
+  if (pointers.length === 0) return
+  throw new PushRefused({
+    reason: 'lfs-pointers',
+    cause: `Git LFS pointers are here without their content: ${list(pointers)}`,
+    suggestion: 'store the files in git (git lfs migrate export), or name them in .croftignore',
+  })
+}
+
+function list(paths: readonly string[]): string {
+  const more = paths.length - MAX_NAMED
+  return paths.slice(0, MAX_NAMED).map((path) => named(path, 60)).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
+function checkProcfile(text: string | undefined): void {
+  if (text === undefined) return
+  try {
+    parseProcfile(text)
+  } catch (error) {
+    if (!(error instanceof ProcfileSyntaxError)) throw error
+    throw new PushRefused({
+      reason: 'procfile',
+      cause: named(error.message, 200),
+      suggestion: `correct line ${error.line}, for example "web: node server.js", then commit and push again`,
+    })
+  }
+}
+
+function manifestOf(text: string | undefined): AppManifest {
+  if (text === undefined) return EMPTY_MANIFEST
+  try {
+    return parseAppManifest(text)
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error
+    throw new PushRefused({
+      reason: 'app-json',
+      cause: named(messageOf(error), 200),
+      suggestion: 'correct app.json, then commit and push again',
+    })
+  }
+}
