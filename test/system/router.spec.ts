@@ -64,9 +64,9 @@ async function underLoad(
 ): Promise<{ sent: number; failed: string[]; slowestMs: number; labels: Set<string> }> {
   const agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16 })
   const result = { sent: 0, failed: [] as string[], slowestMs: 0, labels: new Set<string>() }
-  let isOver = false
+  const load = { isOver: false }
   const client = async (): Promise<void> => {
-    while (!isOver) {
+    while (!load.isOver) {
       const started = performance.now()
       try {
         const answer = await ask(host, options.path ?? '/', { agent })
@@ -83,7 +83,7 @@ async function underLoad(
   try {
     await work()
   } finally {
-    isOver = true
+    load.isOver = true
     await Promise.all(clients)
     agent.destroy()
   }
@@ -255,7 +255,7 @@ describe('router: instances come and go', () => {
     const answer = await ask('shop.localhost', '/close', {
       method: 'POST',
       body: 'x',
-      headers: { connection: 'close' },
+      agent: new Agent(),
     })
     expect([answer.status, answer.headers['x-croft-error']]).toEqual([502, 'H13'])
     expect(answer.text).toContain('shop')
@@ -265,7 +265,7 @@ describe('router: instances come and go', () => {
     await upstream(ONE, 'shop')
     await rig.serve([routeOf('shop', [ONE])])
     const elsewhere = Array.from({ length: 9 }, (_, index) => ({
-      ...routeOf('many', [ONE]).endpoints[0]!,
+      ...routeOf('many', [ONE]).endpoints[0],
       address: `127.0.0.${index + 2}:${ONE}`,
       instanceId: idOf(`many ${index}`),
     }))
@@ -337,7 +337,7 @@ describe('router: when another part is away', () => {
           timeoutMs: 5_000,
         },
       )
-      expect(rig.controller.reports[0]?.busyInstances).toEqual([idOf(`instance ${ONE}`)])
+      expect(rig.controller.reports[0]?.busyInstances).toContain(idOf(`instance ${ONE}`))
     })
     expect(result.failed).toEqual([])
     expect((await ask('shop.localhost')).headers['x-label']).toBe('new')

@@ -43,6 +43,8 @@ export function callController(options: {
           ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         },
         signal: deadline,
+        // A pooled connection may be one that the controller's restart has closed.
+        agent: false,
       },
       (response) => {
         const chunks: Buffer[] = []

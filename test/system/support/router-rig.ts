@@ -29,26 +29,29 @@ export async function routerRig(port: number, environment: Record<string, string
   const controller = new FakeController(run)
   await controller.open()
   const haproxy = new HaproxyKeeper(run)
+  const create = (): Router => {
+    const config = parseConfig({
+      CROFT_HOME: home,
+      CROFT_HOME_ID: 'test',
+      CROFT_RUN: run,
+      CROFT_HTTP_PORT: String(port),
+      CROFT_LISTEN: '127.0.0.1',
+      ...environment,
+    })
+    return createRouter(config, { clock: systemClock, random: Math.random, logger: loggerOfTests() })
+  }
   const rig: RouterRig = {
     run,
     port,
     controller,
     haproxy,
-    router: undefined as unknown as Router,
+    router: create(),
     async serve(routes) {
       const revision = controller.serve(routes)
       await waitFor(() => controller.acknowledged >= revision, { what: `an ack of ${revision}`, timeoutMs: 15_000 })
     },
     async startRouter() {
-      const config = parseConfig({
-        CROFT_HOME: home,
-        CROFT_HOME_ID: 'test',
-        CROFT_RUN: run,
-        CROFT_HTTP_PORT: String(port),
-        CROFT_LISTEN: '127.0.0.1',
-        ...environment,
-      })
-      rig.router = createRouter(config, { clock: systemClock, random: Math.random, logger: loggerOfTests() })
+      rig.router = create()
       await rig.router.start()
     },
     async stopRouter() {
@@ -62,16 +65,18 @@ export async function routerRig(port: number, environment: Record<string, string
     },
   }
   haproxy.start()
-  await rig.startRouter()
+  await rig.router.start()
   return rig
 }
 
+const say = (event: string, fields?: Record<string, unknown>): void => {
+  process.stderr.write(`${Math.round(performance.now())} ${event} ${JSON.stringify(fields ?? {})}\n`)
+}
+const loudLogger: Logger = { debug: say, info: say, warn: say, error: say, child: () => loudLogger }
+
+/** Says what the router does when ROUTER_SPEC_LOG is set. */
 function loggerOfTests(): Logger {
-  if (process.env['ROUTER_SPEC_LOG'] === undefined) return silentLogger
-  const say = (event: string, fields?: Record<string, unknown>): void =>
-    process.stderr.write(`${Math.round(performance.now())} ${event} ${JSON.stringify(fields)}\n`)
-  const logger: Logger = { debug: say, info: say, warn: say, error: say, child: () => logger }
-  return logger
+  return process.env['ROUTER_SPEC_LOG'] === undefined ? silentLogger : loudLogger
 }
 
 /** Starts HAProxy as the supervisor does, and again when it dies. */

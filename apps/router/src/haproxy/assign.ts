@@ -11,9 +11,10 @@ const NEW_SLOT_WEIGHT = 1
 
 /**
  * What HAProxy should serve so that each pool has a backend and each endpoint a ready slot, changing as little as possible of what
- * it serves now (null = it does not run): a pool keeps its backend, an endpoint its slot. A slot or backend whose address is busy
- * (requests of an instance that left are still in flight) is not given to another. Missing backends and slots are added, which
- * makes the shape differ and so needs a reload. `fixedRoutes` are the platform's own entries of the route map.
+ * it serves now (null = it does not run): a pool keeps its backend, an endpoint its slot. A slot that is open, or whose address is
+ * busy (requests of an instance that left are still in flight), is not given to another, nor is its backend: no request ever meets
+ * another app's instance. Missing backends and slots are added, which makes the shape differ and so needs a reload. `fixedRoutes`
+ * are the platform's own entries of the route map.
  */
 export function assign(
   pools: readonly Pool[],
@@ -21,15 +22,17 @@ export function assign(
   isBusy: (address: string) => boolean,
   fixedRoutes: ReadonlyMap<string, string>,
 ): HaproxyState {
+  const open = new Set(observed?.slots.filter((slot) => slot.isReady).map(nameOf))
+  const isTaken = (slot: Slot): boolean => open.has(nameOf(slot)) || isBusy(slot.address)
   const backends = slotsByBackend((observed?.slots ?? []).map((slot) => ({ ...slot, isReady: false })))
-  const chosen = chooseBackends(pools, observed, backends, isBusy)
+  const chosen = chooseBackends(pools, observed, backends, isTaken)
   const maps = emptyMaps()
   for (const [prefix, backend] of fixedRoutes) maps.routes.set(prefix, backend)
   for (const [index, pool] of pools.entries()) {
     const backend = chosen[index]
     const slots = backend === undefined ? undefined : backends.get(backend)
     if (backend === undefined || slots === undefined) throw new Error(`no backend for ${pool.appName}`)
-    fillSlots(pool, backend, slots, isBusy)
+    fillSlots(pool, backend, slots, isTaken)
     for (const prefix of pool.prefixes) maps.routes.set(prefix, backend)
     maps.names.set(backend, pool.appName)
     if (pool.idleReason !== null) maps.idle.set(backend, pool.idleReason)
@@ -37,12 +40,15 @@ export function assign(
   return { slots: [...backends.values()].flat(), maps }
 }
 
-/** The backend of each pool: the one it has, else a free one, else a new one (which is added to `backends`). */
+/**
+ * The backend of each pool: the one it has, else a free one, else a new one (which is added to `backends`). One that hosts still
+ * lead to is not free before they have left.
+ */
 function chooseBackends(
   pools: readonly Pool[],
   observed: HaproxyState | null,
   backends: Map<string, Slot[]>,
-  isBusy: (address: string) => boolean,
+  isTaken: (slot: Slot) => boolean,
 ): string[] {
   const taken = new Set<string>()
   const chosen = pools.map((pool) => {
@@ -58,9 +64,10 @@ function chooseBackends(
     if (own !== undefined) taken.add(own)
     return own
   })
+  const routed = new Set(observed?.maps.routes.values())
   const homeless = chosen.filter((backend) => backend === undefined).length
   const free = [...backends]
-    .filter(([backend, slots]) => !taken.has(backend) && !slots.some((slot) => isBusy(slot.address)))
+    .filter(([backend, slots]) => !taken.has(backend) && !routed.has(backend) && !slots.some(isTaken))
     .map(([backend]) => backend)
   if (free.length < homeless || backends.size === 0) {
     const wanted = backends.size + homeless - free.length
@@ -74,8 +81,8 @@ function chooseBackends(
   return chosen.map((backend) => backend ?? free.shift() ?? '')
 }
 
-/** Puts the pool's endpoints into slots of its backend, adding slots when those that are neither used nor busy do not suffice. */
-function fillSlots(pool: Pool, backend: string, slots: Slot[], isBusy: (address: string) => boolean): void {
+/** Puts the pool's endpoints into slots of its backend, adding slots when the free ones do not suffice. */
+function fillSlots(pool: Pool, backend: string, slots: Slot[], isTaken: (slot: Slot) => boolean): void {
   const wanted = new Map(pool.endpoints.map((endpoint) => [endpoint.address, endpoint]))
   const free: Slot[] = []
   for (const slot of slots) {
@@ -84,7 +91,7 @@ function fillSlots(pool: Pool, backend: string, slots: Slot[], isBusy: (address:
       slot.isReady = true
       slot.weight = endpoint.weight
       wanted.delete(slot.address)
-    } else if (!isBusy(slot.address)) {
+    } else if (!isTaken(slot)) {
       free.push(slot)
     }
   }
@@ -111,4 +118,8 @@ function blankSlots(backend: string, from: number, to: number): Slot[] {
     isReady: false,
     weight: NEW_SLOT_WEIGHT,
   }))
+}
+
+function nameOf(slot: Slot): string {
+  return `${slot.backend}/${slot.name}`
 }

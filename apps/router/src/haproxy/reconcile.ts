@@ -1,4 +1,4 @@
-import { shapeOf, type HaproxyState, type MapName, type Slot } from './state.js'
+import { shapeOf, type HaproxyState, type MapName } from './state.js'
 
 /** One runtime change of HAProxy. */
 export type Change =
@@ -15,7 +15,8 @@ export type Reconciliation = { kind: 'reload' } | { kind: 'changes'; changes: Ch
 
 /**
  * What turns the observed state into the desired one: a reload when the shape differs, else changes in an order in which no
- * request meets a gap: slots open, then hosts point to them, then hosts that left, and only then slots close.
+ * request meets a gap: slots open, then hosts point to them, then hosts that left, and only then slots close. The desired state must
+ * come from `assign`, which never gives an open slot another address.
  */
 export function reconcile(observed: HaproxyState, desired: HaproxyState): Reconciliation {
   if (shapeOf(observed.slots) !== shapeOf(desired.slots)) return { kind: 'reload' }
@@ -23,11 +24,10 @@ export function reconcile(observed: HaproxyState, desired: HaproxyState): Reconc
     const then = desired.slots[index]
     return then === undefined ? [] : [[now, then] as const]
   })
-  const opens = pairs.filter(([now, then]) => then.isReady && (!now.isReady || now.address !== then.address))
+  const opens = pairs.filter(([now, then]) => then.isReady && !now.isReady)
   return {
     kind: 'changes',
     changes: [
-      ...opens.filter(([now]) => now.isReady).map(([now]): Change => closing(now)),
       ...opens.map(([now, then]): Change => ({
         kind: 'open',
         backend: then.backend,
@@ -37,22 +37,19 @@ export function reconcile(observed: HaproxyState, desired: HaproxyState): Reconc
         isMoved: now.address !== then.address,
       })),
       ...pairs
-        .filter(([now, then]) => now.isReady && then.isReady && now.address === then.address)
-        .filter(([now, then]) => now.weight !== then.weight)
+        .filter(([now, then]) => now.isReady && then.isReady && now.weight !== then.weight)
         .map(([, then]): Change => ({ kind: 'weigh', backend: then.backend, slot: then.name, weight: then.weight })),
       ...mapEntries(observed, desired, 'names'),
       ...mapEntries(observed, desired, 'idle'),
       ...mapEntries(observed, desired, 'routes'),
       ...mapDeletions(observed, desired, 'routes'),
-      ...pairs.filter(([now, then]) => now.isReady && !then.isReady).map(([now]): Change => closing(now)),
+      ...pairs
+        .filter(([now, then]) => now.isReady && !then.isReady)
+        .map(([now]): Change => ({ kind: 'close', backend: now.backend, slot: now.name })),
       ...mapDeletions(observed, desired, 'idle'),
       ...mapDeletions(observed, desired, 'names'),
     ],
   }
-}
-
-function closing(slot: Slot): Change {
-  return { kind: 'close', backend: slot.backend, slot: slot.name }
 }
 
 function mapEntries(observed: HaproxyState, desired: HaproxyState, map: MapName): Change[] {
