@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common'
 import { systemClock, type Clock, type Logger } from '@croft/kit'
 import type { Redis } from 'ioredis'
 import type { DataSource } from 'typeorm'
+import { AppApiModule } from './app/app-api.module.js'
 import { AppModule } from './app/app.module.js'
 import { AuthModule } from './auth/auth.module.js'
 import { BuildModule } from './build/build.module.js'
@@ -91,6 +92,7 @@ export class ControllerModule {
         NodeModule,
         RouteModule,
         LogModule,
+        AppApiModule,
         PagesModule,
       ],
     }

@@ -30,7 +30,7 @@ export async function createController(config: ControllerConfig, ports: Controll
     abortOnError: false,
     logger: new NestLog(ports.logger),
   })
-  preparePublicHttp(app, config, ports.logger)
+  preparePublicHttp(app, ports.logger)
   const apiSocket = `${config.run}/api/api.sock`
   const internal = [app.get<InternalServer>(NODE_SERVER), app.get<InternalServer>(CONTROL_SERVER)]
   let closing: Promise<void> | undefined

@@ -1,5 +1,5 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common'
-import { CroftError, toProblem, type Logger } from '@croft/kit'
+import { CroftError, toProblem, type Logger, type Problem } from '@croft/kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Every failure of the public HTTP leaves as an RFC 9457 problem document. */
@@ -34,7 +34,20 @@ export function problemReply(
     return undefined
   }
   if (problem.status === 401) reply.header('WWW-Authenticate', challengeOf(request))
-  return reply.status(problem.status).type('application/problem+json').send(JSON.stringify(problem))
+  reply.status(problem.status)
+  if (isGit(request)) return reply.type('text/plain; charset=utf-8').send(plainText(problem))
+  return reply.type('application/problem+json').send(JSON.stringify(problem))
+}
+
+/** git shows a person the body of a refusal only when it is plain text. */
+function isGit(request: FastifyRequest): boolean {
+  return request.headers['user-agent']?.startsWith('git/') === true
+}
+
+function plainText(problem: Problem): string {
+  const why = problem.detail === undefined ? problem.title : `${problem.title}: ${problem.detail}`
+  const lines = [` !     ${why}`, ...(problem.suggestion === undefined ? [] : [` !     try: ${problem.suggestion}`])]
+  return `${lines.join('\n')}\n !     request ${problem.requestId ?? ''}\n`
 }
 
 /** A path that leads nowhere. */

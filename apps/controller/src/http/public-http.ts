@@ -2,9 +2,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import type { Logger } from '@croft/kit'
 import type { FastifyServerOptions } from 'fastify'
 import { StandardSchemaValidationPipe } from '@nestjs/common'
-import type { ControllerConfig } from '../config.js'
 import { BadInput } from './bad-input.js'
-import { ProblemFilter, problemReply } from './problem.filter.js'
+import { ProblemFilter } from './problem.filter.js'
 import { requestIdOf } from './request-id.js'
 
 /** Largest JSON body of the API. Git, images and other streams are read raw and have limits of their own. */
@@ -19,13 +18,12 @@ export function publicFastify(): FastifyServerOptions {
     connectionTimeout: 0,
     keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 512 },
-    allowErrorHandlerOverride: true,
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
   }
 }
 
 /** Bodies, ids, validation and problems of the public HTTP; before the application is initialised. */
-export function preparePublicHttp(app: NestFastifyApplication, config: ControllerConfig, logger: Logger): void {
+export function preparePublicHttp(app: NestFastifyApplication, logger: Logger): void {
   const fastify = app.getHttpAdapter().getInstance()
   fastify.removeContentTypeParser('text/plain')
   // Anything but JSON stays in the raw request: packs, blobs, manifests.
@@ -38,6 +36,4 @@ export function preparePublicHttp(app: NestFastifyApplication, config: Controlle
     new StandardSchemaValidationPipe({ exceptionFactory: (issues) => new BadInput(issues) }),
   )
   app.useGlobalFilters(new ProblemFilter(logger))
-  fastify.setErrorHandler((error, request, reply) => problemReply(error, request, reply, logger))
-  void config
 }

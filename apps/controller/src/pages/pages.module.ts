@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common'
+import { HomeController } from './home.controller.js'
 
-@Module({})
+@Module({ controllers: [HomeController] })
 export class PagesModule {}

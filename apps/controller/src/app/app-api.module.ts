@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common'
+import { TeamModule } from '../team/team.module.js'
+import { AppController } from './app.controller.js'
+
+/** The HTTP of apps and config vars; apart from `AppModule` because it needs releases and deployments, which need apps. */
+@Module({ imports: [TeamModule], controllers: [AppController] })
+export class AppApiModule {}
