@@ -24,7 +24,7 @@ export interface Controller {
 
 /** Builds a controller: connects, migrates, starts every module. */
 export async function createController(config: ControllerConfig, ports: ControllerPorts): Promise<Controller> {
-  const adapter = new FastifyAdapter(publicFastify())
+  const adapter = new FastifyAdapter(publicFastify(ports.logger))
   const app = await NestFactory.create<NestFastifyApplication>(ControllerModule.for(config, ports), adapter, {
     bodyParser: false,
     abortOnError: false,

@@ -1,8 +1,8 @@
 import { Redis, type RedisOptions } from 'ioredis'
 
 /**
- * Connection options of a Redis URL: `unix:///run/redis.sock`, `unix://user:password@/run/redis.sock?db=1`, a bare socket path,
- * or `redis://` and `rediss://`, which ioredis reads itself but BullMQ wants as options.
+ * Connection options of a Redis URL: `redis://` and `rediss://`, with `?path=/run/redis.sock` for a socket,
+ * `unix://user:password@/run/redis.sock?db=1`, or a bare socket path.
  * @throws TypeError when the URL cannot be read.
  */
 export function redisOptions(url: string): RedisOptions {
@@ -21,9 +21,13 @@ export function redisOptions(url: string): RedisOptions {
   if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
     throw new TypeError(`not a Redis URL: it starts with ${parsed.protocol}`)
   }
+  const path = parsed.searchParams.get('path')
+  const address =
+    path === null
+      ? { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: parsed.port === '' ? 6379 : Number(parsed.port) }
+      : { path }
   return {
-    host: parsed.hostname.replace(/^\[|\]$/g, ''),
-    port: parsed.port === '' ? 6379 : Number(parsed.port),
+    ...address,
     ...(parsed.username !== '' && { username: decodeURIComponent(parsed.username) }),
     ...(parsed.password !== '' && { password: decodeURIComponent(parsed.password) }),
     ...(parsed.pathname.length > 1 && { db: Number(parsed.pathname.slice(1)) }),

@@ -3,14 +3,14 @@ import type { Logger } from '@croft/kit'
 import type { FastifyServerOptions } from 'fastify'
 import { StandardSchemaValidationPipe } from '@nestjs/common'
 import { BadInput } from './bad-input.js'
-import { ProblemFilter } from './problem.filter.js'
+import { ProblemFilter, problemReply } from './problem.filter.js'
 import { requestIdOf } from './request-id.js'
 
 /** Largest JSON body of the API. Git, images and other streams are read raw and have limits of their own. */
 const JSON_BODY_LIMIT_BYTES = 1024 * 1024
 
 /** Options of the server behind the router: pushes and uploads may take long, and are timed where they are read. */
-export function publicFastify(): FastifyServerOptions {
+export function publicFastify(logger: Logger): FastifyServerOptions {
   return {
     forceCloseConnections: true,
     bodyLimit: JSON_BODY_LIMIT_BYTES,
@@ -18,6 +18,7 @@ export function publicFastify(): FastifyServerOptions {
     connectionTimeout: 0,
     keepAliveTimeout: 75_000,
     routerOptions: { maxParamLength: 512 },
+    frameworkErrors: (error, request, reply) => void problemReply(error, request, reply, logger),
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
   }
 }

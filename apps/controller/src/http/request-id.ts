@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-const WELL_FORMED = /^[A-Za-z0-9_.-]{8,64}$/
+const WELL_FORMED = /^[A-Za-z0-9._~-]{8,200}$/
 
 /** The id under which a request is found in every log: the router's when it gave one, else a new one. */
 export function requestIdOf(header: string | string[] | undefined): string {
