@@ -1,8 +1,9 @@
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { waitFor } from '@croft/kit'
+import type { Route } from '@croft/protocol'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { idOf, killQuietly, routeOf, routerRig, Upstream, type RouterRig } from './support/router-rig.js'
+import { endpointOf, idOf, killQuietly, routeOf, routerRig, Upstream, type RouterRig } from './support/router-rig.js'
 
 const PORT = 21080
 const [ONE, TWO, THREE, FOUR] = [21090, 21091, 21092, 21093]
@@ -56,6 +57,16 @@ function raw(bytes: string, timeoutMs: number): Promise<{ text: string; isClosed
   })
 }
 
+/** A request that its instance has, and answers after `ms`. */
+async function inFlight(host: string, ms: number): Promise<{ answer: Promise<Answer> }> {
+  const answer = ask(host, `/slow/${ms}`)
+  await waitFor(async () => (await ask(host)).headers['x-slow'] !== '0', {
+    what: 'a request in flight',
+    timeoutMs: 5_000,
+  })
+  return { answer }
+}
+
 /** Keep-alive requests on `connections` at once while `work` runs; every answer that is not a 200 is kept. */
 async function underLoad(
   host: string,
@@ -88,6 +99,14 @@ async function underLoad(
     agent.destroy()
   }
   return result
+}
+
+/** An app with so many instances that its backend may need more slots than it has, which takes a reload. */
+function crowd(name: string, count: number): Route {
+  const endpoints = Array.from({ length: count }, (_, index) =>
+    endpointOf(`127.0.1.${index + 1}:${ONE}`, `${name} ${index}`),
+  )
+  return routeOf(name, [], { endpoints })
 }
 
 let rig: RouterRig
@@ -208,13 +227,12 @@ describe('router: instances come and go', () => {
     await upstream(ONE, 'old')
     await upstream(TWO, 'new')
     await rig.serve([routeOf('shop', [ONE])])
-    const slow = ask('shop.localhost', '/slow/700')
-    await waitFor(async () => (await ask('shop.localhost')).status === 200, { what: 'the app', timeoutMs: 1_000 })
+    const slow = await inFlight('shop.localhost', 1000)
     rig.controller.reports = []
     await rig.serve([routeOf('shop', [TWO])])
     expect(rig.controller.reports.at(-1)?.busyInstances).toEqual([idOf(`instance ${ONE}`)])
     expect((await ask('shop.localhost')).headers['x-label']).toBe('new')
-    expect((await slow).headers['x-label']).toBe('old')
+    expect((await slow.answer).headers['x-label']).toBe('old')
     await waitFor(() => rig.controller.status?.busyInstances.length === 0, { what: 'the drain', timeoutMs: 2_000 })
   })
 
@@ -264,17 +282,39 @@ describe('router: instances come and go', () => {
   it('an app with more instances than slots gets more by a reload that fails no request', async () => {
     await upstream(ONE, 'shop')
     await rig.serve([routeOf('shop', [ONE])])
-    const elsewhere = Array.from({ length: 9 }, (_, index) => ({
-      ...routeOf('many', [ONE]).endpoints[0],
-      address: `127.0.0.${index + 2}:${ONE}`,
-      instanceId: idOf(`many ${index}`),
-    }))
     const result = await underLoad('shop.localhost', async () => {
-      await rig.serve([routeOf('shop', [ONE]), routeOf('many', [], { endpoints: elsewhere })])
+      await rig.serve([routeOf('shop', [ONE]), crowd('many', 9)])
     })
     expect(result.failed).toEqual([])
     expect(rig.haproxy.starts).toBe(1)
   })
+})
+
+describe('router: a reload', () => {
+  it('in the middle of a hold: the request is answered when the instance comes', async () => {
+    await rig.serve([routeOf('shop', [], { idleReason: 'starting' })])
+    const held = [ask('shop.localhost'), ask('shop.localhost', '/held', { method: 'POST', body: 'x'.repeat(100_000) })]
+    await rig.serve([routeOf('shop', [], { idleReason: 'starting' }), crowd('crowd-a', 33)])
+    await upstream(ONE, 'shop')
+    await rig.serve([routeOf('shop', [ONE])])
+    const [get, post] = await Promise.all(held)
+    expect([get?.status, post?.status]).toEqual([200, 200])
+    expect(JSON.parse(post?.text ?? '')).toMatchObject({ bytes: 100_000, url: '/held' })
+  }, 20_000)
+
+  it('in the middle of a request: its instance is busy until it has answered, in whichever process', async () => {
+    await upstream(ONE, 'old')
+    await upstream(TWO, 'new')
+    await rig.serve([routeOf('shop', [ONE])])
+    const slow = await inFlight('shop.localhost', 1500)
+    await rig.serve([routeOf('shop', [ONE]), crowd('crowd-b', 65)])
+    await rig.serve([routeOf('shop', [TWO])])
+    const busy = idOf(`instance ${ONE}`)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(rig.controller.status?.busyInstances).toEqual([busy])
+    expect((await slow.answer).headers['x-label']).toBe('old')
+    await waitFor(() => rig.controller.status?.busyInstances.length === 0, { what: 'the drain', timeoutMs: 3_000 })
+  }, 20_000)
 })
 
 describe('router: what it answers when no app can', () => {
@@ -323,7 +363,7 @@ describe('router: when another part is away', () => {
     await upstream(ONE, 'old')
     await upstream(TWO, 'new')
     await rig.serve([routeOf('shop', [ONE])])
-    const slow = ask('shop.localhost', '/slow/2500')
+    const slow = await inFlight('shop.localhost', 2500)
     const result = await underLoad('shop.localhost', async () => {
       await rig.stopRouter()
       rig.controller.serve([routeOf('shop', [TWO])])
@@ -341,7 +381,7 @@ describe('router: when another part is away', () => {
     })
     expect(result.failed).toEqual([])
     expect((await ask('shop.localhost')).headers['x-label']).toBe('new')
-    expect((await slow).headers['x-label']).toBe('old')
+    expect((await slow.answer).headers['x-label']).toBe('old')
     expect(rig.haproxy.starts).toBe(1)
   }, 20_000)
 

@@ -22,7 +22,7 @@ const LEVEL_INTERVAL_MS = 3_000
 const DRAIN_POLL_MS = 100
 /** The controller hears at least this often, ms. */
 const REPORT_INTERVAL_MS = 5_000
-const START_RETRY = { baseMs: 25, maxMs: 500, jitter: 0.2 }
+const START_RETRY = { baseMs: 25, maxMs: 200, jitter: 0.2 }
 
 /**
  * The router's control plane: keeps HAProxy serving the newest table it has seen, from disk while the controller is away, and tells

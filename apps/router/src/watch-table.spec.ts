@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { silentLogger, systemClock } from '@croft/kit'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ControllerAway } from './control-client.js'
 import { reportStatus, watchTable, type TableSnapshot } from './watch-table.js'
 
@@ -50,6 +50,8 @@ async function watched(
   return applied
 }
 const snapshot = (revision: number) => ({ epoch: 'e1', revision, complete: true, items: [] })
+
+afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('watching the route table', () => {
   it('starts from the kept revision, names the router, and acknowledges only what was applied', async () => {

@@ -41,7 +41,7 @@ export function haproxyLaunch(run: string): HaproxyLaunch {
   const pidFile = `${haproxyFolder(run)}/haproxy.pid`
   return {
     command: HAPROXY,
-    args: ['-W', '-q', '-S', `${masterSocket},mode,666,level,admin`, '-p', pidFile, '-f', config],
+    args: ['-W', '-S', `${masterSocket},mode,666,level,admin`, '-p', pidFile, '-f', config],
     needs: [config],
     masterSocket,
     statsSocket: `${haproxyFolder(run)}/stats.sock`,

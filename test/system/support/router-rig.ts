@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { start, systemClock, silentLogger, waitFor, type Logger } from '@croft/kit'
-import { haproxyLaunch, type Route, type RouterStatus } from '@croft/protocol'
+import { haproxyLaunch, type Endpoint, type Route, type RouterStatus } from '@croft/protocol'
 import { createRouter, parseConfig, type Router } from '@croft/router'
 
 /** A router's control plane beside a real HAProxy, a controller that is only its two sockets, and apps that are small servers. */
@@ -113,7 +113,7 @@ export class HaproxyKeeper {
         await systemClock.sleep(10)
         continue
       }
-      const child = start(this.#launch.command, this.#launch.args, { stdio: ['ignore', 'ignore', 'inherit'] })
+      const child = start(this.#launch.command, this.#launch.args, { stdio: 'ignore' })
       this.#pid = child.pid
       this.starts += 1
       await new Promise((resolve) => child.once('exit', resolve))
@@ -217,14 +217,14 @@ export function routeOf(app: string, ports: number[], more: Partial<Route> = {})
     appId: idOf(app),
     appName: app,
     idleReason: null,
-    endpoints: ports.map((port) => ({
-      address: `127.0.0.1:${port}`,
-      instanceId: idOf(`instance ${port}`),
-      releaseVersion: 1,
-      weight: 1,
-    })),
+    endpoints: ports.map((port) => endpointOf(`127.0.0.1:${port}`, `instance ${port}`)),
     ...more,
   }
+}
+
+/** An endpoint whose instance id is derived from `name`. */
+export function endpointOf(address: string, name: string): Endpoint {
+  return { address, instanceId: idOf(name), releaseVersion: 1, weight: 1 }
 }
 
 /** The same UUID for the same name. */
@@ -260,6 +260,7 @@ const UPSTREAM = `
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 const [port, label] = process.argv.slice(1)
+let slow = 0
 const server = createServer((request, response) => {
   let bytes = 0
   request.on('data', (chunk) => (bytes += chunk.length))
@@ -269,11 +270,16 @@ const server = createServer((request, response) => {
     const answer = () => {
       if (request.url === '/forge') response.setHeader('X-Croft-Error', 'H99')
       response.setHeader('x-label', label)
+      response.setHeader('x-slow', slow)
       response.end(JSON.stringify({ label, method: request.method, url: request.url, headers: request.rawHeaders, bytes }))
     }
     const late = /^\\/slow\\/(\\d+)/.exec(request.url)
-    if (late === null) answer()
-    else setTimeout(answer, Number(late[1]))
+    if (late === null) return answer()
+    slow += 1
+    setTimeout(() => {
+      slow -= 1
+      answer()
+    }, Number(late[1]))
   })
 })
 server.on('upgrade', (request, socket) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { assign } from './assign.js'
 import { platformRoutes, render } from './render.js'
-import { BLANK_ADDRESS, emptyMaps, type HaproxyState } from './state.js'
+import { BLANK_ADDRESS, emptyMaps, type HaproxyState, type Slot } from './state.js'
 
 const CONFIG = {
   run: '/run/croft/0',
@@ -12,9 +12,12 @@ const CONFIG = {
   timeScale: 1,
 }
 
+function slot(backend: string, name: string): Slot {
+  return { backend, name, address: BLANK_ADDRESS, isReady: false, weight: 1 }
+}
+
 /** Two backends of two slots: one with an instance, one spare. */
 function state(): HaproxyState {
-  const slot = (backend: string, name: string) => ({ backend, name, address: BLANK_ADDRESS, isReady: false, weight: 1 })
   return {
     slots: [
       { ...slot('b00001', 's1'), address: '10.192.0.2:8080', isReady: true, weight: 100 },
@@ -44,13 +47,14 @@ describe('render: HAProxy’s files', () => {
   })
 })
 
-describe('render: the hash', () => {
-  const hashOf = (config: Partial<typeof CONFIG>, change: (state: HaproxyState) => void = () => undefined): string => {
-    const one = state()
-    change(one)
-    return render({ ...CONFIG, ...config }, one).hash
-  }
+/** Of a changed configuration and state. */
+function hashOf(config: Partial<typeof CONFIG>, change: (state: HaproxyState) => void = () => undefined): string {
+  const one = state()
+  change(one)
+  return render({ ...CONFIG, ...config }, one).hash
+}
 
+describe('render: the hash', () => {
   it('stays when only addresses, weights, states and maps change: no reload', () => {
     const other = hashOf({}, ({ slots, maps }) => {
       Object.assign(slots[2] ?? {}, { address: '10.192.0.9:8080', isReady: true, weight: 7 })
@@ -63,7 +67,7 @@ describe('render: the hash', () => {
     ['a port', hashOf({ httpPort: 8081 })],
     ['an address', hashOf({ listen: ['0.0.0.0'] })],
     ['the domain’s public address', hashOf({ publicUrl: new URL('https://apps.example.org') })],
-    ['another slot', hashOf({}, ({ slots }) => slots.push({ ...slots[3]!, name: 's3' }))],
+    ['another slot', hashOf({}, ({ slots }) => slots.push(slot('b00002', 's3')))],
   ])('changes with %s', (_what, hash) => {
     expect(hash).not.toBe(hashOf({}))
   })

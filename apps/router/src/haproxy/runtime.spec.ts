@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import {
   applyChanges,
   CommandRefused,
@@ -39,6 +39,8 @@ afterEach(async () => {
   server = undefined
   rmSync(path, { force: true })
 })
+
+afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('runtime: commands', () => {
   it('get their replies in order', async () => {
