@@ -1,0 +1,58 @@
+import type { Command } from 'commander'
+import { existsSync } from 'node:fs'
+import { runCheck, type CheckReport } from '../doctor/check.js'
+import { checks } from '../doctor/checks/index.js'
+import { examples } from '../examples.js'
+import { paint, printJson, printLines } from '../output.js'
+import { findLocalPlatform } from '../platform/local-platform.js'
+import { statusOf } from '../up/status-report.js'
+import { readSettings, type UpOptions } from '../up/settings.js'
+import { homeOf, homeOption } from './options.js'
+
+const MARKS = { ok: 'ok', mitigated: 'mitigated', warning: 'warning', failed: 'FAILED' } as const
+const STYLES = { ok: 'green', mitigated: 'cyan', warning: 'yellow', failed: 'red' } as const
+
+/** `croft doctor`: the checks `up` makes, by the same functions, and how the platform is. */
+export function register(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description('check this host and its platform, and say what to fix')
+    .option('--json', 'for scripts')
+    .action(async (options: { home?: string; json?: boolean }) => {
+      const reports = await examine(homeOf(options))
+      if (reports.some(({ status }) => status === 'failed')) process.exitCode = 1
+      if (options.json === true) return printJson(reports)
+      for (const { name, status, detail, remedy } of reports) {
+        printLines(`${paint(STYLES[status], MARKS[status].padEnd(9))}  ${name.padEnd(10)}  ${detail}`)
+        if (remedy !== null) printLines(`${''.padEnd(23)}try: ${remedy}`)
+      }
+    })
+  homeOption(command)
+  examples(command, 'croft doctor', 'croft doctor --json')
+}
+
+async function examine(home: string): Promise<CheckReport[]> {
+  const running = await findLocalPlatform(home)
+  const asStarted: UpOptions =
+    running === undefined
+      ? {}
+      : {
+          domain: running.state.settings.domain,
+          httpPort: String(running.state.settings.httpPort),
+          httpsPort: String(running.state.settings.httpsPort),
+          sshPort: String(running.state.settings.sshPort),
+          listen: running.state.settings.listen.join(','),
+        }
+  const settings = readSettings({ ...asStarted, home }, process.env, existsSync('/proc/net/if_inet6'))
+  const found = await Promise.all(checks.map((check) => runCheck(check, settings)))
+  return [...found, await platformReport(home, running !== undefined)]
+}
+
+async function platformReport(home: string, wasStarted: boolean): Promise<CheckReport> {
+  if (!wasStarted) return { name: 'platform', status: 'ok', detail: `none runs in ${home}`, remedy: null }
+  const { ready, components } = await statusOf(home)
+  const bad = components.filter(({ state }) => state !== 'running' && state !== 'external')
+  if (ready) return { name: 'platform', status: 'ok', detail: 'ready, every component runs', remedy: null }
+  const detail = bad.length === 0 ? 'it does not answer through its router' : bad.map(({ name, state }) => `${name} is ${state}`).join(', ')
+  return { name: 'platform', status: 'failed', detail, remedy: `look at ${home}/log/${bad[0]?.name ?? 'controller'}.log, or start it with ./croft up` }
+}

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import { existsSync } from 'node:fs'
+import { examples } from '../examples.js'
+import { up } from '../up/up.js'
+import { readSettings, type UpOptions } from '../up/settings.js'
+import { homeOption, requireRoot } from './options.js'
+
+/** `croft up`: set-up, then the platform, in the foreground unless detached. */
+export function register(program: Command): void {
+  const command = program
+    .command('up')
+    .description('set up this host and start the platform on it')
+    .option('--detach', 'return once the platform is ready')
+    .option('--domain <name>', 'apps are <app>.<name> (CROFT_DOMAIN; default localhost)')
+    .option('--http-port <port>', 'port of apps and platform (CROFT_HTTP_PORT; default 8080)')
+    .option('--https-port <port>', 'kept for HTTPS (CROFT_HTTPS_PORT; default 8443)')
+    .option('--ssh-port <port>', 'kept for git over SSH (CROFT_SSH_PORT; default 2222)')
+    .option('--public-url <url>', 'scheme, host and port of printed addresses when something stands in front (CROFT_PUBLIC_URL)')
+    .option('--listen <addresses>', 'addresses to bind, comma-separated (CROFT_LISTEN; default loopback for localhost, else all)')
+    .option('--database-url <url>', 'a PostgreSQL 18 to use instead of the embedded one (CROFT_DATABASE_URL)')
+    .option('--redis-url <url>', 'a Redis to use instead of our own (CROFT_REDIS_URL)')
+    .option('--no-example', 'do not push examples/node-hello on the first start')
+    .action(async (options: UpOptions) => {
+      const settings = readSettings(options, process.env, existsSync('/proc/net/if_inet6'))
+      requireRoot('up')
+      await up(settings, options.detach === true)
+    })
+  homeOption(command)
+  examples(
+    command,
+    'croft up',
+    'croft up --detach --domain apps.example.org --http-port 80',
+    'croft up --detach --home /srv/second --http-port 9080 --https-port 9443 --ssh-port 9222',
+  )
+}

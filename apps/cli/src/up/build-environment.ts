@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { parseNpmrc } from './npmrc.js'
+import { writeFileWhole } from './write-file-whole.js'
+
+/** How builds reach package registries: as the host does. */
+export interface BuildEnvironment {
+  /** Path of an npmrc with the host's registries and proxies, no passwords. */
+  npmrc: string
+  /** Path of the certificates builds trust. */
+  ca: string
+  /** `http_proxy` and its kin. */
+  proxyEnvironment: Record<string, string>
+  /** Settings of npm as read; for the egress list. */
+  npm: Map<string, string>
+}
+
+const GLOBAL_NPMRC = ['/etc/npmrc', '/usr/etc/npmrc', '/usr/local/etc/npmrc']
+const SYSTEM_CA = '/etc/ssl/certs/ca-certificates.crt'
+const PROXY_NAMES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']
+const PASSED_ON = /^(registry|@[^:]+:registry|strict-ssl|proxy|https-proxy|noproxy|replace-registry-host|maxsockets|fetch-.*)$/
+
+/** npm's settings and the proxies of this host, without its project's and without calling npm (which takes a second). */
+export async function readHostNpm(
+  env: NodeJS.ProcessEnv,
+): Promise<{ npm: Map<string, string>; proxyEnvironment: Record<string, string> }> {
+  const files = [...GLOBAL_NPMRC, env['NPM_CONFIG_GLOBALCONFIG'] ?? '', join(homedir(), '.npmrc')].filter((file) => existsSync(file))
+  const npm = new Map<string, string>()
+  for (const file of files) {
+    for (const [key, value] of parseNpmrc(await readFile(file, 'utf8'), env)) npm.set(key, value)
+  }
+  for (const [name, value] of Object.entries(env)) {
+    const key = /^npm_config_(.+)$/i.exec(name)?.[1]
+    if (key !== undefined && value !== undefined && value !== '') npm.set(key.toLowerCase().replaceAll('_', '-'), value)
+  }
+  const proxyEnvironment: Record<string, string> = {}
+  for (const name of PROXY_NAMES) {
+    const value = env[name]
+    if (value !== undefined && value !== '') proxyEnvironment[name] = value
+  }
+  return { npm, proxyEnvironment }
+}
+
+/** Writes what builds get of the host's configuration into `folder`. */
+export async function prepareBuildEnvironment(folder: string, env: NodeJS.ProcessEnv): Promise<BuildEnvironment> {
+  const { npm, proxyEnvironment } = await readHostNpm(env)
+  const npmrc = join(folder, 'build.npmrc')
+  const passedOn = [...npm].filter(([key]) => PASSED_ON.test(key)).sort()
+  writeFileWhole(npmrc, passedOn.map(([key, value]) => `${key}=${value}\n`).join(''), 0o644)
+
+  const ca = join(folder, 'build-ca.crt')
+  const extra = [npm.get('cafile'), env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']]
+  const sources = [...new Set([SYSTEM_CA, ...extra])].filter((file): file is string => file !== undefined && existsSync(file))
+  writeFileWhole(ca, (await Promise.all(sources.map((file) => readFile(file, 'utf8')))).join('\n'), 0o644)
+  return { npmrc, ca, proxyEnvironment, npm }
+}

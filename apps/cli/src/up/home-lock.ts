@@ -1,0 +1,60 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { CroftError, errnoOf } from '@croft/kit'
+import { isAlive, processRef } from './process-ref.js'
+
+/** Somebody else is starting or stopping the same home. */
+export class HomeBusy extends CroftError {
+  constructor(home: string, pid: number) {
+    super({
+      code: 'home-busy',
+      status: 409,
+      title: `another \`croft up\` or \`croft down\` is at work on ${home} (pid ${pid})`,
+      suggestion: 'wait until it is done',
+    })
+  }
+}
+
+const LOCKS = '/run/croft/locks'
+
+/**
+ * Does something with a home that two may not do at once. A lock whose process is gone is nobody's.
+ * @throws HomeBusy
+ */
+export async function withHomeLock<T>(home: string, work: () => Promise<T>): Promise<T> {
+  mkdirSync(LOCKS, { recursive: true, mode: 0o700 })
+  const file = join(LOCKS, createHash('sha256').update(home).digest('hex').slice(0, 16))
+  takeLock(file, home)
+  try {
+    return await work()
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
+
+function takeLock(file: string, home: string): void {
+  const me = processRef(process.pid)
+  for (;;) {
+    try {
+      const lock = openSync(file, 'wx', 0o600)
+      writeSync(lock, `${process.pid} ${me?.startTime ?? ''}`)
+      closeSync(lock)
+      return
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error
+    }
+    const [pid = '', startTime = ''] = readLock(file).split(' ')
+    if (pid !== '' && isAlive({ pid: Number(pid), startTime })) throw new HomeBusy(home, Number(pid))
+    rmSync(file, { force: true })
+  }
+}
+
+function readLock(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return ''
+    throw error
+  }
+}

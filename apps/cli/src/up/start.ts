@@ -1,0 +1,71 @@
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bareEnv, CroftError, start, systemClock } from '@croft/kit'
+import { findLocalPlatform, type LocalPlatform, type SupervisorState } from '../platform/local-platform.js'
+import { readLogTail } from './log-lines.js'
+import { platformNode } from './program-install.js'
+import { isAlive, processRef, type ProcessRef } from './process-ref.js'
+import type { SupervisorConfig } from './supervisor-config.js'
+import { writeFileWhole } from './write-file-whole.js'
+
+const READY_TIMEOUT_MS = 90_000
+const LOOK_MS = 20
+/** A component that ended this often before the platform was ready will not come up by itself. */
+const TOO_MANY_RESTARTS = 6
+
+/** A component does not start; the platform is taken down again by whoever catches this. */
+export class StartFailed extends CroftError {
+  constructor(component: string, lastLine: string, logFile: string) {
+    super({
+      code: 'start-failed',
+      status: 500,
+      title: `${component} does not start`,
+      ...(lastLine !== '' && { detail: lastLine }),
+      suggestion: `look at ${logFile}`,
+    })
+  }
+}
+
+/** Starts the supervisor of a home in a session of its own and gives its process. */
+export function startSupervisor(config: SupervisorConfig): ProcessRef {
+  const file = join(config.run, 'supervisor-config.json')
+  writeFileWhole(file, JSON.stringify(config))
+  const log = openSync(join(config.home, 'log/supervisor.log'), 'a', 0o640)
+  const child = start(
+    join(platformNode(config.program), 'bin/node'),
+    ['--max-semi-space-size=1', join(config.program, 'apps/cli/dist/supervisor.mjs'), file],
+    { cwd: '/', detached: true, env: bareEnv({ HOME: '/root', NODE_ENV: 'production' }), stdio: ['ignore', log, log] },
+  )
+  closeSync(log)
+  child.unref()
+  const ref = child.pid === undefined ? undefined : processRef(child.pid)
+  if (ref === undefined) throw new StartFailed('the supervisor', '', join(config.home, 'log/supervisor.log'))
+  return ref
+}
+
+/**
+ * Waits until the supervisor says that the platform is ready.
+ * @throws StartFailed naming the component that keeps it from being so
+ */
+export async function untilReady(config: SupervisorConfig, supervisor: ProcessRef): Promise<LocalPlatform> {
+  const end = systemClock.monotonic() + READY_TIMEOUT_MS
+  for (;;) {
+    const platform = await findLocalPlatform(config.home)
+    const state = platform?.state.supervisor.pid === supervisor.pid ? platform.state : undefined
+    if (platform !== undefined && state?.ready === true) return platform
+    if (!isAlive(supervisor)) throw failureOf(config, 'supervisor')
+    const failing = state?.components.find(({ restarts }) => restarts >= TOO_MANY_RESTARTS)
+    if (failing !== undefined) throw failureOf(config, failing.name)
+    if (systemClock.monotonic() > end) throw failureOf(config, slowest(state))
+    await systemClock.sleep(LOOK_MS)
+  }
+}
+
+function slowest(state: SupervisorState | undefined): string {
+  return state?.components.find((component) => component.state !== 'running')?.name ?? 'controller'
+}
+
+function failureOf(config: SupervisorConfig, name: string): StartFailed {
+  const file = join(config.home, 'log', `${name}.log`)
+  return new StartFailed(`the ${name}`, readLogTail(readFileSync(file, 'utf8')), file)
+}

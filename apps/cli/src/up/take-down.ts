@@ -1,0 +1,91 @@
+import { existsSync, rmSync } from 'node:fs'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cleanHome, releaseHomeIndex } from '@croft/backend-linux'
+import { errnoOf, systemClock } from '@croft/kit'
+import { z } from 'zod'
+import { findLocalPlatform, runFolder } from '../platform/local-platform.js'
+import { isAlive, type ProcessRef } from './process-ref.js'
+import { endProcess } from './supervisor.js'
+
+/** The supervisor ends its components one after the other; this is longer than all of them may take. */
+const SUPERVISOR_STOP_TIMEOUT_MS = 60_000
+/** Dependents first. HAProxy is not among them: it stays while apps are to stay. */
+const STOP_ORDER = ['executor', 'router', 'controller', 'redis', 'postgres'] as const
+const STOP_SIGNAL: Partial<Record<string, NodeJS.Signals>> = { postgres: 'SIGINT' }
+
+const recordSchema = z.object({ pid: z.number().int(), startTime: z.string() })
+
+/** Whether a supervisor of this home runs. */
+export async function isSupervised(home: string): Promise<boolean> {
+  const platform = await findLocalPlatform(home)
+  return platform !== undefined && isAlive(platform.state.supervisor)
+}
+
+/** Whether anything of the home is on this host: processes, containers or at least its reserved index. */
+export async function hasTraces(home: string): Promise<boolean> {
+  return (await recordedIndex(home)) !== undefined
+}
+
+/** Ends the supervisor and its components; HAProxy and the apps go on serving. */
+export async function stopComponents(home: string): Promise<void> {
+  const k = await recordedIndex(home)
+  if (k === undefined) return
+  const platform = await findLocalPlatform(home)
+  if (platform !== undefined && isAlive(platform.state.supervisor)) {
+    await endProcess(platform.state.supervisor, { stopSignal: 'SIGTERM', stopTimeoutMs: SUPERVISOR_STOP_TIMEOUT_MS }, systemClock)
+  }
+  for (const name of STOP_ORDER) await endRecorded(k, name)
+}
+
+/** Removes what `stopComponents` left: HAProxy, apps, every trace of the home on the host. Its data stays. */
+export async function removeApps(home: string): Promise<void> {
+  const k = await recordedIndex(home)
+  if (k === undefined) return
+  const run = runFolder(k)
+  await endRecorded(k, 'haproxy')
+  await cleanHome({
+    index: k,
+    depotDir: join(home, 'node/containers'),
+    runDir: join(run, 'containers'),
+    runcRoot: join(run, 'runc'),
+  })
+  await rm(run, { recursive: true, force: true })
+  await releaseHomeIndex(home)
+}
+
+/** How many containers the home has on this host, running or not. */
+export async function containerCount(home: string): Promise<number> {
+  try {
+    return (await readdir(join(home, 'node/containers'))).length
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0
+    throw error
+  }
+}
+
+async function endRecorded(k: number, name: string): Promise<void> {
+  const file = join(runFolder(k), 'pids', `${name}.json`)
+  const ref = await readRecord(file)
+  if (ref === undefined) return
+  await endProcess(ref, { stopSignal: STOP_SIGNAL[name] ?? 'SIGTERM', stopTimeoutMs: 15_000 }, systemClock)
+  rmSync(file, { force: true })
+}
+
+async function readRecord(file: string): Promise<ProcessRef | undefined> {
+  if (!existsSync(file)) return undefined
+  const parsed = recordSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  return parsed.success ? parsed.data : undefined
+}
+
+/** The index the home recorded under this boot; after a reboot nothing of it is left, and the number may be another's. */
+async function recordedIndex(home: string): Promise<number | undefined> {
+  try {
+    const [k, boot] = (await readFile(join(home, 'k'), 'utf8')).trim().split(' ')
+    const now = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+    return boot === now && k !== undefined ? Number.parseInt(k, 10) : undefined
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
