@@ -1,1 +1,9 @@
-export {}
+export * from './digest.js'
+export * from './errors.js'
+export * from './generated-layer.js'
+export * from './layer-blob.js'
+export * from './layer-tar.js'
+export * from './manifest.js'
+export * from './media-types.js'
+export * from './registry-client.js'
+export * from './unpack-layer.js'

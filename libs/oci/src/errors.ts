@@ -1,0 +1,15 @@
+import { CroftError } from '@croft/kit'
+
+/** An image, manifest or layer that is not what it must be. */
+export class OciError extends CroftError {
+  constructor(title: string, detail?: string, cause?: unknown) {
+    super({ code: 'oci', status: 422, title, kind: 'system', cause, ...(detail !== undefined && { detail }) })
+  }
+}
+
+/** A registry that could not be reached, or answered what it must not. */
+export class RegistryError extends CroftError {
+  constructor(title: string, detail?: string, cause?: unknown) {
+    super({ code: 'registry', status: 502, title, cause, ...(detail !== undefined && { detail }) })
+  }
+}
