@@ -1600,6 +1600,9 @@ static int shim_main(char **argv) {
 
   if (unshare(CLONE_NEWNS) < 0) die("mount namespace");
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) die("mount propagation");
+  close(S.depot); /* a descriptor of the old namespace cannot be mounted from */
+  S.depot = open(depot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (S.depot < 0) die("%s", depot);
   snprintf(map, sizeof map, "0 %u 65536\n65536 %u %u\n", base, high, high_size);
   /* overlay makes its work directory as host root: that id needs a place in the map, or the mount is read-only */
   snprintf(upper_map, sizeof upper_map, "0 %u 65536\n65536 0 1\n", base);

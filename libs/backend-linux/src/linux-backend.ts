@@ -199,7 +199,8 @@ class Linux implements LinuxBackend {
 
   async #destroy(entry: Entry): Promise<void> {
     entry.state.step = 'destroying'
-    await this.host.depot.write(entry.handle, entry.state)
+    /* without its folder there is nothing to journal, and the rest may still be there */
+    if (await this.host.depot.has(entry.handle)) await this.host.depot.write(entry.handle, entry.state)
     await removeContainer(this.host, entry)
     this.#entries.delete(entry.handle)
   }

@@ -49,6 +49,9 @@ export class Depot {
     const entries = await readdir(this.dir, { withFileTypes: true })
     return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   }
+  async has(handle: string): Promise<boolean> {
+    return (await this.list()).includes(handle)
+  }
   /** Makes the folder with the spec and the first state. */
   async begin(handle: string, spec: ContainerSpec, state: ContainerState): Promise<void> {
     await mkdir(this.folder(handle), { mode: 0o700 })

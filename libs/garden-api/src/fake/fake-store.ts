@@ -1,0 +1,48 @@
+import type { ContainerSpec } from '../types.js'
+import { FakeFiles } from './fake-files.js'
+import type { FakeProcess } from './fake-process.js'
+
+/** A container as it lies on the fake host. */
+export interface FakeRecord {
+  handle: string
+  spec: ContainerSpec
+  address: string
+  properties: Record<string, string>
+  isStopped: boolean
+  createdAtMs: number
+  files: FakeFiles
+  processes: Map<string, FakeProcess>
+}
+
+/** The fake host: what stays when a backend object goes. Several backends in turn may stand on one. */
+export class FakeStore {
+  readonly records = new Map<string, FakeRecord>()
+  /** Users beyond root that containers know. */
+  readonly users = new Set(['root', 'croft', 'croft-build', 'alice'])
+  #nextPid = 1000
+  #nextAddress = 2
+
+  nextPid(): number {
+    return this.#nextPid++
+  }
+  /** The asked address if nobody has it, or the next free one; null when it is taken. */
+  takeAddress(wanted: string | undefined): string | null {
+    const taken = new Set([...this.records.values()].map((record) => record.address))
+    if (wanted !== undefined) return taken.has(wanted) ? null : wanted
+    for (;;) {
+      const address = `10.255.${Math.floor(this.#nextAddress / 256)}.${this.#nextAddress % 256}`
+      this.#nextAddress += 1
+      if (!taken.has(address)) return address
+    }
+  }
+  add(record: Omit<FakeRecord, 'files' | 'processes'>): FakeRecord {
+    const whole = { ...record, files: new FakeFiles(), processes: new Map<string, FakeProcess>() }
+    this.records.set(record.handle, whole)
+    return whole
+  }
+  /** The container and every process of it end, as when the host loses it without being asked. */
+  lose(handle: string): void {
+    for (const process of this.records.get(handle)?.processes.values() ?? []) if (process.exit === null) process.signal(9)
+    this.records.delete(handle)
+  }
+}

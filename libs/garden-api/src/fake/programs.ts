@@ -1,0 +1,66 @@
+import type { Clock } from '@croft/kit'
+
+/** What a fake program sees of the world; it ends by returning its exit code. */
+export interface ProgramContext {
+  args: readonly string[]
+  env: readonly string[]
+  clock: Clock
+  write(stream: 'stdout' | 'stderr', data: Buffer | string): Promise<void>
+  /** The next piece of standard input; null at its end. */
+  read(): Promise<Buffer | null>
+  file(path: string): Buffer | undefined
+  /** Resolves with the number of the next signal; from the first call on, signals no longer end the program. */
+  nextSignal(): Promise<number>
+  /** Aborted when the process must end. */
+  signal: AbortSignal
+}
+
+export type FakeProgram = (context: ProgramContext) => Promise<number>
+
+const forever = (context: ProgramContext): Promise<number> =>
+  new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(0), { once: true }))
+
+/** What every fake container can run. */
+export const FAKE_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
+  true: async () => 0,
+  /** Prints its arguments and a line end. */
+  echo: async (context) => {
+    await context.write('stdout', `${context.args.join(' ')}\n`)
+    return 0
+  },
+  /** As `echo`, on standard error. */
+  complain: async (context) => {
+    await context.write('stderr', `${context.args.join(' ')}\n`)
+    return 0
+  },
+  /** Copies the named file, or standard input. */
+  cat: async (context) => {
+    const [path] = context.args
+    if (path !== undefined) {
+      const data = context.file(path)
+      if (data === undefined) return 1
+      await context.write('stdout', data)
+      return 0
+    }
+    for (let piece = await context.read(); piece !== null; piece = await context.read()) await context.write('stdout', piece)
+    return 0
+  },
+  exit: async (context) => Number(context.args[0] ?? 0),
+  /** Seconds, on the backend's clock. */
+  sleep: async (context) => {
+    await context.clock.sleep(Number(context.args[0]) * 1000, context.signal)
+    return 0
+  },
+  spin: forever,
+  env: async (context) => {
+    await context.write('stdout', context.env.map((line) => `${line}\n`).join(''))
+    return 0
+  },
+  /** Says `ready`, waits for a signal and ends with the code it is told. */
+  trap: async (context) => {
+    const asked = context.nextSignal()
+    await context.write('stdout', 'ready\n')
+    await asked
+    return Number(context.args[0] ?? 0)
+  },
+}
