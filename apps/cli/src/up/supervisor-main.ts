@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLogger, messageOf, systemClock } from '@croft/kit'
+import { createLogger, errnoOf, messageOf, systemClock } from '@croft/kit'
 import type { SupervisorState } from '../platform/local-platform.js'
 import type { ComponentName } from './component.js'
 import { componentsOf } from './components.js'
@@ -70,7 +70,7 @@ function rotateLogs(): void {
       copyFileSync(file, `${file}.1`)
       truncateSync(file)
     } catch (error) {
-      logger.warn('log-not-rotated', { name, error: messageOf(error) })
+      if (errnoOf(error) !== 'ENOENT') logger.warn('log-not-rotated', { name, error: messageOf(error) })
     }
   }
 }

@@ -117,7 +117,7 @@ export class Supervisor {
     for (;;) {
       await this.#untilNeedsAreThere(one, signal)
       const since = clock.monotonic()
-      const ended = await this.#adoptOrStart(one, signal)
+      const { ended } = await this.#adoptOrStart(one, signal)
       this.#change(one, { state: 'starting' })
       const over = new AbortController()
       const ready = this.#watchReadiness(one, AbortSignal.any([signal, over.signal]))
@@ -145,8 +145,8 @@ export class Supervisor {
     }
   }
 
-  /** Takes over a process of an earlier supervisor or starts one; resolves with a promise of how it ends. */
-  async #adoptOrStart(one: Supervised, signal: AbortSignal): Promise<Promise<string>> {
+  /** Takes over a process of an earlier supervisor or starts one; `ended` says how it ended. */
+  async #adoptOrStart(one: Supervised, signal: AbortSignal): Promise<{ ended: Promise<string> }> {
     const { component } = one
     const identity = createHash('sha256').update(identityOf(component)).digest('hex')
     const file = join(this.#ports.pids, `${component.name}.json`)
@@ -155,13 +155,13 @@ export class Supervisor {
       if (leftover.identity === identity) {
         one.process = { pid: leftover.pid, startTime: leftover.startTime }
         this.#ports.logger.info('component-adopted', { name: component.name, pid: leftover.pid })
-        return this.#untilAdoptedEnds(one.process)
+        return { ended: this.#untilAdoptedEnds(one.process) }
       }
       this.#ports.logger.info('component-replaced', { name: component.name, pid: leftover.pid })
       await endProcess(leftover, component, this.#ports.clock)
     }
     signal.throwIfAborted()
-    return this.#spawn(one, file, identity)
+    return { ended: this.#spawn(one, file, identity) }
   }
 
   #spawn(one: Supervised, file: string, identity: string): Promise<string> {
