@@ -1,5 +1,6 @@
 import { CroftError, messageOf, toProblem } from '@croft/kit'
 import { styleText } from 'node:util'
+import { ApiError } from './client/api-error.js'
 
 /** What a person or a script sees. Errors go to standard error, results to standard output. */
 
@@ -33,7 +34,8 @@ export function paint(style: Parameters<typeof styleText>[0], text: string, stre
 /** Prints a failure: what happened and why on one line, the remedy on the next; as a problem document with `--json`. */
 export function printError(error: unknown, asJson: boolean): void {
   if (asJson) {
-    process.stderr.write(`${JSON.stringify(toProblem(error))}\n`)
+    const context = error instanceof ApiError && error.requestId !== undefined ? { requestId: error.requestId } : {}
+    process.stderr.write(`${JSON.stringify(toProblem(error, context))}\n`)
     return
   }
   if (!(error instanceof CroftError)) {
@@ -44,4 +46,5 @@ export function printError(error: unknown, asJson: boolean): void {
   const what = error.detail === undefined ? error.title : `${error.title}: ${error.detail}`
   process.stderr.write(`${paint('red', 'croft:', process.stderr)} ${what}\n`)
   if (error.suggestion !== undefined) process.stderr.write(`       try: ${error.suggestion}\n`)
+  if (error instanceof ApiError && error.requestId !== undefined) process.stderr.write(`       request: ${error.requestId}\n`)
 }

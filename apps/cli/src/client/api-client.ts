@@ -1,0 +1,95 @@
+import { createInterface } from 'node:readline'
+import { messageOf } from '@croft/kit'
+import { Agent, request, type Dispatcher } from 'undici'
+import { z } from 'zod'
+import { lookup } from '../platform/loopback.js'
+import { version } from '../version.js'
+import { apiErrorOf, PlatformUnreachable } from './api-error.js'
+
+/** An ordinary request. */
+const REQUEST_TIMEOUT_MS = 30_000
+/** A request that waits for a deployment: boot, drain and grace of every instance lie in it. */
+export const DEPLOYMENT_TIMEOUT_MS = 30 * 60_000
+const CONNECT_TIMEOUT_MS = 5_000
+
+export interface CallOptions {
+  body?: unknown
+  query?: Record<string, string | undefined>
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+
+/** The platform's API under `/api/v1` with a token. */
+export class ApiClient {
+  readonly #agent = new Agent({ connect: { lookup, timeout: CONNECT_TIMEOUT_MS }, keepAliveTimeout: 1_000 })
+
+  constructor(
+    /** Origin, e.g. `http://croft.localhost:8080`. */
+    readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  /**
+   * One request; the answer is checked against `schema`, and further fields of a newer platform are let through.
+   * @throws ApiError, PlatformUnreachable
+   */
+  async call<T extends z.ZodType>(method: Method, path: string, schema: T, options: CallOptions = {}): Promise<z.infer<T>> {
+    const answer = await this.#send(method, path, options, options.timeoutMs ?? REQUEST_TIMEOUT_MS)
+    const text = await this.#whole(answer)
+    const parsed = schema.safeParse(text === '' ? undefined : JSON.parse(text))
+    if (parsed.success) return parsed.data
+    throw new PlatformUnreachable(this.url, `its answer to ${method} ${path} is not understood; is it a newer version?`)
+  }
+
+  /** Lines of a streamed answer as they come, until it ends or `signal` aborts. @throws ApiError, PlatformUnreachable */
+  async *lines(path: string, options: CallOptions = {}): AsyncGenerator<string> {
+    const answer = await this.#send('GET', path, options, 0)
+    try {
+      for await (const line of createInterface({ input: answer.body, crlfDelay: Infinity })) yield line
+    } catch (error) {
+      if (options.signal?.aborted !== true) throw new PlatformUnreachable(this.url, messageOf(error), error)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #send(method: Method, path: string, options: CallOptions, timeoutMs: number): Promise<Dispatcher.ResponseData> {
+    const query = Object.entries(options.query ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined)
+    const target = `${this.url}/api/v1${path}${query.length === 0 ? '' : `?${new URLSearchParams(query).toString()}`}`
+    let answer: Dispatcher.ResponseData
+    try {
+      answer = await request(target, {
+        method,
+        dispatcher: this.#agent,
+        headers: {
+          authorization: `Bearer ${this.token}`,
+          'user-agent': `croft/${version}`,
+          accept: 'application/json',
+          ...(options.body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+        ...(options.signal !== undefined && { signal: options.signal }),
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      })
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error
+      throw new PlatformUnreachable(this.url, messageOf(error), error)
+    }
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return answer
+    const routerCode = answer.headers['x-croft-error']
+    throw apiErrorOf(this.url, answer.statusCode, routerCode?.toString(), await this.#whole(answer))
+  }
+
+  async #whole(answer: Dispatcher.ResponseData): Promise<string> {
+    try {
+      return await answer.body.text()
+    } catch (error) {
+      throw new PlatformUnreachable(this.url, messageOf(error), error)
+    }
+  }
+}

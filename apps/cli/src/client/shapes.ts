@@ -1,0 +1,61 @@
+import { z } from 'zod'
+
+/** What the verbs read of the API's answers; everything else a newer platform sends is kept for `--json`. */
+export const appShape = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  team: z.string(),
+  url: z.string(),
+  gitUrl: z.string(),
+  release: z.int().nullable(),
+  createdAt: z.string(),
+})
+export type AppShape = z.infer<typeof appShape>
+
+export const psShape = z.looseObject({
+  id: z.string(),
+  instance: z.string(),
+  type: z.string(),
+  state: z.string(),
+  release: z.int().nullable(),
+  node: z.string().nullable(),
+  address: z.string().nullable(),
+  startedAt: z.string().nullable(),
+  restarts: z.int(),
+  cpuMillis: z.int(),
+  memoryBytes: z.int(),
+  memoryLimitBytes: z.int(),
+})
+
+export const formationShape = z.looseObject({ type: z.string(), quantity: z.int() })
+
+export const releaseShape = z.looseObject({
+  version: z.int(),
+  status: z.string(),
+  commit: z.string().nullable(),
+  description: z.string(),
+  author: z.string(),
+  createdAt: z.string(),
+})
+
+export const buildShape = z.looseObject({
+  id: z.string(),
+  state: z.string(),
+  reason: z.string().nullable(),
+  message: z.string().nullable(),
+  suggestion: z.string().nullable(),
+  commit: z.string(),
+  image: z.string().nullable(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+})
+
+export const configNameShape = z.looseObject({ name: z.string(), updatedAt: z.string() })
+
+export const configChangeShape = z.looseObject({
+  changed: z.array(z.string()),
+  release: z.int().nullable(),
+  /** How the deployment of that release ended; null when nothing was deployed or nobody waited. */
+  outcome: z.string().nullable(),
+})

@@ -1,0 +1,39 @@
+import type { Command } from 'commander'
+import { register as appsCreate } from './apps-create.js'
+import { register as appsDestroy } from './apps-destroy.js'
+import { register as appsInfo } from './apps-info.js'
+import { register as apps } from './apps.js'
+import { register as buildsInfo } from './builds-info.js'
+import { register as builds } from './builds.js'
+import { register as configGet } from './config-get.js'
+import { register as configSet } from './config-set.js'
+import { register as configUnset } from './config-unset.js'
+import { register as config } from './config.js'
+import { register as gitCredential } from './git-credential.js'
+import { register as gitRemote } from './git-remote.js'
+import { register as logs } from './logs.js'
+import { register as psRestart } from './ps-restart.js'
+import { register as psScale } from './ps-scale.js'
+import { register as ps } from './ps.js'
+import { register as releases } from './releases.js'
+
+/** The verbs that ask a platform, wherever it runs. */
+export const platformVerbs: readonly ((program: Command) => void)[] = [
+  apps,
+  appsCreate,
+  appsInfo,
+  appsDestroy,
+  builds,
+  buildsInfo,
+  config,
+  configGet,
+  configSet,
+  configUnset,
+  gitRemote,
+  gitCredential,
+  logs,
+  ps,
+  psScale,
+  psRestart,
+  releases,
+]
