@@ -5,6 +5,7 @@ import { checks } from '../doctor/checks/index.js'
 import { examples } from '../examples.js'
 import { paint, printJson, printLines } from '../output.js'
 import { findLocalPlatform } from '../platform/local-platform.js'
+import { askHealth } from '../up/platform-health.js'
 import { statusOf } from '../up/status-report.js'
 import { readSettings, type UpOptions } from '../up/settings.js'
 import { homeOf, homeOption } from './options.js'
@@ -45,14 +46,15 @@ async function examine(home: string): Promise<CheckReport[]> {
         }
   const settings = readSettings({ ...asStarted, home }, process.env, existsSync('/proc/net/if_inet6'))
   const found = await Promise.all(checks.map((check) => runCheck(check, settings)))
-  return [...found, await platformReport(home, running !== undefined)]
+  return [...found, await platformReport(home)]
 }
 
-async function platformReport(home: string, wasStarted: boolean): Promise<CheckReport> {
-  if (!wasStarted) return { name: 'platform', status: 'ok', detail: `none runs in ${home}`, remedy: null }
+async function platformReport(home: string): Promise<CheckReport> {
+  const platform = await findLocalPlatform(home)
+  if (platform === undefined) return { name: 'platform', status: 'ok', detail: `none runs in ${home}`, remedy: null }
   const { ready, components } = await statusOf(home)
   const bad = components.filter(({ state }) => state !== 'running' && state !== 'external')
   if (ready) return { name: 'platform', status: 'ok', detail: 'ready, every component runs', remedy: null }
-  const detail = bad.length === 0 ? 'it does not answer through its router' : bad.map(({ name, state }) => `${name} is ${state}`).join(', ')
+  const detail = bad.length === 0 ? (await askHealth(platform.state.settings)).missing : bad.map(({ name, state }) => `${name} is ${state}`).join(', ')
   return { name: 'platform', status: 'failed', detail, remedy: `look at ${home}/log/${bad[0]?.name ?? 'controller'}.log, or start it with ./croft up` }
 }

@@ -73,7 +73,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_BUILD_PROXY_ENV: JSON.stringify(config.build.proxyEnvironment),
     },
     after: [],
-    isReady: () => Promise.resolve(true), // what it reports is the controller's to judge: `platformAnswers`
+    isReady: () => Promise.resolve(true), // what it reports is the controller's to judge: `askHealth`
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 15_000,
     staysWhenStopped: false,

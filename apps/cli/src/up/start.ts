@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { bareEnv, CroftError, start, systemClock } from '@croft/kit'
 import { findLocalPlatform, type LocalPlatform, type SupervisorState } from '../platform/local-platform.js'
 import { readLogTail } from './log-lines.js'
+import { askHealth } from './platform-health.js'
 import { platformNode } from './program-install.js'
 import { isAlive, processRef, type ProcessRef } from './process-ref.js'
 import type { SupervisorConfig } from './supervisor-config.js'
@@ -56,13 +57,17 @@ export async function untilReady(config: SupervisorConfig, supervisor: ProcessRe
     if (!isAlive(supervisor)) throw failureOf(config, 'supervisor')
     const failing = state?.components.find(({ restarts }) => restarts >= TOO_MANY_RESTARTS)
     if (failing !== undefined) throw failureOf(config, failing.name)
-    if (systemClock.monotonic() > end) throw failureOf(config, slowest(state))
+    if (systemClock.monotonic() > end) throw await lateness(config, state)
     await systemClock.sleep(LOOK_MS)
   }
 }
 
-function slowest(state: SupervisorState | undefined): string {
-  return state?.components.find((component) => component.state !== 'running')?.name ?? 'controller'
+/** Every process may run and the platform still not be ready: then it says itself what is missing. */
+async function lateness(config: SupervisorConfig, state: SupervisorState | undefined): Promise<StartFailed> {
+  const slow = state?.components.find((component) => component.state !== 'running')
+  if (slow !== undefined) return failureOf(config, slow.name)
+  const { missing } = await askHealth(config.settings)
+  return new StartFailed('the platform', missing, join(config.home, 'log'))
 }
 
 function failureOf(config: SupervisorConfig, name: string): StartFailed {

@@ -1,7 +1,7 @@
 import { findLocalPlatform, type SupervisorState } from '../platform/local-platform.js'
 import { version } from '../version.js'
 import { COMPONENTS, type ComponentName } from './component.js'
-import { platformAnswers } from './platform-answers.js'
+import { askHealth } from './platform-health.js'
 import { isAlive, rssBytes } from './process-ref.js'
 import { addressOf } from './settings.js'
 
@@ -32,7 +32,7 @@ export async function statusOf(home: string): Promise<StatusReport> {
   const isRunning = components.every((component) => component.state === 'running' || component.state === 'external')
   const croft = state === undefined ? null : addressOf(state.settings.publicUrl, 'croft')
   return {
-    ready: isSupervised && isRunning && (await platformAnswers(state.settings)),
+    ready: isSupervised && isRunning && (await askHealth(state.settings)).isReady,
     version: state?.version ?? version,
     home,
     addresses: {

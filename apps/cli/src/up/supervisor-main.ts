@@ -4,7 +4,7 @@ import { createLogger, errnoOf, messageOf, systemClock } from '@croft/kit'
 import type { SupervisorState } from '../platform/local-platform.js'
 import type { ComponentName } from './component.js'
 import { componentsOf } from './components.js'
-import { platformAnswers } from './platform-answers.js'
+import { askHealth } from './platform-health.js'
 import { processRef } from './process-ref.js'
 import { supervisorConfigSchema } from './supervisor-config.js'
 import { Supervisor } from './supervisor.js'
@@ -76,7 +76,7 @@ function rotateLogs(): void {
 }
 
 async function untilItAnswers(): Promise<void> {
-  while (!(supervisor.isReady && (await platformAnswers(config.settings)))) await systemClock.sleep(20)
+  while (!(supervisor.isReady && (await askHealth(config.settings)).isReady)) await systemClock.sleep(20)
   answered = true
   publish()
   logger.info('ready', { afterMs: Math.round(performance.now()) })
