@@ -28,11 +28,13 @@ export function objectionToName(name: string): string | undefined {
 
 /** @throws InvalidConfigVar naming every wrong one; values never appear in it. Pure. */
 export function checkConfig(set: Readonly<Record<string, string>>): void {
-  const fields: Record<string, string> = {}
-  for (const [name, value] of Object.entries(set)) {
-    const why = objectionToName(name) ?? (value.includes('\0') ? 'has a NUL character in its value' : undefined)
-    if (why !== undefined) fields[name.slice(0, 128)] = why
-  }
+  // entries, not assignments: `__proto__` is a name somebody may send
+  const fields = Object.fromEntries(
+    Object.entries(set).flatMap(([name, value]) => {
+      const why = objectionToName(name) ?? (value.includes('\0') ? 'has a NUL character in its value' : undefined)
+      return why === undefined ? [] : [[name.slice(0, 128), why]]
+    }),
+  )
   if (Object.keys(fields).length > 0) throw new InvalidConfigVar(fields)
 }
 
