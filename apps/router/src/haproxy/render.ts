@@ -41,8 +41,10 @@ const CHECKS = 'check inter 5s fastinter 500ms downinter 100ms rise 1 fall 2'
 const PLATFORM_CHECKS = 'check inter 500ms fastinter 200ms downinter 100ms rise 1 fall 1'
 /** One refused or unanswered connection takes an instance out, until a check succeeds. Its answers never do: a buggy app is up. */
 const OBSERVE = 'observe layer4 error-limit 1 on-error mark-down'
-/** Larger than HAProxy's 16 KiB: fewer system calls for large bodies, and larger requests that can be tried again. */
-const BUFFER_BYTES = 32_768
+/**
+ * For large bodies, which pass through pipes without being copied. The buffers stay at HAProxy's 16 KiB: each request that may be
+ * tried again is copied with its whole buffer, and at 32 KiB that alone was a seventh of a small request's cost.
+ */
 const PIPE_BYTES = 524_288
 
 const METHODS =
@@ -125,7 +127,6 @@ function global(config: RenderConfig, hash: string): string {
     `stats socket ${haproxyLaunch(config.run).statsSocket} mode 666 level admin expose-fd listeners`,
     'stats timeout 30s',
     `hard-stop-after ${HARD_STOP_AFTER}`,
-    `tune.bufsize ${BUFFER_BYTES}`,
     `tune.pipesize ${PIPE_BYTES}`,
     'spread-checks 5',
     `lua-load ${routerFolder(config.run)}/hold.lua`,

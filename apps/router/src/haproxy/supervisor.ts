@@ -22,6 +22,8 @@ export class Haproxy {
   readonly #folder: string
   /** What lies on disk, as far as known. */
   #written: Files = new Map()
+  /** Of the files on disk, when they say what HAProxy was last made to serve. */
+  #hash: string | null = null
 
   constructor(options: { config: RenderConfig; clock: Clock; logger: Logger }) {
     this.#config = options.config
@@ -38,6 +40,7 @@ export class Haproxy {
 
   /** Writes the files of a state for the next start, without touching a running process. */
   async prepare(state: HaproxyState): Promise<void> {
+    this.#hash = null
     await this.#write(render(this.#config, state).files)
   }
 
@@ -47,8 +50,9 @@ export class Haproxy {
    * @throws HaproxyAway, CommandRefused, CommandFailed (our configuration is refused).
    */
   async converge(observed: Observation, desired: HaproxyState): Promise<void> {
-    const rendered = render(this.#config, desired)
     const plan = reconcile(observed.state, desired)
+    if (plan.kind === 'changes' && plan.changes.length === 0 && observed.hash === this.#hash) return
+    const rendered = render(this.#config, desired)
     if (plan.kind === 'reload' || observed.hash !== rendered.hash) {
       await this.#reload(rendered.files, rendered.hash, observed.pid)
       return
@@ -56,6 +60,7 @@ export class Haproxy {
     await applyChanges(this.#launch.statsSocket, this.#config.run, plan.changes)
     if (plan.changes.length > 0) this.#logger.info('haproxy-changed', { changes: plan.changes.length })
     await this.#write(rendered.files)
+    this.#hash = rendered.hash
   }
 
   /**
@@ -83,6 +88,7 @@ export class Haproxy {
   async #reload(files: Files, hash: string, pid: number): Promise<void> {
     const started = this.#clock.monotonic()
     await this.#check(files)
+    this.#hash = null
     await this.#write(files)
     await runOne(this.#launch.masterSocket, 'reload')
     await waitFor(
