@@ -1,0 +1,70 @@
+import { z } from 'zod'
+
+const jsonOf = <T extends z.ZodType>(schema: T) =>
+  z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown
+      } catch {
+        context.addIssue({ code: 'custom', message: 'not JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+
+/** The environment of an executor, as the supervisor sets it. */
+export const executorConfigSchema = z.object({
+  CROFT_HOME: z.string().startsWith('/'),
+  CROFT_K: z.coerce.number().int().min(0).max(63),
+  CROFT_RUN: z.string().startsWith('/'),
+  CROFT_BASE_IMAGES: z.string().startsWith('/'),
+  CROFT_SHIM: z.string().startsWith('/'),
+  CROFT_BUILDPACKS: z.string().startsWith('/'),
+  CROFT_PLATFORM_NODE: z.string().startsWith('/'),
+  CROFT_PLATFORM_NPM: z.string(),
+  CROFT_NODE_NAME: z.string().default('local'),
+  /** Destinations in private ranges that containers may reach: registries, proxies. */
+  CROFT_EGRESS: jsonOf(z.array(z.object({ host: z.string(), port: z.int() }))).default([]),
+  CROFT_BUILD_NPMRC: z.string().default(''),
+  CROFT_BUILD_CA: z.string().default(''),
+  CROFT_BUILD_PROXY_ENV: jsonOf(z.record(z.string(), z.string())).default({}),
+  /** Divides long waits; tests only. */
+  CROFT_TIME_SCALE: z.coerce.number().positive().default(1),
+})
+
+export interface ExecutorConfig {
+  nodeName: string
+  /** The home's index. */
+  k: number
+  run: string
+  /** `<home>/node`, root's own. */
+  nodeHome: string
+  baseImages: string
+  shim: string
+  buildpacks: string
+  platformNode: string
+  platformNpm: string
+  egress: { host: string; port: number }[]
+  build: { npmrc: string; ca: string; proxyEnv: Record<string, string> }
+  timeScale: number
+}
+
+/** @throws z.ZodError naming each variable that is wrong */
+export function readConfig(env: Record<string, string | undefined>): ExecutorConfig {
+  const parsed = executorConfigSchema.parse(env)
+  return {
+    nodeName: parsed.CROFT_NODE_NAME,
+    k: parsed.CROFT_K,
+    run: parsed.CROFT_RUN,
+    nodeHome: `${parsed.CROFT_HOME}/node`,
+    baseImages: parsed.CROFT_BASE_IMAGES,
+    shim: parsed.CROFT_SHIM,
+    buildpacks: parsed.CROFT_BUILDPACKS,
+    platformNode: parsed.CROFT_PLATFORM_NODE,
+    platformNpm: parsed.CROFT_PLATFORM_NPM,
+    egress: parsed.CROFT_EGRESS,
+    build: { npmrc: parsed.CROFT_BUILD_NPMRC, ca: parsed.CROFT_BUILD_CA, proxyEnv: parsed.CROFT_BUILD_PROXY_ENV },
+    timeScale: parsed.CROFT_TIME_SCALE,
+  }
+}
