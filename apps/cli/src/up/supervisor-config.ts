@@ -1,38 +1,30 @@
-import { z } from 'zod'
+import type { EgressTarget } from './egress.js'
+import type { Settings } from './settings.js'
 
 /**
  * What a supervisor is started with: `RUN/supervisor-config.json`, written by `up`, readable for root only. It is enough to run
- * the platform again without `up`.
+ * the platform again without `up`. It is read by the program that wrote it, of the same version, so no schema checks it: the
+ * supervisor stays as small as it can be.
  */
-export const supervisorConfigSchema = z.object({
-  version: z.string(),
-  home: z.string(),
-  homeId: z.string(),
-  k: z.number().int(),
-  run: z.string(),
-  program: z.string(),
-  programHash: z.string(),
-  shim: z.string(),
-  platformNpm: z.string(),
-  operatorTokenSha256: z.string(),
-  redisUrl: z.string(),
-  logLevel: z.string(),
-  timeScale: z.string(),
+export interface SupervisorConfig {
+  version: string
+  home: string
+  homeId: string
+  k: number
+  run: string
+  program: string
+  programHash: string
+  shim: string
+  platformNpm: string
+  operatorTokenSha256: string
+  /** Address of our own Redis, with its password. */
+  redisUrl: string
+  logLevel: string
+  timeScale: string
   /** Hosts that containers may reach although they lie in private ranges: registries, proxies, resolvers. */
-  egress: z.array(z.object({ host: z.string(), port: z.number().int() })),
-  build: z.object({ npmrc: z.string(), ca: z.string(), proxyEnvironment: z.record(z.string(), z.string()) }),
+  egress: EgressTarget[]
+  build: { npmrc: string; ca: string; proxyEnvironment: Record<string, string> }
   /** Variables of tests for every component, such as CROFT_FAILPOINT. */
-  extraEnvironment: z.record(z.string(), z.string()),
-  settings: z.object({
-    cache: z.string(),
-    domain: z.string(),
-    httpPort: z.number().int(),
-    httpsPort: z.number().int(),
-    sshPort: z.number().int(),
-    publicUrl: z.string(),
-    listen: z.array(z.string()),
-    databaseUrl: z.string().optional(),
-    redisUrl: z.string().optional(),
-  }),
-})
-export type SupervisorConfig = z.infer<typeof supervisorConfigSchema>
+  extraEnvironment: Record<string, string>
+  settings: Settings
+}

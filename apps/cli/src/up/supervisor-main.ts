@@ -6,7 +6,7 @@ import type { ComponentName } from './component.js'
 import { componentsOf } from './components.js'
 import { askHealth } from './platform-health.js'
 import { processRef } from './process-ref.js'
-import { supervisorConfigSchema } from './supervisor-config.js'
+import type { SupervisorConfig } from './supervisor-config.js'
 import { Supervisor } from './supervisor.js'
 import { writeFileWhole } from './write-file-whole.js'
 
@@ -18,7 +18,7 @@ import { writeFileWhole } from './write-file-whole.js'
 const LOG_LIMIT_BYTES = 16 * 1024 * 1024
 const LOG_LOOK_MS = 30_000
 
-const config = supervisorConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
+const config = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as SupervisorConfig
 const logger = createLogger('supervisor', config.logLevel)
 const startedAt = new Date().toISOString()
 const me = processRef(process.pid)

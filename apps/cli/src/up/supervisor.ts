@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { backoffMs, errnoOf, messageOf, start, waitFor, type Clock, type Logger } from '@croft/kit'
-import { z } from 'zod'
+import { backoffMs, messageOf, start, waitFor, type Clock, type Logger } from '@croft/kit'
 import { identityOf, type Component, type ComponentName } from './component.js'
 import { runAs } from './launch-vector.js'
+import { readPidFile, writePidFile } from './pid-file.js'
 import { isAlive, processRef, signalProcess, type ProcessRef } from './process-ref.js'
-import { writeFileWhole } from './write-file-whole.js'
 
 const RESTART = { baseMs: 100, maxMs: 30_000, jitter: 0.2 }
 /** A component that ran this long starts its back-off anew. */
@@ -24,8 +23,6 @@ export interface ComponentView {
   startTime: string | null
   restarts: number
 }
-
-const recordSchema = z.object({ pid: z.number().int(), startTime: z.string(), identity: z.string() })
 
 interface Supervised {
   component: Component
@@ -150,7 +147,7 @@ export class Supervisor {
     const { component } = one
     const identity = createHash('sha256').update(identityOf(component)).digest('hex')
     const file = join(this.#ports.pids, `${component.name}.json`)
-    const leftover = readRecord(file)
+    const leftover = readPidFile(file)
     if (leftover !== undefined && isAlive(leftover)) {
       if (leftover.identity === identity) {
         one.process = { pid: leftover.pid, startTime: leftover.startTime }
@@ -184,7 +181,7 @@ export class Supervisor {
     })
     one.process = child.pid === undefined ? undefined : processRef(child.pid)
     if (one.process !== undefined) {
-      writeFileWhole(file, JSON.stringify({ ...one.process, identity }))
+      writePidFile(file, { ...one.process, identity })
       this.#ports.logger.info('component-started', { name: component.name, pid: one.process.pid })
     }
     return ended
@@ -218,7 +215,7 @@ export class Supervisor {
   async #end(one: Supervised): Promise<void> {
     const { component } = one
     const file = join(this.#ports.pids, `${component.name}.json`)
-    const ref = one.process ?? readRecord(file)
+    const ref = one.process ?? readPidFile(file)
     if (ref !== undefined) await endProcess(ref, component, this.#ports.clock)
     rmSync(file, { force: true })
     this.#change(one, { state: 'stopped', process: undefined, isReady: false })
@@ -235,15 +232,6 @@ function aborted(signal: AbortSignal): Promise<string> {
     if (signal.aborted) resolve('stopped')
     else signal.addEventListener('abort', () => resolve('stopped'), { once: true })
   })
-}
-
-function readRecord(file: string): z.infer<typeof recordSchema> | undefined {
-  try {
-    return recordSchema.parse(JSON.parse(readFileSync(file, 'utf8')))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError || error instanceof z.ZodError) return undefined
-    throw error
-  }
 }
 
 /** Asks a process to end, then makes it; resolves when it is gone. */

@@ -1,11 +1,11 @@
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cleanHome, releaseHomeIndex } from '@croft/backend-linux'
 import { errnoOf, systemClock } from '@croft/kit'
-import { z } from 'zod'
 import { findLocalPlatform, runFolder } from '../platform/local-platform.js'
-import { isAlive, type ProcessRef } from './process-ref.js'
+import { readPidFile } from './pid-file.js'
+import { isAlive } from './process-ref.js'
 import { endProcess } from './supervisor.js'
 
 /** The supervisor ends its components one after the other; this is longer than all of them may take. */
@@ -13,8 +13,6 @@ const SUPERVISOR_STOP_TIMEOUT_MS = 60_000
 /** Dependents first. HAProxy is not among them: it stays while apps are to stay. */
 const STOP_ORDER = ['executor', 'router', 'controller', 'redis', 'postgres'] as const
 const STOP_SIGNAL: Partial<Record<string, NodeJS.Signals>> = { postgres: 'SIGINT' }
-
-const recordSchema = z.object({ pid: z.number().int(), startTime: z.string() })
 
 /** Whether a supervisor of this home runs. */
 export async function isSupervised(home: string): Promise<boolean> {
@@ -66,16 +64,10 @@ export async function containerCount(home: string): Promise<number> {
 
 async function endRecorded(k: number, name: string): Promise<void> {
   const file = join(runFolder(k), 'pids', `${name}.json`)
-  const ref = await readRecord(file)
+  const ref = readPidFile(file)
   if (ref === undefined) return
   await endProcess(ref, { stopSignal: STOP_SIGNAL[name] ?? 'SIGTERM', stopTimeoutMs: 15_000 }, systemClock)
   rmSync(file, { force: true })
-}
-
-async function readRecord(file: string): Promise<ProcessRef | undefined> {
-  if (!existsSync(file)) return undefined
-  const parsed = recordSchema.safeParse(JSON.parse(await readFile(file, 'utf8')))
-  return parsed.success ? parsed.data : undefined
 }
 
 /** The index the home recorded under this boot; after a reboot nothing of it is left, and the number may be another's. */
