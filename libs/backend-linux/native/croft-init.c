@@ -1694,11 +1694,12 @@ static int shim_main(char **argv) {
   setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
   snprintf(log, sizeof log, "%s/runc.log", depot);
   snprintf(pid_file, sizeof pid_file, "%s/pid", depot);
-  pid_t pid = fork();
+  pid_t self = getpid(), pid = fork();
   if (pid < 0) die("fork");
   if (pid == 0) {
     int end = fcntl(pair[1], F_DUPFD, 10), null = open("/dev/null", O_RDWR);
-    if (end < 0 || null < 0) _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a shim killed now must not leave a runc that goes on */
+    if (end < 0 || null < 0 || getppid() != self) _exit(126);
     for (int i = 0; i < 3; i++) dup2(null, i);
     dup2(end, INIT_FD);
     syscall(SYS_close_range, 4u, ~0u, 0u);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, waitFor } from '@croft/kit'
 import { ServiceUnavailableError, type Limits, type Metrics } from '@croft/garden-api'
@@ -42,7 +42,9 @@ export interface Cgroups {
 /** @throws ServiceUnavailableError when no usable cgroups are mounted */
 export async function openCgroups(root: string, index: number): Promise<Cgroups> {
   const layout = await readLayout()
-  return layout.version === 1 ? new CgroupsV1(layout, `${root}/${index}`) : new CgroupsV2(layout.root, `${root}/${index}`)
+  const home = `${root}/${index}`
+  if (layout.version === 2) return new CgroupsV2(layout.root, home, await exists('/proc/swaps'))
+  return new CgroupsV1(layout, home, await exists(join(layout.mounts.get('memory') ?? '', 'memory.memsw.limit_in_bytes')))
 }
 
 export async function readLayout(): Promise<CgroupLayout> {
@@ -61,6 +63,15 @@ async function readOr(path: string, fallback: string): Promise<string> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return fallback
     throw error
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -122,11 +133,11 @@ const limitOf = (text: string): number | null => {
 
 class CgroupsV1 implements Cgroups {
   readonly version = 1
-  readonly hasSwapLimit = true
 
   constructor(
     private readonly layout: CgroupLayout & { version: 1 },
     private readonly home: string,
+    readonly hasSwapLimit: boolean,
   ) {}
 
   pathFor(handle: string): string {
@@ -211,11 +222,11 @@ class CgroupsV1 implements Cgroups {
 
 class CgroupsV2 implements Cgroups {
   readonly version = 2
-  readonly hasSwapLimit = true
 
   constructor(
     private readonly root: string,
     private readonly home: string,
+    readonly hasSwapLimit: boolean,
   ) {}
 
   pathFor(handle: string): string {

@@ -10,7 +10,7 @@ import {
   type ContainerSpec,
   type ResolvedImage,
 } from '@croft/garden-api'
-import { messageOf } from '@croft/kit'
+import { failpoint, messageOf } from '@croft/kit'
 import type { ContainerState } from '../depot/journal.js'
 import { slotUid } from '../home/naming.js'
 import { DEFAULT_LOG_BYTES, DEFAULT_STAGE_DIR } from '../options.js'
@@ -139,6 +139,7 @@ export async function createContainer(host: Host, handle: string, spec: Containe
   const entry: Entry = { handle, spec: { ...spec, handle, network: address }, state, client: new ShimClient(socketPath(host, slot)) }
   try {
     await host.depot.begin(handle, entry.spec, state)
+    failpoint('container-journaled')
     const uidBase = slotUid(host.names.index, slot, host.options.uidBase)
     const [platformFiles, diskImage, cgroupDirs] = await Promise.all([
       writeFiles(host, entry, uidBase),
@@ -164,11 +165,14 @@ export async function createContainer(host: Host, handle: string, spec: Containe
       bindMounts,
     })
     const started = await startShim(host.options.shimPath, args, host.depot.folder(handle), async (shim) => {
+      failpoint('container-shim-started')
       state.shim = shim
       await host.depot.write(handle, state)
     })
     Object.assign(state, started)
+    failpoint('container-stands')
     await host.networker.connect(slot, address, started.init.pid, spec.netOut)
+    failpoint('container-connected')
     signal?.throwIfAborted()
     state.step = 'created'
     await host.depot.write(handle, state)

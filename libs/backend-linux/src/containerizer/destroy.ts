@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, waitFor } from '@croft/kit'
+import { errnoOf, failpoint, waitFor } from '@croft/kit'
 import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
 import type { Depot, ProcessIdentity } from '../depot/journal.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
@@ -18,13 +18,16 @@ const EMPTY_TIMEOUT_MS = 10_000
 export async function removeContainer(host: Host, entry: Entry): Promise<void> {
   const { handle, state } = entry
   const isThisBoot = state.bootId === host.bootId
+  failpoint('container-destroying')
   if (isThisBoot && state.init !== null) await signalProcess(state.init, 'SIGKILL')
   await emptyCgroup(host.cgroups, handle)
   for (const shim of await shimsOf(host, entry)) {
-    if (!(await hasEnded(shim, SHIM_END_MS))) await endProcess(shim)
+    /* one that serves tells its clients of the exits and ends by itself; one that is still making must be stopped */
+    if (state.init === null || !(await hasEnded(shim, SHIM_END_MS))) await endProcess(shim)
   }
   /* runc may have put a process there between the two */
   await emptyCgroup(host.cgroups, handle)
+  failpoint('container-killed')
   await host.networker.disconnect(state.slot)
   await host.cgroups.remove(handle)
   await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })

@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf } from '@croft/kit'
+import { errnoOf, run } from '@croft/kit'
 import type { ContainerSpec } from '@croft/garden-api'
 
 /** A process of the host, safe against a reused process id. */
@@ -34,6 +34,7 @@ export interface DepotEntry {
 
 const SPEC = 'spec.json'
 const STATE = 'state.json'
+const REMOVE_TIMEOUT_MS = 10 * 60_000
 
 /** `<depot>/<handle>/`: everything a container has on disk. Each write is durable before it returns. */
 export class Depot {
@@ -78,12 +79,21 @@ export class Depot {
     }
   }
   async remove(handle: string): Promise<void> {
-    await rm(this.folder(handle), { recursive: true, force: true })
+    await removeTree(this.folder(handle))
+  }
+  /** Removes the depot itself. */
+  async destroy(): Promise<void> {
+    await removeTree(this.dir)
   }
 }
 
 function isState(value: ContainerState | null): value is ContainerState {
   return typeof value === 'object' && value !== null && typeof value.slot === 'number' && typeof value.address === 'string' && typeof value.bootId === 'string'
+}
+
+/** With rm(1), which holds no paths: a tenant may have nested folders deeper than one can name. */
+async function removeTree(path: string): Promise<void> {
+  await run('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: REMOVE_TIMEOUT_MS })
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {

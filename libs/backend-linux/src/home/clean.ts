@@ -2,6 +2,7 @@ import { readdir, rm, rmdir } from 'node:fs/promises'
 import { errnoOf, waitFor } from '@croft/kit'
 import { openCgroups } from '../cgroup/cgroups.js'
 import { emptyCgroup } from '../containerizer/destroy.js'
+import { Depot } from '../depot/journal.js'
 import { endProcess, identify } from '../depot/process-identity.js'
 import { removeHomeNetwork } from '../networker/apply.js'
 import { DEFAULT_CGROUP_ROOT, type LinuxBackendOptions } from '../options.js'
@@ -34,7 +35,7 @@ export async function cleanHome(options: CleanHomeOptions): Promise<void> {
   await cgroups.removeContents()
   await rm(options.runcRoot, { recursive: true, force: true })
   await removeSockets(options.runDir)
-  await rm(options.depotDir, { recursive: true, force: true })
+  await new Depot(options.depotDir).destroy()
 }
 
 async function removeSockets(dir: string): Promise<void> {

@@ -31,6 +31,7 @@ export class Networker {
   #home: HomeNetwork | undefined
   #network: Network | undefined
   #forwarder: DnsForwarder | undefined
+  #changes: Promise<void> = Promise.resolve()
   readonly #containers = new Map<number, ContainerNetwork>()
 
   constructor(options: NetworkerOptions) {
@@ -53,6 +54,7 @@ export class Networker {
     await this.#forwarder?.close()
     this.#forwarder = undefined
     await this.#enableForwarding()
+    await dropGateway(this.#options.names)
     this.#network = network
     this.#home = {
       table: this.#options.names.nftTable,
@@ -62,7 +64,7 @@ export class Networker {
       egress: this.#options.egress,
     }
     for (const container of adopted) this.#containers.set(container.slot, container)
-    await nft(tableText(this.#home, [...this.#containers.values()]))
+    await this.#apply(tableText(this.#home, [...this.#containers.values()]))
   }
 
   /** Connects a container: its pair, its addresses, its rules. */
@@ -75,7 +77,7 @@ export class Networker {
       ipBatch(['ip'], hostLinkLines(home, link, address, initPid)).then(() =>
         ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address)),
       ),
-      nft(addContainerRules(home, container)),
+      this.#apply(addContainerRules(home, container)),
     ])
   }
 
@@ -87,17 +89,24 @@ export class Networker {
     if ((await listLinks(this.#options.names)).includes(link)) await deleteLink(link)
     if (container === undefined || this.#home === undefined) return
     try {
-      await nft(removeContainerRules(this.#home, container))
+      await this.#apply(removeContainerRules(this.#home, container))
     } catch (error) {
       /* half-made or changed by hand: the whole table says it again */
       this.#options.logger.debug('network-table-rebuilt', { why: messageOf(error) })
-      await nft(tableText(this.#home, [...this.#containers.values()]))
+      await this.#apply(tableText(this.#home, [...this.#containers.values()]))
     }
   }
 
   async close(): Promise<void> {
     await this.#forwarder?.close()
     this.#forwarder = undefined
+  }
+
+  /** One change of the table after the other. */
+  async #apply(text: string): Promise<void> {
+    const mine = this.#changes.then(async () => await nft(text))
+    this.#changes = mine.catch(() => undefined) // its own caller hears of a failure
+    await mine
   }
 
   #ready(): HomeNetwork {
@@ -111,7 +120,9 @@ export class Networker {
     if (first === undefined) return null
     if (!first.startsWith('127.')) return { address: first, port: 53, isLocal: await isLocalAddress(first) }
     /* a resolver on loopback cannot be reached from another network namespace: relay its questions */
-    await run('ip', ['address', 'replace', `${gateway}/32`, 'dev', 'lo'], { timeoutMs: COMMAND_TIMEOUT_MS })
+    await run('ip', ['address', 'replace', `${gateway}/32`, 'dev', 'lo', 'label', gatewayLabel(this.#options.names)], {
+      timeoutMs: COMMAND_TIMEOUT_MS,
+    })
     this.#forwarder = await DnsForwarder.listen({ address: gateway, resolver: first, logger: this.#options.logger })
     return { address: gateway, port: this.#forwarder.port, isLocal: true }
   }
@@ -158,5 +169,13 @@ export async function deleteLink(link: string): Promise<void> {
 /** Deletes the home's table and the gateway's address on loopback. */
 export async function removeHomeNetwork(names: HomeNames): Promise<void> {
   for (const link of await listLinks(names)) await deleteLink(link)
+  await dropGateway(names)
   await nft(`add table inet ${names.nftTable}\ndelete table inet ${names.nftTable}\n`)
+}
+
+/** The gateway's address on loopback is known by its label. */
+const gatewayLabel = (names: HomeNames): string => `lo:c${names.index}`
+
+async function dropGateway(names: HomeNames): Promise<void> {
+  await run('ip', ['address', 'flush', 'dev', 'lo', 'label', gatewayLabel(names)], { timeoutMs: COMMAND_TIMEOUT_MS })
 }

@@ -134,6 +134,7 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
       'type filter hook input priority 0; policy accept;',
       `iifgroup ${group} ct state established,related accept`,
       ...(home.resolver?.isLocal === true ? dnsAccept(home) : []),
+      `iifgroup ${group} ip saddr @open_to_all ip daddr . tcp dport @platform_egress accept`,
       `iifgroup ${group} drop`,
     ]),
     chain('pass_on', [
