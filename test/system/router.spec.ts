@@ -332,6 +332,22 @@ describe('router: what it answers when no app can', () => {
     15_000,
   )
 
+  it('an app for which too many requests wait: those that came too late 503 H11 at once, the others an answer', async () => {
+    await rig.serve([routeOf('shop', [], { idleReason: 'starting' })])
+    const agent = new Agent({ maxSockets: 400 })
+    const answers = Array.from({ length: 320 }, () => ask('shop.localhost', '/', { agent }))
+    const late = new Set<Answer>()
+    for (const answer of answers) void answer.then((one) => one.status === 503 && late.add(one))
+    await waitFor(() => late.size >= 50, { what: 'refusals', timeoutMs: 5_000 })
+    await upstream(ONE, 'shop')
+    await rig.serve([routeOf('shop', [ONE])])
+    const all = await Promise.all(answers)
+    expect(new Set(all.map((one) => `${one.status} ${String(one.headers['x-croft-error'])}`))).toEqual(
+      new Set(['200 undefined', '503 H11']),
+    )
+    expect(all.filter((one) => one.status === 200).length).toBeGreaterThanOrEqual(200)
+  }, 20_000)
+
   it('an unknown host: 404, naming it', async () => {
     const answer = await ask('nobody.localhost')
     expect([answer.status, answer.headers['x-croft-error']]).toEqual([404, 'H31'])

@@ -50,6 +50,15 @@ export const PAGES = {
     lines: [`${APP} accepts no connections in time.`, `To see what it does: croft ps -a ${APP}`],
     retryAfter: 5,
   },
+  crowded: {
+    status: 503,
+    code: 'H11',
+    lines: [
+      `${APP} has no instance that answers, and too many requests wait for one.`,
+      `To see why: croft ps -a ${APP}`,
+    ],
+    retryAfter: 5,
+  },
   closed: {
     status: 502,
     code: 'H13',

@@ -47,6 +47,9 @@ const OBSERVE = 'observe layer4 error-limit 1 on-error mark-down'
  */
 const PIPE_BYTES = 524_288
 
+/** Held for one app at most: an app that is down must not take the connections of all others with it. */
+const HELD_REQUESTS = 256
+
 const METHODS =
   'GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH QUERY'
 const IDEMPOTENT = 'GET HEAD OPTIONS PUT DELETE'
@@ -54,8 +57,7 @@ const IDEMPOTENT = 'GET HEAD OPTIONS PUT DELETE'
 const HOST_PATTERN = String.raw`^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`
 const CONTROL_CHARACTERS = String.raw`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]`
 /**
- * Headers a client may not set: ours, those that apps take for a proxy's word, hop-by-hop ones, and every name with a dot or
- * underscore, which CGI-like servers fold onto one of these.
+ * Headers a client may not set: ours, those that apps take for a proxy's word, and hop-by-hop ones.
  */
 const FORBIDDEN_HEADERS =
   'x-forwarded-|x-croft-|x-real-ip$|x-client-cert|x-ssl-client|x-request-start$|forwarded$|proxy$|proxy-connection$|keep-alive$|http2-settings$|te$'
@@ -170,6 +172,8 @@ function frontend(config: RenderConfig): string {
     'unique-id-format fresh',
     // Idle clients of a worker that a reload replaced are told with their next answer, not by a reset of that request.
     'option idle-close-on-response',
+    // Names that CGI-like servers fold onto others: with dots, underscores and the like.
+    'option http-restrict-req-hdr-names delete',
     `acl is_known_method method ${METHODS}`,
     `acl has_one_host req.fhdr_cnt(host) 1`,
     `acl is_host req.fhdr(host) -i -m reg '${HOST_PATTERN}'`,
@@ -193,8 +197,8 @@ function frontend(config: RenderConfig): string {
     'http-request set-uri %[pathq] if !is_origin_form',
     ...lookup(config),
     `http-request ${answer(config, 'unknown')} unless { var(txn.backend) -m found }`,
-    `http-request del-header '^(${FORBIDDEN_HEADERS}|connection$|upgrade$)|[._]' -m reg unless has_upgrade`,
-    `http-request del-header '^(${FORBIDDEN_HEADERS})|[._]' -m reg if has_upgrade`,
+    `http-request del-header '^(${FORBIDDEN_HEADERS}|connection$|upgrade$)' -m reg unless has_upgrade`,
+    `http-request del-header '^(${FORBIDDEN_HEADERS})' -m reg if has_upgrade`,
     'http-request del-header upgrade if has_upgrade !has_one_upgrade or has_upgrade !is_websocket',
     'http-request del-header upgrade if has_upgrade !METH_GET or has_upgrade !HTTP_1.1',
     'http-request set-header connection upgrade if has_upgrade',
@@ -252,7 +256,7 @@ function appDefaults(config: RenderConfig): string {
     `http-request disable-l7-retry unless { method ${IDEMPOTENT} } or { req.hdr(idempotency-key) -m found }`,
     'http-response del-header x-croft-error unless { srv_name hold }',
     httpError(config, PAGES.closed),
-    httpError(config, PAGES.refused),
+    httpError(config, PAGES.crowded),
     httpError(config, PAGES.slow),
   ])
 }
@@ -274,7 +278,7 @@ function backend(config: RenderConfig, name: string, count: number, slots: reado
 }
 
 function holdServer(config: RenderConfig): string {
-  return `server hold unix@${holdSocket(config.run)} send-proxy-v2 proxy-v2-options unique-id pool-max-conn 0`
+  return `server hold unix@${holdSocket(config.run)} send-proxy-v2 proxy-v2-options unique-id pool-max-conn 0 maxconn ${HELD_REQUESTS} maxqueue 1`
 }
 
 function holdSocket(run: string): string {
