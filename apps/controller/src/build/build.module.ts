@@ -1,4 +1,18 @@
 import { Module } from '@nestjs/common'
+import { RepositoryModule } from '../push/repository.module.js'
+import { BuildLog } from './build-log.js'
+import { BuildNodeRoutes } from './build-node.routes.js'
+import { BuildController } from './build.controller.js'
+import { BuildProcessor } from './build.processor.js'
+import { BuildQueue } from './build.queue.js'
+import { BuildService } from './build.service.js'
+import { BuildSweeper } from './build.sweeper.js'
 
-@Module({})
+/** From a commit to an image, on an executor. */
+@Module({
+  imports: [RepositoryModule],
+  controllers: [BuildController],
+  providers: [BuildLog, BuildNodeRoutes, BuildProcessor, BuildQueue, BuildService, BuildSweeper],
+  exports: [BuildService],
+})
 export class BuildModule {}

@@ -1,0 +1,60 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { messageOf, type BuildId, type Logger } from '@croft/kit'
+import type { InternalServer } from '../http/internal-server.js'
+import { readObjects } from '../push/object-reader.js'
+import { git } from '../push/git.js'
+import { parseIgnoreFile, type IsIgnored } from '../push/ignore-file.js'
+import { Repositories } from '../push/repository.js'
+import { LOGGER, NODE_SERVER } from '../tokens.js'
+import { BuildLog } from './build-log.js'
+import { BuildService } from './build.service.js'
+import { sourceTar } from './source-tar.js'
+
+/** What an executor asks of a build it runs: its source as a tar, and a place for its log. */
+@Injectable()
+export class BuildNodeRoutes implements OnModuleInit {
+  constructor(
+    @Inject(NODE_SERVER) private readonly server: InternalServer,
+    @Inject(BuildService) private readonly builds: BuildService,
+    @Inject(BuildLog) private readonly log: BuildLog,
+    @Inject(Repositories) private readonly repositories: Repositories,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  onModuleInit(): void {
+    const { fastify } = this.server
+    fastify.get<{ Params: { id: string } }>('/v1/builds/:id/source', async (request, reply) => {
+      const { build, app } = await this.builds.runningSource(request.params.id)
+      const repository = this.repositories.path(app.repositoryId)
+      const tar = sourceTar(repository, build.commit, await ignoreFileOf(repository, build.commit))
+      tar.on('error', (error) => this.logger.error('source-failed', { build: build.id, why: messageOf(error) }))
+      return reply.type('application/x-tar').send(tar)
+    })
+    fastify.post<{ Params: { id: string } }>('/v1/builds/:id/log', async (request, reply) => {
+      const { build } = await this.builds.runningSource(request.params.id)
+      // Text and JSON were parsed by the server; anything else is still in the raw request.
+      const parsed = typeof request.body === 'string' ? [Buffer.from(request.body)] : request.raw
+      await this.#append(build.id, parsed)
+      return reply.status(204).send()
+    })
+  }
+
+  async #append(id: BuildId, body: AsyncIterable<unknown> | Iterable<Buffer>): Promise<void> {
+    const closed = this.builds.logOpened(id)
+    try {
+      for await (const chunk of body) await this.log.append(id, chunk as Buffer)
+    } finally {
+      closed()
+    }
+  }
+}
+
+async function ignoreFileOf(repository: string, commit: string): Promise<IsIgnored> {
+  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', commit, '--', '.croftignore'])
+  const objectId = /^100(?:644|755) blob ([0-9a-f]{40,64})\t/.exec(listed)?.[1]
+  let text = ''
+  if (objectId !== undefined) {
+    await readObjects(repository, [{ objectId }], {}, (_object, bytes) => (text = bytes.toString('utf8')))
+  }
+  return parseIgnoreFile(text)
+}
