@@ -4,25 +4,32 @@ import { networkInterfaces } from 'node:os'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildShim, cleanHome, createLinuxBackend, releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
-import { ContainerNotFoundError, UnrecoverableError, type Container, type ContainerSpec } from '@croft/garden-api'
+import { buildShim, cleanHome, createLinuxBackend, releaseHomeIndex, reserveHomeIndex, type LinuxBackend, type LinuxBackendOptions } from '@croft/backend-linux'
+import { ContainerNotFoundError, ServiceUnavailableError, UnrecoverableError, type Container, type ContainerSpec } from '@croft/garden-api'
 import { describeBackend, runToEnd, shellCommands, Sink, waitForLog } from '@croft/garden-api/conformance'
-import { run, silentLogger, waitFor } from '@croft/kit'
+import fc from 'fast-check'
+import { bareEnv, run, silentLogger, start, waitFor } from '@croft/kit'
 import { makeHostRoot } from './support/host-root.js'
 
 /** A home of this spec's own: index, folders, an address range nobody else has, and a root file system. */
 interface TestHome {
   dir: string
   index: number
-  open(): Promise<LinuxBackend>
+  options: LinuxBackendOptions
+  open(more?: Partial<LinuxBackendOptions>): Promise<LinuxBackend>
   clean(): Promise<void>
 }
+
+/** Shared by all homes of this file: the root file system and the compiled shim. */
+const shared = await mkdtemp('/tmp/backend-spec-shared-')
+const root = join(shared, 'root')
+await makeHostRoot(root)
+const shimPath = await buildShim({ cacheDir: shared })
+afterAll(async () => await rm(shared, { recursive: true, force: true }))
 
 async function makeHome(): Promise<TestHome> {
   const dir = await mkdtemp('/tmp/backend-spec-')
   const index = await reserveHomeIndex(dir)
-  await makeHostRoot(join(dir, 'root'))
-  const shimPath = await buildShim({ cacheDir: join(dir, 'cache') })
   const options = {
     index,
     depotDir: join(dir, 'containers'),
@@ -36,7 +43,8 @@ async function makeHome(): Promise<TestHome> {
   return {
     dir,
     index,
-    open: async () => await createLinuxBackend(options),
+    options,
+    open: async (more = {}) => await createLinuxBackend({ ...options, ...more }),
     clean: async () => {
       await cleanHome(options)
       await releaseHomeIndex(dir)
@@ -45,13 +53,13 @@ async function makeHome(): Promise<TestHome> {
   }
 }
 
-const imageOf = (home: TestHome): ContainerSpec => ({ image: { uri: `raw://${join(home.dir, 'root')}` } })
+const image: ContainerSpec = { image: { uri: `raw://${root}` } }
 const sh = (script: string): { path: string; args: string[] } => ({ path: '/bin/sh', args: ['-c', script] })
 
 /** A shell command that prints what a port says, or why it says nothing. */
 const ask = (target: string): string => {
   const [host, port] = target.split(':')
-  const script = `const s = require('net').connect(${port}, '${host}'); s.setTimeout(1000, () => { console.log('timeout'); process.exit() });
+  const script = `const s = require('net').connect(${port}, '${host}'); s.setTimeout(400, () => { console.log('timeout'); process.exit() });
     s.on('error', (e) => console.log(e.code)); s.pipe(process.stdout)`
   return `node -e "${script}" | tr -d '\\n'`
 }
@@ -80,23 +88,13 @@ async function leftovers(home: TestHome): Promise<string[]> {
   return [...links, ...groups, ...mounts, ...depots, ...sockets, ...loops.split('\n').filter((line) => line.includes(home.dir))]
 }
 
-let shared: TestHome
 describeBackend(
   'Linux',
   async () => {
-    shared = await makeHome()
-    return { backend: await shared.open(), reopen: async () => await shared.open(), clean: async () => await shared.clean() }
+    const home = await makeHome()
+    return { backend: await home.open(), reopen: async () => await home.open(), clean: async () => await home.clean() }
   },
-  {
-    commands: shellCommands,
-    base: {
-      get image() {
-        return imageOf(shared).image ?? { uri: '' }
-      },
-    },
-    user: 'alice',
-    hasKernel: true,
-  },
+  { commands: shellCommands, base: image, user: 'alice', hasKernel: true },
 )
 
 describe('a container on this host', () => {
@@ -114,8 +112,8 @@ describe('a container on this host', () => {
     home = await makeHome()
     backend = await home.open()
     await backend.recover()
-    first = await backend.create({ ...imageOf(home), handle: 'first', limits: { memory: { limitBytes: 128 << 20 }, pids: { max: 128 } } })
-    second = await backend.create({ ...imageOf(home), handle: 'second' })
+    first = await backend.create({ ...image, handle: 'first', limits: { memory: { limitBytes: 128 << 20 }, pids: { max: 128 } } })
+    second = await backend.create({ ...image, handle: 'second' })
   })
   afterAll(async () => {
     await backend.close()
@@ -203,7 +201,7 @@ describe('a container on this host', () => {
     await mkdir(tree)
     await run('chown', ['1001:1001', tree], { timeoutMs: 5000 })
     const bindMounts = [{ srcPath: tree, dstPath: '/data', mode: 'rw' as const, isIdmapped: true }]
-    const container = await backend.create({ ...imageOf(home), bindMounts })
+    const container = await backend.create({ ...image, bindMounts })
     try {
       expect(await output(container, 'touch /data/mine; stat -c %u:%g /data/mine', 'alice')).toBe('1001:1001\n')
       expect((await run('stat', ['-c', '%u:%g', join(tree, 'mine')], { timeoutMs: 5000 })).stdout.toString()).toBe('1001:1001\n')
@@ -218,7 +216,7 @@ describe('a container on this host', () => {
     for (const path of [lower, upper, work]) await mkdir(path, { recursive: true })
     await run('sh', ['-c', 'echo old > "$1/kept"; echo old > "$1/changed"; chown -R 1001:1001 "$1" "$2"', 'sh', lower, upper], { timeoutMs: 5000 })
     const bindMounts = [{ srcPath: upper, workPath: work, lowerPaths: [lower], dstPath: '/layers', mode: 'rw' as const }]
-    const container = await backend.create({ ...imageOf(home), bindMounts })
+    const container = await backend.create({ ...image, bindMounts })
     try {
       expect(await output(container, 'cd /layers && cat kept && echo new > changed && mkdir made && rm kept && ls', 'alice')).toBe('old\nchanged\nmade\n')
       const listed = await run('stat', ['-c', '%n %u', 'changed', 'made'], { cwd: upper, timeoutMs: 5000 })
@@ -226,6 +224,176 @@ describe('a container on this host', () => {
       expect(await readFile(join(lower, 'changed'), 'utf8')).toBe('old\n')
     } finally {
       await backend.destroy(container.handle)
+    }
+  })
+})
+
+describe('the way out of a container', () => {
+  /** A network of its own beside the host's, standing for a company's private one. */
+  const LAN = 'croft-spec-lan'
+  const TARGET = '10.223.7.2'
+  const PUBLIC = '203.0.113.250'
+  let home: TestHome
+  let backend: LinuxBackend
+  let server: ReturnType<typeof start>
+
+  const ip = async (...args: string[]): Promise<void> => {
+    await run('ip', args, { timeoutMs: 5000 })
+  }
+  const removeLan = async (): Promise<void> => {
+    await ip('netns', 'delete', LAN).catch(() => undefined)
+    await ip('link', 'delete', 'croft-lan0').catch(() => undefined)
+  }
+
+  beforeAll(async () => {
+    home = await makeHome()
+    await removeLan()
+    await ip('netns', 'add', LAN)
+    await ip('link', 'add', 'croft-lan0', 'type', 'veth', 'peer', 'name', 'lan1', 'netns', LAN)
+    await ip('address', 'add', '10.223.7.1/24', 'dev', 'croft-lan0')
+    await ip('link', 'set', 'croft-lan0', 'up')
+    for (const address of [`${TARGET}/24`, `${PUBLIC}/32`]) await ip('-n', LAN, 'address', 'add', address, 'dev', 'lan1')
+    await ip('-n', LAN, 'link', 'set', 'lan1', 'up')
+    await ip('route', 'add', `${PUBLIC}/32`, 'via', TARGET)
+    const script = "for (const p of [8080, 9090]) require('net').createServer((s) => s.end(s.remoteAddress + ' ok')).listen(p, () => console.log('up'))"
+    server = start('ip', ['netns', 'exec', LAN, process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    if (server.stdout !== null) await once(server.stdout, 'data')
+    backend = await home.open({ egress: [{ host: TARGET, port: 8080 }] })
+    await backend.recover()
+  })
+  afterAll(async () => {
+    server.kill('SIGKILL')
+    await removeLan()
+    await backend.close()
+    await home.clean()
+  })
+
+  const reach = async (spec: ContainerSpec, targets: string[]): Promise<string[]> => {
+    const container = await backend.create({ ...image, ...spec })
+    try {
+      return await Promise.all(targets.map(async (target) => (await runToEnd(container, sh(ask(target)))).stdout.toString().replace(/^.* ok$/, 'ok')))
+    } finally {
+      await backend.destroy(container.handle)
+    }
+  }
+
+  it('leads to the Internet and to the platform\'s own list, not to other private addresses', async () => {
+    expect(await reach({}, [`${PUBLIC}:9090`, `${TARGET}:8080`, `${TARGET}:9090`])).toEqual(['ok', 'ok', 'timeout'])
+  })
+
+  it('hides the container\'s address behind the host\'s', async () => {
+    const container = await backend.create(image)
+    const { stdout } = await runToEnd(container, sh(ask(`${PUBLIC}:9090`)))
+    expect(stdout.toString()).toMatch(/10\.223\.7\.1 ok$/)
+    await backend.destroy(container.handle)
+  })
+
+  it('is what its rules say when it has some, and nothing when they are empty', async () => {
+    const targets = [`${PUBLIC}:9090`, `${TARGET}:9090`]
+    expect(await reach({ netOut: [] }, targets)).toEqual(['timeout', 'timeout'])
+    const rule = { protocol: 'tcp' as const, networks: [{ start: TARGET }], ports: [{ start: 9090 }] }
+    expect(await reach({ netOut: [rule] }, targets)).toEqual(['timeout', 'ok'])
+  })
+
+  it('stays as it is while a new backend takes over', async () => {
+    const container = await backend.create({ ...image, handle: 'stays' })
+    const next = await home.open({ egress: [] })
+    await next.recover()
+    const same = await next.lookup('stays')
+    expect((await runToEnd(same, sh(ask(`${PUBLIC}:9090`)))).stdout.toString()).toContain('ok')
+    expect((await runToEnd(same, sh(ask(`${TARGET}:8080`)))).stdout.toString()).toBe('timeout')
+    await next.close()
+    await backend.setNetwork(home.options.network ?? '')
+    await backend.destroy(container.handle)
+  })
+
+  it('is closed to a forged sender', async () => {
+    const container = await backend.create(image)
+    const forged = "const d = require('dgram').createSocket('udp4'); d.bind(1, '1.2.3.4', () => console.log('bound')); d.on('error', (e) => console.log(e.code))"
+    expect((await runToEnd(container, { path: 'node', args: ['-e', forged] })).stdout.toString()).toBe('EADDRNOTAVAIL\n')
+    await backend.destroy(container.handle)
+  })
+})
+
+describe('a hostile image', () => {
+  let home: TestHome
+  let backend: LinuxBackend
+
+  beforeAll(async () => {
+    home = await makeHome()
+    backend = await home.open()
+    await backend.recover()
+  })
+  afterAll(async () => {
+    await backend.close()
+    await home.clean()
+  })
+
+  it.each([
+    ['/proc is a link to the host', 'rm -rf proc; ln -s /etc proc'],
+    ['/dev is a link to the host', 'rm -rf dev; ln -s /etc dev'],
+    ['/sys is a link out of the root', 'rm -rf sys; ln -s ../../../../etc sys'],
+    ['/etc/resolv.conf is a link to the host', 'ln -s /etc/shadow etc/resolv.conf'],
+    ['/etc/hosts is a link out of the root', 'ln -s ../../../../../../../../../tmp/croft-escaped etc/hosts'],
+    ['/tmp is a link to a folder of the host', 'rm -rf tmp; ln -s /root tmp'],
+    ['/dev/null is a file', 'mkdir -p dev; echo x > dev/null'],
+    ['/etc/passwd is a pipe', 'rm etc/passwd; mkfifo etc/passwd'],
+  ])('does the host no harm when %s', async (_what, script) => {
+    const evil = join(home.dir, 'evil')
+    await run('sh', ['-c', `rm -rf "$2" && cp -a "$1" "$2" && cd "$2" && rm usr/bin/node && ${script}`, 'sh', root, evil], { timeoutMs: 20_000 })
+    const before = await run('sh', ['-c', 'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l'], { timeoutMs: 5000 })
+    try {
+      const container = await backend.create({ image: { uri: `raw://${evil}` }, handle: 'evil' })
+      const { stdout } = await runToEnd(container, { ...sh('cat /etc/shadow /proc/1/environ 2>/dev/null; id -u'), user: '0:0' })
+      expect(stdout.toString()).toMatch(/^(nameserver [0-9.]+\n)?0\n$/)
+    } catch (error) {
+      if (!(error instanceof ServiceUnavailableError)) throw error // refusing such an image is as good
+    }
+    await backend.destroy('evil', { ifExists: true })
+    const after = await run('sh', ['-c', 'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l'], { timeoutMs: 5000 })
+    expect(after.stdout.toString()).toBe(before.stdout.toString())
+    expect(await leftovers(home)).toEqual([])
+  })
+})
+
+describe('a shim that hears nonsense', () => {
+  it('drops who said it and goes on, whatever was said', async () => {
+    const home = await makeHome()
+    const backend = await home.open()
+    await backend.recover()
+    const container = await backend.create({ ...image, handle: 'talk' })
+    const state = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as { slot: number; shim: { pid: number } }
+    const say = async (bytes: Uint8Array): Promise<void> => {
+      const socket = connect(join(home.dir, 'run', `${state.slot}.sock`))
+      socket.on('error', () => undefined)
+      socket.end(bytes)
+      socket.resume()
+      await once(socket, 'close')
+    }
+    try {
+      const types = fc.constantFrom(...'HRAISWXZ'.split('').map((type) => type.charCodeAt(0)))
+      const framed = fc.tuple(types, fc.uint8Array({ maxLength: 80 })).map(([type, body]) => {
+        const head = Buffer.alloc(5)
+        head.writeUInt32LE(body.length + 1)
+        head.writeUInt8(type, 4)
+        return Buffer.concat([head, body])
+      })
+      const said = fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.array(framed, { maxLength: 6 }).map((frames) => Buffer.concat(frames)))
+      await fc.assert(fc.asyncProperty(said, say), { numRuns: 300 })
+      /* a run request whose inner lengths lie: it is init's child that reads those */
+      const lying = fc.uint8Array({ minLength: 1, maxLength: 60 }).map((tail) => {
+        const body = Buffer.concat([Buffer.of('R'.charCodeAt(0), 0, 0, 0, 0, 0, 0, 4, 0), Buffer.from(`f${Math.abs(tail[0] ?? 0) % 1000}`.padEnd(4, 'z')), Buffer.from(tail)])
+        const head = Buffer.alloc(4)
+        head.writeUInt32LE(body.length)
+        return Buffer.concat([head, body])
+      })
+      await fc.assert(fc.asyncProperty(lying, say), { numRuns: 100 })
+      expect((await runToEnd(container, sh('echo still here'))).stdout.toString()).toBe('still here\n')
+      const { shim } = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as { shim: { pid: number } }
+      expect(shim.pid).toBe(state.shim.pid)
+    } finally {
+      await backend.close()
+      await home.clean()
     }
   })
 })
@@ -247,7 +415,7 @@ describe('what a container leaves', () => {
   const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20 } }
 
   it('is nothing, after it was destroyed', async () => {
-    const container = await backend.create({ ...imageOf(home), handle: 'gone', limits })
+    const container = await backend.create({ ...image, handle: 'gone', limits })
     const process = await container.run(shellCommands.forever())
     await backend.destroy('gone')
     expect((await process.wait().catch((error: unknown) => error)) !== undefined).toBe(true)
@@ -256,15 +424,15 @@ describe('what a container leaves', () => {
 
   it('is nothing, after its creation failed half-way', async () => {
     const bindMounts = [{ srcPath: '/nosuch/source', dstPath: '/data', mode: 'ro' as const }]
-    await expect(backend.create({ ...imageOf(home), handle: 'half', bindMounts, limits })).rejects.toThrow('/nosuch/source')
+    await expect(backend.create({ ...image, handle: 'half', bindMounts, limits })).rejects.toThrow('/nosuch/source')
     await expect(backend.create({ image: { uri: 'raw:///etc/passwd' }, handle: 'half', limits })).rejects.toThrow()
     expect(await leftovers(home)).toEqual([])
-    await backend.create({ ...imageOf(home), handle: 'half', limits })
+    await backend.create({ ...image, handle: 'half', limits })
     await backend.destroy('half')
   })
 
   it('ends with its shim: a killed shim takes the processes along, and a new backend removes the rest', async () => {
-    const container = await backend.create({ ...imageOf(home), handle: 'orphan', limits })
+    const container = await backend.create({ ...image, handle: 'orphan', limits })
     const process = await container.run({ ...sh('echo up; exec sleep 100000'), id: 'sleeper' }, { stdout: new Sink() })
     await waitForLog(container, 'sleeper', 'up')
     const pid = (await container.processes())[0]?.pid
@@ -281,8 +449,37 @@ describe('what a container leaves', () => {
     expect(await leftovers(home)).toEqual([])
   })
 
+  it.each([
+    ['creates', 'container-journaled'],
+    ['creates', 'container-shim-started'],
+    ['creates', 'container-stands'],
+    ['creates', 'container-connected'],
+    ['destroys', 'container-destroying'],
+    ['destroys', 'container-killed'],
+  ])('is nothing, after a backend that %s died at %s and the next one recovered', async (what, point) => {
+    if (what === 'destroys') await backend.create({ ...image, handle: 'victim', limits })
+    const lib = (name: string): string => join(import.meta.dirname, '../../libs', name, 'dist/index.js')
+    const { images: _images, logger: _logger, ...options } = home.options
+    const script = `
+      import { createLinuxBackend } from '${lib('backend-linux')}'
+      import { silentLogger } from '${lib('kit')}'
+      const images = { resolve: async () => ({ lowerPaths: ['${root}'], env: [] }) }
+      const backend = await createLinuxBackend({ ...${JSON.stringify(options)}, images, logger: silentLogger })
+      await backend.recover()
+      if ('${what}' === 'destroys') await backend.destroy('victim')
+      else await backend.create({ handle: 'victim', image: { uri: 'x' }, limits: ${JSON.stringify(limits)} })`
+    const died = run(process.execPath, ['--input-type=module', '-e', script], { timeoutMs: 20_000, env: bareEnv({ CROFT_FAILPOINT: point }) })
+    await expect(died).rejects.toThrow('killed by SIGKILL')
+    const next = await home.open()
+    const report = await next.recover()
+    expect(report.removed.map((one) => one.handle)).toEqual(['victim'])
+    await next.close()
+    await backend.destroy('victim', { ifExists: true })
+    expect(await leftovers(home)).toEqual([])
+  })
+
   it('is nothing, after the whole home was cleaned while containers ran', async () => {
-    for (const handle of ['a', 'b']) await (await backend.create({ ...imageOf(home), handle, limits })).run(shellCommands.forever())
+    for (const handle of ['a', 'b']) await (await backend.create({ ...image, handle, limits })).run(shellCommands.forever())
     await backend.destroyAll()
     expect(await leftovers(home)).toEqual([])
     const tables = (await run('nft', ['list', 'tables'], { timeoutMs: 5000 })).stdout.toString()

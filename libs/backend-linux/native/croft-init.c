@@ -1537,6 +1537,16 @@ static void mount_image(const char *image, const char *at) {
   close(loop), close(file), close(control);
 }
 
+/* runc reads these files of the image while it builds the container: one that is a pipe would hold it for ever. */
+static void check_image_file(int root, const char *path) {
+  struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  struct stat st;
+  int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+  if (fd < 0) return;
+  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) errno = EINVAL, die("the image's /%s is no file", path);
+  close(fd);
+}
+
 /* The last line runc left in its log, for the message. */
 static void runc_failed(const char *log) {
   char text[4096] = "", *line = text;
@@ -1685,6 +1695,9 @@ static int shim_main(char **argv) {
   mount_overlay("root", lowers, up, wk);
   close(up), close(wk);
   if (where != S.depot) close(where);
+  int root = open_dir_at(AT_FDCWD, "root");
+  check_image_file(root, "etc/passwd"), check_image_file(root, "etc/group");
+  close(root);
   close(idmap);
   if (upper_idmap >= 0) close(upper_idmap);
 
