@@ -1,0 +1,76 @@
+import { constants } from 'node:fs'
+import { open, readdir, type FileHandle } from 'node:fs/promises'
+import { errnoOf } from '@croft/kit'
+
+/**
+ * Reads below a folder that a build may be writing to. No symbolic link is followed anywhere below `root`, whatever happens
+ * meanwhile: every step is opened relative to the one before.
+ */
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
+
+async function openFolder(root: string, parts: readonly string[]): Promise<FileHandle | null> {
+  let folder = await open(root, O_RDONLY | O_DIRECTORY)
+  for (const part of parts) {
+    try {
+      const next = await open(`/proc/self/fd/${folder.fd}/${part}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      await folder.close()
+      folder = next
+    } catch (error) {
+      await folder.close()
+      if (isNotThere(error)) return null
+      throw error
+    }
+  }
+  return folder
+}
+
+function isNotThere(error: unknown): boolean {
+  const code = errnoOf(error)
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO'
+}
+
+export interface FolderEntry {
+  name: string
+  isDirectory: boolean
+  isFile: boolean
+}
+
+/** What lies in a folder, or null when there is no such folder. */
+export async function listBeneath(root: string, parts: readonly string[]): Promise<FolderEntry[] | null> {
+  const folder = await openFolder(root, parts)
+  if (folder === null) return null
+  try {
+    const entries = await readdir(`/proc/self/fd/${folder.fd}`, { withFileTypes: true })
+    return entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory(), isFile: entry.isFile() }))
+  } finally {
+    await folder.close()
+  }
+}
+
+/** The text of an ordinary file, or undefined when there is none of that name. @throws RangeError when it is too large */
+export async function readBeneath(
+  root: string,
+  parts: readonly string[],
+  maxBytes: number,
+): Promise<string | undefined> {
+  const name = parts.at(-1) ?? ''
+  const folder = await openFolder(root, parts.slice(0, -1))
+  if (folder === null) return undefined
+  let file: FileHandle | undefined
+  try {
+    file = await open(`/proc/self/fd/${folder.fd}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    const { size } = await file.stat()
+    if (!(await file.stat()).isFile()) return undefined
+    if (size > maxBytes) throw new RangeError(`${name} is larger than ${maxBytes} bytes`)
+    const buffer = Buffer.alloc(size)
+    const { bytesRead } = await file.read(buffer, 0, size, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } catch (error) {
+    if (isNotThere(error)) return undefined
+    throw error
+  } finally {
+    await file?.close()
+    await folder.close()
+  }
+}

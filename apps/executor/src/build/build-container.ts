@@ -1,0 +1,299 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Writable, type Readable } from 'node:stream'
+import type { BindMount, Container, ContainerSpec, Process } from '@croft/garden-api'
+import type { BuildSpec } from '@croft/protocol'
+import {
+  apiAtLeast,
+  BUILD_ROOT_FOLDERS,
+  envList,
+  escapeId,
+  LifecycleError,
+  type Buildpack,
+  type BuildpackOutput,
+  type BuildPort,
+  type DetectResult,
+  type Env,
+  type LayerEnv,
+  type Target,
+} from '@croft/lifecycle'
+import { listBeneath, readBeneath } from './beneath.js'
+import { BUILD_USER, type BuildFolders } from './build-folders.js'
+import type { BuildLog } from './build-log.js'
+import { OutOfMemory } from './failures.js'
+import { isOpaque } from './layer-trees.js'
+import type { BuildContext, BuildPaths } from './ports.js'
+
+/** What a build container sees. */
+export const LAYERS = '/layers'
+export const WORKSPACE = '/workspace'
+export const BUILDPACKS = '/cnb/buildpacks'
+const PLATFORM = '/platform'
+const EXCHANGE = '/cnb/croft/exchange'
+const NODE = '/cnb/croft/node'
+const NPM = '/cnb/croft/npm'
+const NPMRC = '/cnb/croft/npmrc'
+const CA = '/etc/ssl/certs/ca-certificates.crt'
+
+const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
+const DETECT_OUTPUT_BYTES = 64 * 1024
+const SMALL_FILE_BYTES = 1024 * 1024
+const MAX_ENV_FILES = 1000
+
+/** The container of a build: the base image, the build user, its limits, and mounts of nothing but the platform's folders. */
+export function buildContainerSpec(input: {
+  spec: BuildSpec
+  context: BuildContext
+  paths: BuildPaths
+  folders: BuildFolders
+  /** Trees whose `layers/` folders are shown below `/layers`. */
+  trees: readonly string[]
+  hasDiskLimits: boolean
+}): ContainerSpec {
+  const { spec, context, paths, folders, trees } = input
+  const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
+  const writable = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'rw', isIdmapped: true })
+  const layers = writable(folders.layers, LAYERS)
+  return {
+    handle: context.handle,
+    image: { uri: `stack:${spec.stack}` },
+    ...(context.address !== undefined && { network: context.address }),
+    ...(context.properties !== undefined && { properties: context.properties }),
+    hostname: 'build',
+    noNewPrivileges: true,
+    limits: {
+      memory: { limitBytes: spec.limits.memoryBytes },
+      cpu: {
+        weight: spec.limits.cpuShares,
+        ...(spec.limits.cpuQuotaMillis !== null && { quotaMillis: spec.limits.cpuQuotaMillis }),
+      },
+      pids: { max: spec.limits.pids },
+      ...(input.hasDiskLimits && { disk: { byteHard: spec.limits.diskBytes } }),
+    },
+    bindMounts: [
+      readOnly(paths.buildpacks, BUILDPACKS),
+      readOnly(paths.platformNode, NODE),
+      readOnly(paths.platformNpm, NPM),
+      readOnly(folders.platform, PLATFORM),
+      ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
+      ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
+      writable(folders.exchange, EXCHANGE),
+      writable(folders.workspace, WORKSPACE),
+      trees.length === 0
+        ? layers
+        : { ...layers, lowerPaths: trees.map((tree) => join(tree, 'layers')), workPath: folders.layersWork },
+    ],
+  }
+}
+
+/** How builds reach the world as the host does: registries, certificates, proxies. */
+export function operatorEnv(paths: BuildPaths): Env {
+  const ca = [
+    'NODE_EXTRA_CA_CERTS',
+    'SSL_CERT_FILE',
+    'CURL_CA_BUNDLE',
+    'GIT_SSL_CAINFO',
+    'PIP_CERT',
+    'BUNDLE_SSL_CA_CERT',
+  ]
+  return {
+    ...(paths.npmrc !== null && { npm_config_globalconfig: NPMRC }),
+    ...(paths.ca !== null && Object.fromEntries(ca.map((name) => [name, CA]))),
+    ...paths.proxyEnvironment,
+  }
+}
+
+/** Runs the programs of buildpacks in a build container and reads what they leave, trusting none of it. */
+export class BuildContainer implements BuildPort {
+  readonly #container: Container
+  readonly #folders: BuildFolders
+  readonly #trees: ReadonlyMap<string, string>
+  readonly #target: Target
+  readonly #log: BuildLog
+  readonly #signal: AbortSignal
+  #serial = 0
+
+  constructor(input: {
+    container: Container
+    folders: BuildFolders
+    /** Restored layers: `<buildpack folder>/<layer>` to the tree that holds it. */
+    restored: ReadonlyMap<string, string>
+    target: Target
+    log: BuildLog
+    signal: AbortSignal
+  }) {
+    this.#container = input.container
+    this.#folders = input.folders
+    this.#trees = input.restored
+    this.#target = input.target
+    this.#log = input.log
+    this.#signal = input.signal
+  }
+
+  /** Unpacks the source into `/workspace`, as the build user. */
+  async streamIn(tar: Readable): Promise<void> {
+    await this.#container.streamIn({ user: USER, path: WORKSPACE, tar })
+  }
+
+  async detect(buildpack: Buildpack, env: Env): Promise<DetectResult> {
+    const plan = await this.#exchangeFile('plan', '')
+    const output = new Collector(DETECT_OUTPUT_BYTES)
+    const process = await this.#container.run(
+      {
+        path: `${buildpack.directory}/bin/detect`,
+        args: [PLATFORM, `${EXCHANGE}/${plan}`],
+        dir: WORKSPACE,
+        user: USER,
+        env: envList({ ...env, ...this.#interfaceEnv(buildpack), CNB_BUILD_PLAN_PATH: `${EXCHANGE}/${plan}` }),
+      },
+      { stdout: output, stderr: output },
+    )
+    const exitCode = await this.#waitFor(process)
+    return {
+      exitCode,
+      output: output.text(),
+      plan: (await readBeneath(this.#folders.exchange, [plan], SMALL_FILE_BYTES)) ?? '',
+    }
+  }
+
+  async runBuild(buildpack: Buildpack, env: Env, plan: string): Promise<void> {
+    const planFile = await this.#exchangeFile('buildpack-plan', plan)
+    const failureFile = await this.#exchangeFile('failure', '')
+    const layers = `${LAYERS}/${escapeId(buildpack.id)}`
+    let last = ''
+    const onLine = (line: string): void => {
+      if (line.trim() !== '') last = line.trim()
+    }
+    const process = await this.#container.run(
+      {
+        path: `${buildpack.directory}/bin/build`,
+        args: [layers, PLATFORM, `${EXCHANGE}/${planFile}`],
+        dir: WORKSPACE,
+        user: USER,
+        env: envList({
+          ...env,
+          ...this.#interfaceEnv(buildpack),
+          CNB_LAYERS_DIR: layers,
+          CNB_BP_PLAN_PATH: `${EXCHANGE}/${planFile}`,
+          CROFT_FAILURE_PATH: `${EXCHANGE}/${failureFile}`,
+        }),
+      },
+      { stdout: this.#log.lines(onLine), stderr: this.#log.lines(onLine) },
+    )
+    const exitCode = await this.#waitFor(process)
+    if (exitCode === 0) return
+    const told = (await readBeneath(this.#folders.exchange, [failureFile], SMALL_FILE_BYTES)) ?? ''
+    const [cause = '', remedy = ''] = told.split('\n')
+    const said = last === '' ? '' : `: ${last.slice(0, 300)}`
+    throw new LifecycleError(
+      'buildpack',
+      cause === '' ? `the ${buildpack.name} buildpack failed with exit code ${exitCode}${said}` : cause.slice(0, 500),
+      remedy === '' ? 'read the lines above, fix the app and push again' : remedy.slice(0, 500),
+    )
+  }
+
+  async readOutput(buildpack: Buildpack): Promise<BuildpackOutput> {
+    const folder = escapeId(buildpack.id)
+    const files = (await listBeneath(this.#folders.layers, [folder])) ?? []
+    const read = (name: string): Promise<string | undefined> =>
+      readBeneath(this.#folders.layers, [folder, name], SMALL_FILE_BYTES)
+    const [launch, build, store] = await Promise.all([read('launch.toml'), read('build.toml'), read('store.toml')])
+    const layers = new Map<string, string>()
+    for (const { name, isFile } of files) {
+      const layer = /^(.+)\.toml$/.exec(name)?.[1]
+      if (!isFile || layer === undefined || ['launch', 'build', 'store'].includes(layer)) continue
+      layers.set(layer, (await read(name)) ?? '')
+    }
+    return {
+      ...(launch !== undefined && { launch }),
+      ...(build !== undefined && { build }),
+      ...(store !== undefined && { store }),
+      layers,
+    }
+  }
+
+  async readLayerEnv(buildpack: Buildpack, layer: string): Promise<LayerEnv> {
+    const parts = [escapeId(buildpack.id), layer]
+    const upper = this.#folders.layers
+    const above = await listBeneath(upper, parts)
+    const tree = this.#trees.get(parts.join('/'))
+    const isHidden = above !== null && (await isOpaque(join(upper, ...parts)))
+    const lower = tree === undefined || isHidden ? null : join(tree, 'layers')
+    const below = lower === null ? null : await listBeneath(lower, parts)
+    const hidden = new Set((above ?? []).map(({ name }) => name))
+    const present = [...(above ?? []), ...(below ?? []).filter(({ name }) => !hidden.has(name))]
+    const folders = present.filter(({ name, isDirectory }) => isDirectory && BUILD_ROOT_FOLDERS.includes(name))
+    return {
+      folders: new Set(folders.map(({ name }) => name)),
+      env: await this.#envFiles(upper, lower, [...parts, 'env']),
+      envBuild: await this.#envFiles(upper, lower, [...parts, 'env.build']),
+    }
+  }
+
+  /** The files of an `env` folder: the upper one's, and the restored one's that it does not name. */
+  async #envFiles(upper: string, lower: string | null, parts: string[]): Promise<Map<string, string>> {
+    const files = new Map<string, string>()
+    for (const root of lower === null ? [upper] : [lower, upper]) {
+      for (const { name, isFile } of ((await listBeneath(root, parts)) ?? []).slice(0, MAX_ENV_FILES)) {
+        const text = isFile ? await readBeneath(root, [...parts, name], SMALL_FILE_BYTES) : undefined
+        if (text === undefined) files.delete(name)
+        else files.set(name, text)
+      }
+    }
+    return files
+  }
+
+  #interfaceEnv(buildpack: Buildpack): Env {
+    return {
+      CNB_BUILDPACK_DIR: buildpack.directory,
+      CNB_PLATFORM_DIR: PLATFORM,
+      ...(apiAtLeast(buildpack.api, 10) && {
+        CNB_TARGET_OS: this.#target.os,
+        CNB_TARGET_ARCH: this.#target.arch,
+        CNB_TARGET_DISTRO_NAME: this.#target.distroName,
+        CNB_TARGET_DISTRO_VERSION: this.#target.distroVersion,
+      }),
+      ...(apiAtLeast(buildpack.api, 12) && { CNB_EXEC_ENV: 'production' }),
+    }
+  }
+
+  async #exchangeFile(kind: string, content: string): Promise<string> {
+    this.#serial += 1
+    const name = `${kind}-${this.#serial}`
+    const path = join(this.#folders.exchange, name)
+    const file = await open(path, 'wx', 0o644) // never through a name the build may have put there
+    try {
+      await file.writeFile(content)
+      await file.chown(BUILD_USER.uid, BUILD_USER.gid)
+    } finally {
+      await file.close()
+    }
+    return name
+  }
+
+  async #waitFor(process: Process): Promise<number> {
+    const exit = await process.wait(this.#signal)
+    if (exit.exitCode !== 0 && exit.isOutOfMemory) throw new OutOfMemory()
+    return exit.exitCode
+  }
+}
+
+/** Keeps the first bytes written to it. */
+class Collector extends Writable {
+  readonly #limit: number
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+
+  constructor(limitBytes: number) {
+    super()
+    this.#limit = limitBytes
+  }
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    if (this.#bytes < this.#limit) this.#chunks.push(chunk.subarray(0, this.#limit - this.#bytes))
+    this.#bytes += chunk.length
+    done()
+  }
+  text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8')
+  }
+}

@@ -1,0 +1,85 @@
+import { chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, type Logger } from '@croft/kit'
+import type { Owner } from '@croft/oci'
+import type { BuildPaths } from './ports.js'
+
+/** Whom build processes run as; also the owner of everything in buildpack layers. */
+export const BUILD_USER: Owner = { uid: 1001, gid: 1001 }
+
+const FOLDER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/
+
+/** The folders of one build. Their content belongs to nobody but this build, and goes with it. */
+export interface BuildFolders {
+  /** Upper directory of `/layers`. */
+  layers: string
+  layersWork: string
+  /** `/workspace`. */
+  workspace: string
+  /** Where plans and failures are handed over: flat, and never a link followed. */
+  exchange: string
+  /** `/platform`, on a tmpfs. */
+  platform: string
+  /** Compressed layers on their way to the registry. */
+  spool: string
+  remove(): Promise<void>
+}
+
+/** Makes the folders of build `name`, which must be new. */
+export async function makeBuildFolders(
+  paths: BuildPaths,
+  name: string,
+  env: Record<string, string>,
+): Promise<BuildFolders> {
+  if (!FOLDER_NAME.test(name)) throw new RangeError(`not a folder name: ${name}`)
+  const root = join(paths.builds, name)
+  const secret = join(paths.secrets, name)
+  await removeFolders([root, secret])
+  const folders: BuildFolders = {
+    layers: join(root, 'layers'),
+    layersWork: join(root, 'layers.work'),
+    workspace: join(root, 'workspace'),
+    exchange: join(root, 'exchange'),
+    platform: join(secret, 'platform'),
+    spool: join(root, 'spool'),
+    remove: () => removeFolders([root, secret]),
+  }
+  for (const parent of [paths.builds, paths.secrets]) await mkdir(parent, { recursive: true, mode: 0o700 })
+  await mkdir(root, { mode: 0o700 })
+  await Promise.all([folders.layersWork, folders.spool].map((path) => mkdir(path, { mode: 0o700 })))
+  for (const path of [folders.layers, folders.workspace, folders.exchange]) {
+    await mkdir(path, { mode: 0o755 })
+    await chown(path, BUILD_USER.uid, BUILD_USER.gid)
+  }
+  await mkdir(join(folders.platform, 'env'), { recursive: true, mode: 0o755 })
+  for (const [variable, value] of Object.entries(env)) {
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable))
+      await writeFile(join(folders.platform, 'env', variable), value, { mode: 0o644 })
+  }
+  return folders
+}
+
+/** Removes what builds of an executor that died left behind; `running` names those that go on. Call it once, at start. */
+export async function sweepBuildFolders(
+  paths: BuildPaths,
+  running: ReadonlySet<string>,
+  logger: Logger,
+): Promise<void> {
+  for (const parent of [paths.builds, paths.secrets]) {
+    const names = await readdir(parent).catch(() => [])
+    const left = names.filter((name) => !running.has(name)).map((name) => join(parent, name))
+    await removeFolders(left).catch((error: unknown) => logger.warn('builds-not-swept', { why: messageOf(error) }))
+  }
+}
+
+/** Out of the way at once, gone a little later. */
+async function removeFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const doomed = `${folder}.gone-${process.hrtime.bigint()}`
+    const isMoved = await rename(folder, doomed).then(
+      () => true,
+      () => false,
+    )
+    if (isMoved) await rm(doomed, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,109 @@
+import { StringDecoder } from 'node:string_decoder'
+import { Writable } from 'node:stream'
+import { backoffMs, messageOf, type Clock, type Logger } from '@croft/kit'
+import { detailLine, stepLine } from '@croft/lifecycle'
+import { formatLine, LineCutter } from './build-lines.js'
+
+const FLUSH_EVERY_MS = 50
+const MAX_LOG_BYTES = 10 * 1024 * 1024
+/** What waits while the controller is away; more is dropped, the newest first. */
+const MAX_WAITING_BYTES = 1024 * 1024
+const RETRY = { baseMs: 100, maxMs: 2_000, jitter: 0.2 }
+const CLOSE_TIMEOUT_MS = 15_000
+
+export interface BuildLogOptions {
+  send: (text: string, signal: AbortSignal) => Promise<void>
+  clock: Clock
+  logger: Logger
+}
+
+/** The output of a build: what is written is sent in order, at most every 50 ms, and again while the controller is away. */
+export class BuildLog {
+  readonly #options: BuildLogOptions
+  readonly #stop = new AbortController()
+  #waiting: string[] = []
+  #waitingBytes = 0
+  #totalBytes = 0
+  #isTruncated = false
+  #sending: Promise<void> | null = null
+
+  constructor(options: BuildLogOptions) {
+    this.#options = options
+  }
+
+  step(text: string, tookMs?: number): void {
+    this.#write(stepLine(text, tookMs))
+  }
+  detail(text: string, tookMs?: number): void {
+    this.#write(detailLine(text, tookMs))
+  }
+
+  /** A stream whose lines join the log, for one output of one process. */
+  lines(onLine?: (line: string) => void): Writable {
+    const cutter = new LineCutter()
+    const decoder = new StringDecoder('utf8')
+    const emit = (lines: string[]): void => {
+      for (const line of lines) {
+        this.#write(formatLine(line))
+        onLine?.(line)
+      }
+    }
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        emit(cutter.push(decoder.write(chunk)))
+        done()
+      },
+      final: (done) => {
+        emit(cutter.push(decoder.end()))
+        emit(cutter.end())
+        done()
+      },
+    })
+  }
+
+  /** Sends what is left; gives up after a while when nobody takes it. */
+  async close(): Promise<void> {
+    const deadline = setTimeout(() => this.#stop.abort(new Error('the log could not be delivered')), CLOSE_TIMEOUT_MS)
+    while (this.#sending !== null) await this.#sending
+    clearTimeout(deadline)
+    this.#stop.abort()
+  }
+
+  #write(line: string): void {
+    if (this.#isTruncated) return
+    this.#totalBytes += line.length
+    if (this.#totalBytes > MAX_LOG_BYTES || this.#waitingBytes > MAX_WAITING_BYTES) {
+      this.#isTruncated = true
+      line = detailLine('(the log is longer than is kept; the rest is left out)')
+    }
+    this.#waiting.push(line)
+    this.#waitingBytes += line.length
+    this.#sending ??= this.#send()
+  }
+
+  async #send(): Promise<void> {
+    try {
+      let failures = 0
+      while (this.#waiting.length > 0 && !this.#stop.signal.aborted) {
+        const pieces = this.#waiting.length
+        const text = this.#waiting.join('')
+        try {
+          await this.#options.send(text, this.#stop.signal)
+          this.#waiting.splice(0, pieces)
+          this.#waitingBytes -= text.length
+          failures = 0
+          if (this.#waiting.length > 0) await this.#options.clock.sleep(FLUSH_EVERY_MS, this.#stop.signal)
+        } catch (error) {
+          if (this.#stop.signal.aborted) break
+          this.#options.logger.warn('build-log-not-sent', { failures, why: messageOf(error) })
+          await this.#options.clock
+            .sleep(backoffMs(failures, RETRY, Math.random()), this.#stop.signal)
+            .catch(() => undefined)
+          failures += 1
+        }
+      }
+    } finally {
+      this.#sending = null
+    }
+  }
+}

@@ -1,0 +1,268 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Digest } from '@croft/kit'
+import {
+  compressLayer,
+  encodeConfig,
+  encodeManifest,
+  generatedLayerTar,
+  layerTar,
+  unpackLayer,
+  type Image,
+  type LayerBlob,
+  type LayerEntry,
+  type Owner,
+  type RegistryClient,
+} from '@croft/oci'
+import {
+  assembleImage,
+  configLayer,
+  escapeId,
+  launcherLayer,
+  LifecycleError,
+  processTypesLayer,
+  type BuildCache,
+  type Built,
+  type BuiltBuildpack,
+  type BuiltLayer,
+  type ImageLayer,
+} from '@croft/lifecycle'
+import type { BaseImage } from '../image/base-image.js'
+import { STACK_LABEL, type Images } from '../image/images.js'
+import type { LayerStore } from '../image/layers.js'
+import type { AppCache } from './build-cache.js'
+import { LAYERS, WORKSPACE } from './build-container.js'
+import { BUILD_USER, type BuildFolders } from './build-folders.js'
+import { layerState, mergeTrees, moveTree, normaliseTree } from './layer-trees.js'
+import type { Restored } from './restore-layers.js'
+
+export interface ExportPorts {
+  layers: LayerStore
+  images: Images
+  registry: RegistryClient
+}
+
+export interface ExportInput {
+  appId: string
+  built: Built
+  base: BaseImage
+  /** Where what the build wrote lies. Its last process is gone. */
+  folders: BuildFolders
+  /** By `<buildpack folder>/<layer>`. */
+  restored: ReadonlyMap<string, Restored>
+  previous: Image | null
+  appCache: AppCache
+  architecture: string
+  signal: AbortSignal
+}
+
+export interface Exported {
+  image: Digest
+  newLayers: number
+  newBytes: number
+  cache: BuildCache
+}
+
+/**
+ * Makes the image of a finished build: seals the trees it left, by rename, takes their digests, uploads what the registry lacks and
+ * puts the manifest last. A layer that the build did not touch is taken over by its digest without being read.
+ */
+export async function exportImage(input: ExportInput, ports: ExportPorts): Promise<Exported> {
+  return new Exporter(input, ports).run()
+}
+
+const RUNS_AS = /^(\d+):(\d+)$/
+
+class Exporter {
+  #blobs = 0
+
+  constructor(
+    private readonly input: ExportInput,
+    private readonly ports: ExportPorts,
+  ) {}
+
+  async run(): Promise<Exported> {
+    const { built, base, architecture } = this.input
+    const baseLayer: ImageLayer = { diffId: base.diffId, descriptor: base.descriptor }
+    const metadata = { buildpacks: built.buildpacks, processes: built.processes }
+    const [, launch, app, launcher, config, processTypes] = await Promise.all([
+      this.#upload(baseLayer, () => base.openBlob()),
+      this.#launchLayers(),
+      this.#appLayer(),
+      this.#generated(launcherLayer()),
+      this.#generated(configLayer(metadata, LAYERS)),
+      this.#generated(processTypesLayer(built.processes)),
+    ])
+    const image = assembleImage({
+      runImage: {
+        layers: [baseLayer],
+        env: base.env,
+        user: base.user,
+        labels: { ...base.labels, [STACK_LABEL]: base.stack },
+        reference: base.descriptor.digest,
+        architecture,
+      },
+      buildpacks: built.buildpacks,
+      processes: built.processes,
+      labels: built.labels,
+      launchLayers: launch.layers,
+      app,
+      launcher,
+      config,
+      processTypes,
+      layersDirectory: LAYERS,
+      appDirectory: WORKSPACE,
+    })
+    const encodedConfig = encodeConfig(image.config)
+    const manifest = encodeManifest(encodedConfig.descriptor, image.layers.map(({ descriptor }) => descriptor))
+    const { registry, images } = this.ports
+    const { appId, signal } = this.input
+    if (!(await registry.hasBlob(appId, encodedConfig.descriptor.digest, signal))) {
+      await registry.putBlob(appId, encodedConfig.descriptor, () => encodedConfig.bytes, signal)
+    }
+    const [digest] = await Promise.all([
+      images.remember(manifest.bytes, encodedConfig.bytes),
+      registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes, signal),
+    ])
+    const before = new Set(this.input.previous?.config.rootfs.diff_ids ?? [base.diffId])
+    const added = image.layers.filter(({ diffId }) => !before.has(diffId) && diffId !== base.diffId)
+    return {
+      image: digest,
+      newLayers: added.length,
+      newBytes: added.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+      cache: launch.cache,
+    }
+  }
+
+  /** Every launch layer, and what is kept for the next build of the layers that are not in the image. */
+  async #launchLayers(): Promise<{ layers: Map<string, Map<string, ImageLayer>>; cache: BuildCache }> {
+    const layers = new Map<string, Map<string, ImageLayer>>()
+    const cache: Record<string, BuildCache[string]> = {}
+    for (const buildpack of this.input.built.buildpacks) {
+      const exported = new Map<string, ImageLayer>()
+      for (const layer of buildpack.layers) {
+        if (layer.types.launch) exported.set(layer.name, await this.#launchLayer(buildpack, layer))
+        else if (layer.types.cache) {
+          const tree = await this.#cachedTree(buildpack, layer)
+          if (tree === null) continue
+          cache[buildpack.id] = { ...cache[buildpack.id], [layer.name]: { types: layer.types, metadata: layer.metadata, tree } }
+        }
+      }
+      layers.set(buildpack.id, exported)
+    }
+    return { layers, cache }
+  }
+
+  async #launchLayer(buildpack: BuiltBuildpack, layer: BuiltLayer): Promise<ImageLayer> {
+    const place = this.#place(buildpack, layer)
+    const formerDiffId = this.input.restored.get(place.key)?.diffId ?? null
+    let state = await layerState(place.upper, place.lower)
+    if (state === 'unchanged' && formerDiffId === null) {
+      await mkdir(place.upper, { recursive: true }) // it was kept for builds only and now becomes part of the image
+      state = 'modified'
+    }
+    if (state === 'unchanged' || (state === 'absent' && !layer.types.cache && formerDiffId !== null)) {
+      return this.#reused(buildpack, layer, formerDiffId)
+    }
+    if (state === 'absent') {
+      const title = `${buildpack.id} describes a layer "${layer.name}" that it did not make`
+      throw new LifecycleError('export', title, 'fix the buildpack')
+    }
+    const draft = await this.ports.layers.draft()
+    await this.#collect(place, state, join(draft, 'layers', place.key))
+    return this.#sealed(draft, 'layers', BUILD_USER)
+  }
+
+  /** A layer of the former image, taken over by its digest. */
+  async #reused(buildpack: BuiltBuildpack, layer: BuiltLayer, diffId: Digest | null): Promise<ImageLayer> {
+    const { previous } = this.input
+    const index = diffId === null ? -1 : (previous?.config.rootfs.diff_ids.indexOf(diffId) ?? -1)
+    const descriptor = previous?.manifest.layers[index]
+    if (diffId === null || descriptor === undefined) {
+      const title = `layer "${layer.name}" of ${buildpack.id} is in no former image`
+      throw new LifecycleError('export', title, 'push with -o rebuild')
+    }
+    if (await this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal)) return { diffId, descriptor }
+    const tree = this.ports.layers.path(diffId)
+    const blob = await compressLayer(layerTar(tree, ['layers'], BUILD_USER), this.#spoolPath())
+    return this.#upload(blob, () => blob.open())
+  }
+
+  async #cachedTree(buildpack: BuiltBuildpack, layer: BuiltLayer): Promise<string | null> {
+    const place = this.#place(buildpack, layer)
+    const state = await layerState(place.upper, place.lower)
+    if (state === 'absent') return null
+    const former = this.input.restored.get(place.key)?.content
+    if (state === 'unchanged') return former?.kind === 'cache' ? former.tree : null
+    const draft = await this.input.appCache.draft()
+    await this.#collect(place, state, join(draft.path, 'layers', place.key))
+    return draft.tree
+  }
+
+  #place(buildpack: BuiltBuildpack, layer: BuiltLayer): { key: string; upper: string; lower: string | null } {
+    const key = `${escapeId(buildpack.id)}/${layer.name}`
+    const tree = this.input.restored.get(key)?.tree ?? null
+    return { key, upper: join(this.input.folders.layers, key), lower: tree === null ? null : join(tree, 'layers', key) }
+  }
+
+  async #collect(place: { upper: string; lower: string | null }, state: 'replaced' | 'modified', to: string): Promise<void> {
+    if (state === 'modified' && place.lower !== null) await mergeTrees(place.upper, place.lower, to)
+    else await moveTree(place.upper, to)
+  }
+
+  async #appLayer(): Promise<ImageLayer> {
+    const draft = await this.ports.layers.draft()
+    await rename(this.input.folders.workspace, join(draft, 'workspace'))
+    await mkdir(this.input.folders.workspace)
+    const user = RUNS_AS.exec(this.input.base.user)
+    return this.#sealed(draft, 'workspace', { uid: Number(user?.[1] ?? 0), gid: Number(user?.[2] ?? 0) })
+  }
+
+  /** Seals a tree nobody writes to, takes its digest, keeps it as a layer and uploads its blob. */
+  async #sealed(draft: string, top: string, owner: Owner): Promise<ImageLayer> {
+    await normaliseTree(draft, owner)
+    const blob = await compressLayer(layerTar(draft, [top], owner), this.#spoolPath())
+    const [uploaded] = await Promise.all([
+      this.#upload(blob, () => blob.open()),
+      this.ports.layers.adopt(blob.diffId, draft),
+    ])
+    return uploaded
+  }
+
+  /** A layer made of a few small files of the lifecycle's own. */
+  async #generated(entries: LayerEntry[]): Promise<ImageLayer> {
+    const { layers } = this.ports
+    const { tar, blob } = await generatedBlob(entries)
+    if (!layers.has(blob.diffId)) {
+      const draft = await layers.draft()
+      await unpackLayer(Readable.from([tar]), draft)
+      await layers.adopt(blob.diffId, draft)
+    }
+    return this.#upload(blob, () => blob.open())
+  }
+
+  async #upload(
+    layer: Pick<LayerBlob, 'diffId' | 'descriptor'>,
+    open: () => Buffer | Readable,
+  ): Promise<ImageLayer> {
+    const { appId, signal } = this.input
+    const { diffId, descriptor } = layer
+    if (!(await this.ports.registry.hasBlob(appId, descriptor.digest, signal))) {
+      await this.ports.registry.putBlob(appId, descriptor, open, signal)
+    }
+    return { diffId, descriptor }
+  }
+
+  #spoolPath(): string {
+    this.#blobs += 1
+    return join(this.input.folders.spool, String(this.#blobs))
+  }
+}
+
+const LARGEST_GENERATED = '/dev/null/never-spooled'
+
+async function generatedBlob(entries: readonly LayerEntry[]): Promise<{ tar: Buffer; blob: LayerBlob }> {
+  const tar = await generatedLayerTar(entries)
+  return { tar, blob: await compressLayer(tar, LARGEST_GENERATED) }
+}

@@ -1,0 +1,61 @@
+import type { Readable } from 'node:stream'
+import type { Backend } from '@croft/garden-api'
+import type { Clock, Logger } from '@croft/kit'
+import type { RegistryClient } from '@croft/oci'
+import type { BaseImages } from '../image/base-image.js'
+import type { Images } from '../image/images.js'
+import type { LayerStore } from '../image/layers.js'
+
+/** What a build asks of the controller, on the node socket. */
+export interface BuildController {
+  /** `GET /v1/builds/<id>/source`: the pushed tree as an uncompressed tar. */
+  source(buildId: string, signal: AbortSignal): Promise<Readable>
+  /** `POST /v1/builds/<id>/log`: appends text; calls for one build never overlap. */
+  log(buildId: string, text: string, signal: AbortSignal): Promise<void>
+}
+
+export interface BuildPaths {
+  /** `<node home>/builds`, on the file system of the layer store. */
+  builds: string
+  /** `<node home>/caches`, on the same file system. */
+  caches: string
+  /** On a tmpfs, root only: `/run/croft/<k>/builds`. Build-time variables lie here while a build runs. */
+  secrets: string
+  /** `CROFT_BUILDPACKS`: a folder for each buildpack, and `order.toml`. */
+  buildpacks: string
+  /** `CROFT_PLATFORM_NODE`: a folder with `bin/node` and `include/`. */
+  platformNode: string
+  /** `CROFT_PLATFORM_NPM`: npm's package. */
+  platformNpm: string
+  /** `CROFT_BUILD_NPMRC`: registries as the host reaches them; null when it has none. */
+  npmrc: string | null
+  /** `CROFT_BUILD_CA`: the certificates builds trust; null: the base image's own. */
+  ca: string | null
+  /** `CROFT_BUILD_PROXY_ENV`. */
+  proxyEnvironment: Record<string, string>
+}
+
+export interface BuildPorts {
+  backend: Backend
+  layers: LayerStore
+  images: Images
+  bases: BaseImages
+  registry: RegistryClient
+  controller: BuildController
+  clock: Clock
+  logger: Logger
+  paths: BuildPaths
+}
+
+/** Which instance a build is, for names and sweeps. */
+export interface BuildContext {
+  instanceId: string
+  appId: string
+  appName: string
+  /** The container's handle, `<instance id>-<n>`. */
+  handle: string
+  /** The container's address; the backend chooses when absent. */
+  address?: string
+  /** Properties the container carries, by which the executor knows its own. */
+  properties?: Record<string, string>
+}

@@ -1,0 +1,82 @@
+import { chown, mkdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, type Logger } from '@croft/kit'
+import type { Image } from '@croft/oci'
+import {
+  escapeId,
+  planRestore,
+  writeRestoredLayerToml,
+  writeStoreToml,
+  type BuildCache,
+  type Buildpack,
+  type LifecycleLabel,
+  type RestoredLayer,
+} from '@croft/lifecycle'
+import type { Images } from '../image/images.js'
+import type { LayerStore } from '../image/layers.js'
+import type { AppCache } from './build-cache.js'
+import { BUILD_USER, type BuildFolders } from './build-folders.js'
+
+/** A layer that came back, by `<buildpack folder>/<layer>`. */
+export interface Restored extends RestoredLayer {
+  /** The tree that holds its content; null when only its file came back. */
+  tree: string | null
+}
+
+export interface RestoreInput {
+  group: readonly Buildpack[]
+  appId: string
+  label: LifecycleLabel | null
+  previous: Image | null
+  cache: BuildCache
+  appCache: AppCache
+  layers: LayerStore
+  images: Images
+  folders: BuildFolders
+  logger: Logger
+  signal: AbortSignal
+}
+
+/**
+ * Writes the files of restored layers into the upper directory of `/layers` and finds the trees that hold their contents. A tree
+ * that is gone is pulled again; when that fails the layer stays away, and the buildpack makes it anew.
+ */
+export async function restoreLayers(input: RestoreInput): Promise<Map<string, Restored>> {
+  const restored = new Map<string, Restored>()
+  for (const { id, layers, store } of planRestore(input.group, input.label, input.cache)) {
+    const name = escapeId(id)
+    const folder = join(input.folders.layers, name)
+    const write = async (file: string, text: string): Promise<void> => {
+      await mkdir(folder, { recursive: true, mode: 0o755 })
+      await chown(folder, BUILD_USER.uid, BUILD_USER.gid)
+      await writeFile(join(folder, file), text, { mode: 0o644 })
+      await chown(join(folder, file), BUILD_USER.uid, BUILD_USER.gid)
+    }
+    if (store !== undefined) await write('store.toml', writeStoreToml(store))
+    for (const layer of layers) {
+      const tree = await treeOf(layer, input)
+      if (layer.content !== null && tree === null) continue
+      await write(`${layer.name}.toml`, writeRestoredLayerToml(layer.metadata))
+      restored.set(`${name}/${layer.name}`, { ...layer, tree })
+    }
+  }
+  return restored
+}
+
+async function treeOf(layer: RestoredLayer, input: RestoreInput): Promise<string | null> {
+  const { content } = layer
+  if (content === null) return null
+  if (content.kind === 'cache') {
+    const path = input.appCache.treePath(content.tree)
+    return stat(path).then(
+      () => path,
+      () => null,
+    )
+  }
+  if (!input.layers.has(content.diffId) && input.previous !== null) {
+    await input.images
+      .ensureLayers(input.appId, input.previous, [content.diffId], input.signal)
+      .catch((error: unknown) => input.logger.warn('layer-not-restored', { layer: layer.name, why: messageOf(error) }))
+  }
+  return input.layers.has(content.diffId) ? input.layers.path(content.diffId) : null
+}

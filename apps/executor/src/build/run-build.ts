@@ -1,0 +1,252 @@
+import { readFile } from 'node:fs/promises'
+import type { Container } from '@croft/garden-api'
+import { isDigest, messageOf, type Digest } from '@croft/kit'
+import type { Image } from '@croft/oci'
+import type { BuildResult, BuildSpec } from '@croft/protocol'
+import {
+  build,
+  describeProcess,
+  detect,
+  humanBytes,
+  LIFECYCLE_LABEL,
+  LifecycleError,
+  parseLifecycleLabel,
+  processArgv,
+  type Buildpack,
+  type Built,
+  type Env,
+  type Target,
+} from '@croft/lifecycle'
+import type { BaseImage } from '../image/base-image.js'
+import { AppCache } from './build-cache.js'
+import { BuildContainer, buildContainerSpec, BUILDPACKS, LAYERS, operatorEnv } from './build-container.js'
+import { makeBuildFolders, type BuildFolders } from './build-folders.js'
+import { BuildLog } from './build-log.js'
+import { watchDisk } from './disk-watch.js'
+import { exportImage, type Exported } from './export-image.js'
+import { canceled, DiskFull, failureOf, SourceFailed, TimedOut } from './failures.js'
+import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
+import type { BuildContext, BuildPorts } from './ports.js'
+import { restoreLayers, type Restored } from './restore-layers.js'
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Runs one build from source to image: unpack, detect, restore, build, export. Only `bin/detect` and `bin/build` run in the build
+ * container; everything else happens here. Never throws: what went wrong is in the result. `signal` cancels; in every case the
+ * container is gone and the folders are removed when this returns.
+ */
+export async function runBuild(
+  spec: BuildSpec,
+  context: BuildContext,
+  ports: BuildPorts,
+  signal: AbortSignal,
+): Promise<BuildResult> {
+  const logger = ports.logger.child({ build: spec.buildId, app: context.appId, instance: context.instanceId })
+  const log = new BuildLog({
+    send: (text, stop) => ports.controller.log(spec.buildId, text, stop),
+    clock: ports.clock,
+    logger,
+  })
+  const stop = new AbortController()
+  const onCancel = (): void => stop.abort(signal.reason)
+  signal.addEventListener('abort', onCancel, { once: true })
+  if (signal.aborted) onCancel()
+  ports.clock.sleep(spec.timeoutMs, stop.signal).then(
+    () => stop.abort(new TimedOut()),
+    () => undefined,
+  )
+  const startedAt = ports.clock.monotonic()
+  try {
+    const result = await new Build(spec, context, { ...ports, logger }, log, stop).run()
+    logger.info('build-finished', { tookMs: Math.round(ports.clock.monotonic() - startedAt), image: result.image })
+    return result
+  } catch (thrown) {
+    if (signal.aborted) return canceled()
+    const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown
+    const failure = failureOf(error, spec)
+    if (failure.reason === 'internal' || failure.reason === 'export') logger.error('build-broke', { error })
+    else logger.info('build-failed', { reason: failure.reason, why: failure.message })
+    return failure
+  } finally {
+    signal.removeEventListener('abort', onCancel)
+    stop.abort(new Error('the build is over'))
+    await log.close()
+  }
+}
+
+class Build {
+  readonly #startedAt: number
+
+  constructor(
+    private readonly spec: BuildSpec,
+    private readonly context: BuildContext,
+    private readonly ports: BuildPorts,
+    private readonly log: BuildLog,
+    private readonly stop: AbortController,
+  ) {
+    this.#startedAt = ports.clock.monotonic()
+  }
+
+  async run(): Promise<Extract<BuildResult, { outcome: 'succeeded' }>> {
+    const { ports, spec, context } = this
+    const folders = await makeBuildFolders(ports.paths, context.handle, spec.env)
+    try {
+      const [base, installed, previous, bootId] = await Promise.all([
+        ports.bases.current(spec.stack),
+        readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
+        this.#previousImage(),
+        readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
+      ])
+      const appCache = new AppCache(ports.paths.caches, context.appId, bootId.trim(), ports.logger)
+      const made = await this.#build({ folders, base, installed, previous, appCache })
+      const exportedAt = ports.clock.monotonic()
+      const exported = await exportImage(
+        {
+          appId: context.appId,
+          ...made,
+          base,
+          folders,
+          previous,
+          appCache,
+          architecture: ARCHITECTURES[process.arch] ?? process.arch,
+          signal: this.stop.signal,
+        },
+        ports,
+      )
+      await appCache.write(exported.cache)
+      this.log.step(exportLine(exported), ports.clock.monotonic() - exportedAt)
+      return {
+        outcome: 'succeeded',
+        image: exported.image,
+        processTypes: Object.fromEntries(
+          made.built.processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }]),
+        ),
+        newLayers: exported.newLayers,
+        newBytes: exported.newBytes,
+      }
+    } finally {
+      folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
+    }
+  }
+
+  /** Everything that needs the container; it is gone when this returns. */
+  async #build(input: {
+    folders: BuildFolders
+    base: BaseImage
+    installed: InstalledBuildpacks
+    previous: Image | null
+    appCache: AppCache
+  }): Promise<{ built: Built; restored: ReadonlyMap<string, Restored> }> {
+    const { ports, spec, context } = this
+    const { folders, base, installed } = input
+    const { signal } = this.stop
+    // Layers are restored before it is known which buildpacks take part: mounting is all it costs.
+    const restored = await restoreLayers({
+      group: installed.buildpacks,
+      appId: context.appId,
+      label: spec.isClean ? null : parseLifecycleLabel(input.previous?.config.config?.Labels?.[LIFECYCLE_LABEL]),
+      previous: input.previous,
+      cache: spec.isClean ? {} : await input.appCache.read(),
+      appCache: input.appCache,
+      layers: ports.layers,
+      images: ports.images,
+      folders,
+      logger: ports.logger,
+      signal,
+    })
+    const trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
+    const source = ports.controller.source(spec.buildId, signal)
+    source.catch(() => undefined) // read below, after the container is there
+    const { diskQuota } = await ports.backend.capabilities()
+    const containerSpec = buildContainerSpec({
+      spec,
+      context,
+      paths: ports.paths,
+      folders,
+      trees: [...new Set(trees.values())],
+      hasDiskLimits: diskQuota !== 'none',
+    })
+    const container = await ports.backend.create(containerSpec, signal)
+    const watching = watchDisk([folders.layers, folders.workspace], spec.limits.diskBytes, ports.clock, signal).then(
+      () => this.stop.abort(new DiskFull()),
+      () => undefined,
+    )
+    try {
+      const target = targetOf(base)
+      const port = new BuildContainer({ container, folders, restored: trees, target, log: this.log, signal })
+      await this.#streamIn(port, source)
+      const env = baseEnv(base)
+      const operator = operatorEnv(ports.paths)
+      const { group, entries } = await detect(installed.order, installed.buildpacks, target, (buildpack) =>
+        port.detect(buildpack, { ...operator, ...env, ...spec.env }),
+      )
+      this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
+      const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
+      if (built.processes.length === 0) {
+        throw new LifecycleError('buildpack', 'nothing says how the app is started', 'add a Procfile, e.g. with the line  web: node server.js')
+      }
+      return { built, restored }
+    } finally {
+      await this.#destroy(container)
+      void watching
+    }
+  }
+
+  async #streamIn(port: BuildContainer, source: ReturnType<BuildPorts['controller']['source']>): Promise<void> {
+    try {
+      await port.streamIn(await source)
+    } catch (error) {
+      if (this.stop.signal.aborted) throw error
+      throw new SourceFailed(messageOf(error), { cause: error })
+    }
+  }
+
+  async #destroy(container: Container): Promise<void> {
+    try {
+      await this.ports.backend.destroy(container.handle, { ifExists: true })
+    } catch (error) {
+      // What it might still write must not become part of an image.
+      this.ports.logger.error('build-container-not-destroyed', { handle: container.handle, error })
+      throw error
+    }
+  }
+
+  /** The app's newest image; a build without it only takes longer. */
+  async #previousImage(): Promise<Image | null> {
+    const { previousImage } = this.spec
+    if (previousImage === null || !isDigest(previousImage)) return null
+    try {
+      return await this.ports.images.documents(this.context.appId, previousImage as Digest, this.stop.signal)
+    } catch (error) {
+      this.ports.logger.warn('previous-image-not-read', { image: previousImage, why: messageOf(error) })
+      return null
+    }
+  }
+}
+
+const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+function targetOf(base: BaseImage): Target {
+  return {
+    os: 'linux',
+    arch: ARCHITECTURES[process.arch] ?? process.arch,
+    distroName: base.labels['io.buildpacks.base.distro.name'] ?? '',
+    distroVersion: base.labels['io.buildpacks.base.distro.version'] ?? '',
+  }
+}
+
+function baseEnv(base: BaseImage): Env {
+  return { HOME: '/tmp', LANG: 'C.UTF-8', ...base.env, PATH: base.env['PATH'] ?? DEFAULT_PATH, CNB_STACK_ID: `croft.${base.stack}` }
+}
+
+function detectedLine(group: readonly Buildpack[]): string {
+  const told = group.map(({ toml }) => toml.metadata?.croft?.detected).find((text) => text !== undefined)
+  return told ?? `${group.map(({ name }) => name).join(', ')} detected`
+}
+
+function exportLine({ image, newLayers, newBytes }: Exported): string {
+  const short = `${image.slice(0, 'sha256:'.length + 4)}...`
+  const layers = newLayers === 1 ? '1 new layer' : `${newLayers} new layers`
+  return newLayers === 0 ? `Exporting image ${short} (nothing new)` : `Exporting image ${short} (${layers}, ${humanBytes(newBytes)})`
+}

@@ -1,0 +1,172 @@
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { bareEnv, errnoOf, messageOf, run, type Digest, type Logger } from '@croft/kit'
+import { decompressor, hexOf, unpackLayer, VerifyStream, type Descriptor } from '@croft/oci'
+
+const recordSchema = z.object({
+  /** The boot under which the tree was written. */
+  bootId: z.string(),
+  /** Whether all of it is on disk: before that it counts only under the same boot. */
+  isSynced: z.boolean(),
+})
+
+export interface LayerStoreOptions {
+  /** `<node home>/layers`. */
+  folder: string
+  /** `/proc/sys/kernel/random/boot_id`. */
+  bootId: string
+  logger: Logger
+}
+
+/**
+ * The unpacked layers of a node: `<folder>/<hex of diffID>/`, each a tree rooted at `/` with the image's own ids, written once and
+ * never changed. A cache: what is missing is pulled again. A tree counts only with its record beside it, so that neither a
+ * crash nor a power cut leaves a half-written tree that looks whole.
+ */
+export class LayerStore {
+  readonly #options: LayerStoreOptions
+  readonly #present = new Set<string>()
+  readonly #pulling = new Map<string, Promise<void>>()
+  #serial = 0
+
+  private constructor(options: LayerStoreOptions) {
+    this.#options = options
+  }
+
+  /** Opens the store and removes what was half-made. */
+  static async open(options: LayerStoreOptions): Promise<LayerStore> {
+    const store = new LayerStore(options)
+    await mkdir(options.folder, { recursive: true, mode: 0o700 })
+    await store.#sweep()
+    return store
+  }
+
+  /** Whether the tree is here. */
+  has(diffId: Digest): boolean {
+    return this.#present.has(hexOf(diffId))
+  }
+
+  /** Where the tree of a layer lies, whether it is there or not. */
+  path(diffId: Digest): string {
+    return join(this.#options.folder, hexOf(diffId))
+  }
+
+  /** A new folder on the store's file system, to make a tree in; `adopt` it or remove it. */
+  async draft(): Promise<string> {
+    this.#serial += 1
+    const folder = join(this.#options.folder, `.new-${process.pid}-${this.#serial}`)
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder, { mode: 0o755 })
+    return folder
+  }
+
+  /** Makes a finished tree the layer `diffId`, by rename. One that is there already is kept, and ours removed. */
+  async adopt(diffId: Digest, tree: string): Promise<void> {
+    const hex = hexOf(diffId)
+    if (this.#present.has(hex)) {
+      this.#discard(tree)
+      return
+    }
+    const path = join(this.#options.folder, hex)
+    await rename(tree, path).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error
+      this.#discard(tree) // another build was quicker with the same layer
+    })
+    await this.#record(hex, false)
+    this.#present.add(hex)
+    void this.#sync(hex)
+  }
+
+  /**
+   * Unpacks a layer from its blob, verified on the way: the blob against its descriptor, the tar against the diffID. Several
+   * callers at once share one pull. @throws OciError, RegistryError
+   */
+  async pull(diffId: Digest, descriptor: Descriptor, open: () => Promise<Readable>): Promise<void> {
+    if (this.has(diffId)) return
+    const running = this.#pulling.get(diffId)
+    if (running !== undefined) return running
+    const pulling = this.#pull(diffId, descriptor, open).finally(() => this.#pulling.delete(diffId))
+    this.#pulling.set(diffId, pulling)
+    return pulling
+  }
+
+  async #pull(diffId: Digest, descriptor: Descriptor, open: () => Promise<Readable>): Promise<void> {
+    const tree = await this.draft()
+    try {
+      const tar = decompressor(descriptor.mediaType)
+      const verified = new VerifyStream({ digest: diffId })
+      const fed = pipeline(
+        await open(),
+        new VerifyStream({ digest: descriptor.digest, bytes: descriptor.size }),
+        tar,
+        verified,
+      )
+      const [unpacked, flowed] = await Promise.allSettled([unpackLayer(verified, tree), fed])
+      if (flowed.status === 'rejected') throw flowed.reason
+      if (unpacked.status === 'rejected') throw unpacked.reason
+    } catch (error) {
+      this.#discard(tree)
+      throw error
+    }
+    await this.adopt(diffId, tree)
+  }
+
+  #recordPath(hex: string): string {
+    return join(this.#options.folder, `${hex}.json`)
+  }
+
+  async #record(hex: string, isSynced: boolean): Promise<void> {
+    const fresh = `${this.#recordPath(hex)}.new`
+    await writeFile(fresh, JSON.stringify({ bootId: this.#options.bootId, isSynced }))
+    await rename(fresh, this.#recordPath(hex))
+  }
+
+  /** Brings the tree to disk in the background; only then does it count after the next boot. */
+  async #sync(hex: string): Promise<void> {
+    try {
+      await run('sync', ['--file-system', join(this.#options.folder, hex)], { timeoutMs: 120_000, env: bareEnv() })
+      if (this.#present.has(hex)) await this.#record(hex, true)
+    } catch (error) {
+      this.#options.logger.warn('layer-not-synced', { diffId: hex, why: messageOf(error) })
+    }
+  }
+
+  #discard(path: string): void {
+    rm(path, { recursive: true, force: true }).catch((error: unknown) =>
+      this.#options.logger.warn('layer-not-removed', { path, why: messageOf(error) }),
+    )
+  }
+
+  async #sweep(): Promise<void> {
+    const { folder, bootId } = this.#options
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      if (!/^[a-f0-9]{64}$/.test(name)) {
+        const isRecord = /^[a-f0-9]{64}\.json$/.test(name)
+        if (!isRecord || (await isMissing(join(folder, name.slice(0, 64))))) this.#discard(path)
+        continue
+      }
+      const record = await this.#readRecord(name)
+      if (record !== null && (record.isSynced || record.bootId === bootId)) this.#present.add(name)
+      else this.#discard(path)
+    }
+  }
+
+  async #readRecord(hex: string): Promise<z.infer<typeof recordSchema> | null> {
+    try {
+      return recordSchema.parse(JSON.parse(await readFile(this.#recordPath(hex), 'utf8')))
+    } catch {
+      return null // as good as none: the tree is pulled again
+    }
+  }
+}
+
+async function isMissing(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => false,
+    () => true,
+  )
+}
