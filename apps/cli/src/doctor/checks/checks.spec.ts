@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { judgeCgroups } from './cgroups.js'
+import { isNewEnough } from './kernel.js'
+import { judgeRunc } from './runc.js'
+
+describe('what the checks of a host decide', () => {
+  it.each([
+    ['6.1.0-18-amd64', true],
+    ['5.19.0', true],
+    ['5.18.16', false],
+    ['5.4.0-150-generic', false],
+    ['7.0.0-rc1', true],
+  ])('kernel %s is new enough: %s', (release, expected) => {
+    expect(isNewEnough(release)).toBe(expected)
+  })
+
+  it('cgroup v1 is taken with its controllers mounted, also beside an empty v2 tree', () => {
+    const mounts = ['cpu,cpuacct', 'memory', 'pids', 'devices', 'freezer']
+      .map((names) => `cgroup /sys/fs/cgroup/${names} cgroup rw,${names} 0 0`)
+      .concat('cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0')
+      .join('\n')
+    expect(judgeCgroups(mounts, '')).toEqual({ version: 1, missing: [] })
+    expect(judgeCgroups(mounts.replaceAll('pids', 'rdma'), '')).toEqual({ version: 1, missing: ['pids'] })
+  })
+  it('cgroup v2 is taken with memory, cpu and pids', () => {
+    const mounts = 'cgroup2 /sys/fs/cgroup cgroup2 rw 0 0'
+    expect(judgeCgroups(mounts, 'cpuset cpu io memory pids\n')).toEqual({ version: 2, missing: [] })
+    expect(judgeCgroups(mounts, 'cpuset cpu io pids\n')).toEqual({ version: 2, missing: ['memory'] })
+  })
+
+  it.each([
+    ['1.1.5', 'mitigated'],
+    ['1.2.7', 'mitigated'],
+    ['1.2.8', 'ok'],
+    ['1.3.0', 'ok'],
+    ['2.0.0', 'ok'],
+    ['0.0.0', 'mitigated'],
+  ])('runc %s is %s', (version, status) => {
+    expect(judgeRunc(version).status).toBe(status)
+  })
+})
