@@ -1,0 +1,118 @@
+import { messageOf } from '@croft/kit'
+import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
+import type { InstanceRecord } from './instance-record.js'
+import type { InstancePorts, NodeInstance } from './ports.js'
+import { NO_CRASHES } from './restart-policy.js'
+
+const INTERRUPTED: BuildResult = {
+  outcome: 'failed',
+  reason: 'interrupted',
+  message: 'the build was interrupted: its executor was restarted',
+  suggestion: 'push again',
+}
+
+/** One build: runs once, and its result is reported until the instance leaves the desired set. */
+export class BuildInstance implements NodeInstance {
+  readonly #ports: InstancePorts
+  readonly #abort = new AbortController()
+  #record: InstanceRecord
+  #running: Promise<void> = Promise.resolve()
+  #isDetached = false
+
+  private constructor(record: InstanceRecord, ports: InstancePorts) {
+    this.#record = record
+    this.#ports = ports
+  }
+
+  /** A new build; starts at once. */
+  static start(item: DesiredInstance, ports: InstancePorts): BuildInstance {
+    const status: InstanceStatus = {
+      id: item.id,
+      observed: 'creating',
+      address: null,
+      handle: `${item.id}-1`,
+      restarts: 0,
+      startedAt: new Date(ports.clock.now()).toISOString(),
+      nextStartAt: null,
+      exit: null,
+      reason: null,
+      message: null,
+      crashesBeforeReady: 0,
+      lastLines: [],
+      cpuMillis: 0,
+      memoryBytes: 0,
+      build: null,
+    }
+    const build = new BuildInstance(
+      { item, n: 1, crashes: NO_CRASHES, wasReady: false, readySinceMs: null, status },
+      ports,
+    )
+    build.#running = build.#run()
+    return build
+  }
+
+  /** A build of before: a finished one is reported on, another one was interrupted. */
+  static resume(record: InstanceRecord, ports: InstancePorts): BuildInstance {
+    const build = new BuildInstance(record, ports)
+    if (record.status.build === null) build.#running = build.#finish(INTERRUPTED)
+    return build
+  }
+
+  get item(): DesiredInstance {
+    return this.#record.item
+  }
+  get isStopping(): boolean {
+    return this.#abort.signal.aborted
+  }
+  get handle(): string | null {
+    return this.#record.status.build === null ? this.#record.status.handle : null
+  }
+  status(): InstanceStatus {
+    return this.#record.status
+  }
+  async update(item: DesiredInstance): Promise<void> {
+    this.#record = { ...this.#record, item }
+    await this.#ports.records.write(this.#record)
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('canceled'))
+    await this.#running
+    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true })
+    await this.#ports.records.remove(this.item.id)
+    this.#ports.onChange()
+  }
+
+  /** A build does not outlive its executor: its orchestration does not. */
+  async detach(): Promise<void> {
+    this.#isDetached = true
+    this.#abort.abort(new Error('the executor ends'))
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    await this.#ports.records.write(this.#record)
+    this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'starting' } }
+    this.#ports.onChange()
+    let result: BuildResult
+    try {
+      result = await this.#ports.runBuild(this.item, `${this.item.id}-1`, this.#abort.signal)
+    } catch (error) {
+      this.#ports.logger.error('build-failed-inside', { instance: this.item.id, error })
+      result = {
+        outcome: 'failed',
+        reason: 'internal',
+        message: `the build failed inside Croft: ${messageOf(error)}`,
+        suggestion: 'push again; if it stays, tell whoever runs this platform',
+      }
+    }
+    if (!this.#isDetached) await this.#finish(result)
+  }
+
+  async #finish(build: BuildResult): Promise<void> {
+    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true })
+    this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'exited', build } }
+    if (!this.isStopping) await this.#ports.records.write(this.#record)
+    this.#ports.onChange()
+  }
+}

@@ -1,0 +1,70 @@
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from '@croft/kit'
+import { desiredInstanceSchema, instanceStatusSchema } from '@croft/protocol'
+import { z } from 'zod'
+
+/** What is kept on disk of one instance, so that it goes on after the executor, or the host, has been away. Root's own. */
+export const instanceRecordSchema = z.object({
+  item: desiredInstanceSchema,
+  /** Number of the present container: `<id>-<n>`. */
+  n: z.int().nonnegative(),
+  crashes: z.object({ inARow: z.int(), firstAtMs: z.number() }),
+  wasReady: z.boolean(),
+  /** Monotonic time does not outlive a process: ms since the epoch. */
+  readySinceMs: z.number().nullable(),
+  status: instanceStatusSchema,
+})
+export type InstanceRecord = z.infer<typeof instanceRecordSchema>
+
+/** Writes a file whole or not at all, and to the disk before it returns. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+/** The records of a node: `<node home>/instances/<id>.json`. */
+export class InstanceRecords {
+  constructor(private readonly folder: string) {}
+
+  async write(record: InstanceRecord): Promise<void> {
+    await writeDurably(this.#path(record.item.id), JSON.stringify(record))
+  }
+
+  async remove(id: string): Promise<void> {
+    await rm(this.#path(id), { force: true })
+  }
+
+  /** Every readable record; an unreadable one is removed, its container is then nobody's and goes too. */
+  async readAll(): Promise<InstanceRecord[]> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 })
+    const records: InstanceRecord[] = []
+    for (const name of await readdir(this.folder)) {
+      const path = join(this.folder, name)
+      const parsed = name.endsWith('.json') ? instanceRecordSchema.safeParse(await readJson(path)) : undefined
+      if (parsed?.success === true) records.push(parsed.data)
+      else await rm(path, { force: true })
+    }
+    return records
+  }
+
+  #path(id: string): string {
+    return join(this.folder, `${id}.json`)
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as unknown
+  } catch (error) {
+    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}

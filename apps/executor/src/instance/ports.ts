@@ -1,0 +1,50 @@
+import type { Backend } from '@croft/garden-api'
+import type { Clock, Logger } from '@croft/kit'
+import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
+import type { check } from './health.js'
+import type { InstanceRecords } from './instance-record.js'
+import type { Listener } from './listeners.js'
+import type { LogStore } from './log-store.js'
+
+/** Containers of an executor bear these properties; a sweep touches nothing else. */
+export const OWNER_PROPERTY = 'croft.owner'
+export const OWNER = 'executor'
+export const INSTANCE_PROPERTY = 'croft.instance'
+
+/** What an instance needs of its surroundings. */
+export interface InstancePorts {
+  backend: Backend
+  records: InstanceRecords
+  logs: LogStore
+  clock: Clock
+  random: () => number
+  logger: Logger
+  /** Divides long waits; 1 outside of tests. */
+  timeScale: number
+  /** Makes an image ready to be mounted as `croft:<digest>`. */
+  ensureImage: (appId: string, digest: string, signal: AbortSignal) => Promise<void>
+  /** The instance's address, the same whenever it is asked. */
+  addressOf: (id: string) => Promise<string>
+  /** Waits for a turn at making a container. */
+  turnAtCreating: <T>(task: () => Promise<T>) => Promise<T>
+  check: typeof check
+  /** What the container of a process (host pid) listens on. */
+  listenersOf: (pid: number) => Promise<Listener[]>
+  runBuild: (item: DesiredInstance, handle: string, signal: AbortSignal) => Promise<BuildResult>
+  /** Something a report must tell has changed. */
+  onChange: () => void
+}
+
+/** One instance of either kind, as the converge loop sees it. */
+export interface NodeInstance {
+  readonly item: DesiredInstance
+  readonly isStopping: boolean
+  status(): InstanceStatus
+  /** Handle of the present container, if there is one. */
+  readonly handle: string | null
+  update(item: DesiredInstance): Promise<void>
+  /** Ends it, within its grace time; resolves when nothing of it is left. */
+  stop(): Promise<void>
+  /** Lets go of it without touching its container: the executor ends. */
+  detach(): Promise<void>
+}
