@@ -1,0 +1,184 @@
+import { createHash, randomUUID, type Hash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { errnoOf, parseDigest, type Digest } from '@croft/kit'
+import type { ControllerConfig } from '../config.js'
+import { CONFIG } from '../tokens.js'
+import { DistributionError } from './errors.js'
+
+/** Largest blob, bytes. */
+const MAX_BLOB_BYTES = 8 * 1024 ** 3
+/** An upload nobody went on with is forgotten after this, ms. */
+const UPLOAD_IDLE_MS = 60 * 60 * 1_000
+
+interface Upload {
+  path: string
+  hash: Hash
+  bytes: number
+  lastUsedAt: number
+  isBusy: boolean
+}
+
+/**
+ * Blobs by their SHA-256 under `<home>/registry/blobs/sha256/`. A blob has its name only when all of it is on disk and its
+ * digest was verified: written beside, synced, renamed, the folder synced. Writer: image.
+ */
+@Injectable()
+export class BlobStore implements OnModuleInit {
+  readonly #blobs: string
+  readonly #uploading: string
+  readonly #uploads = new Map<string, Upload>()
+
+  constructor(@Inject(CONFIG) config: ControllerConfig) {
+    this.#blobs = `${config.home}/registry/blobs/sha256`
+    this.#uploading = `${config.home}/registry/uploads`
+  }
+
+  /** Uploads do not outlive the controller: their hashes are in memory. */
+  async onModuleInit(): Promise<void> {
+    await mkdir(this.#blobs, { recursive: true, mode: 0o700 })
+    await mkdir(this.#uploading, { recursive: true, mode: 0o700 })
+    for (const name of await readdir(this.#uploading)) await rm(`${this.#uploading}/${name}`, { force: true })
+  }
+
+  /** Size of a blob in bytes, or undefined when it is not here. */
+  async size(digest: Digest): Promise<number | undefined> {
+    try {
+      return (await stat(this.#pathOf(digest))).size
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /** The bytes of a blob, or of the range `start` to `end` (both included). */
+  read(digest: Digest, range?: { start: number; end: number }): Readable {
+    return createReadStream(this.#pathOf(digest), range)
+  }
+
+  async bytes(digest: Digest): Promise<Buffer> {
+    return readFile(this.#pathOf(digest))
+  }
+
+  /** Stores bytes that are in memory, and gives their digest. */
+  async put(bytes: Buffer): Promise<Digest> {
+    const digest = parseDigest(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
+    if ((await this.size(digest)) !== undefined) return digest
+    const path = `${this.#uploading}/${randomUUID()}`
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#settle(path, digest)
+    return digest
+  }
+
+  /** Begins an upload; the id is a secret of whoever began it. */
+  async begin(): Promise<string> {
+    await this.#forgetIdle()
+    const id = randomUUID()
+    const path = `${this.#uploading}/${id}`
+    await (await open(path, 'wx', 0o600)).close()
+    this.#uploads.set(id, { path, hash: createHash('sha256'), bytes: 0, lastUsedAt: performance.now(), isBusy: false })
+    return id
+  }
+
+  /** Bytes received so far. @throws DistributionError BLOB_UPLOAD_UNKNOWN */
+  received(id: string): number {
+    return this.#upload(id).bytes
+  }
+
+  /**
+   * Appends to an upload; gives the bytes received so far. A stream that breaks off ends the upload.
+   * @throws DistributionError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_INVALID, SIZE_INVALID
+   */
+  async append(id: string, source: Readable, startsAt?: number): Promise<number> {
+    const upload = this.#upload(id)
+    if (startsAt !== undefined && startsAt !== upload.bytes) {
+      throw new DistributionError(416, 'BLOB_UPLOAD_INVALID', `the upload goes on at byte ${upload.bytes}`)
+    }
+    if (upload.isBusy) throw new DistributionError(409, 'BLOB_UPLOAD_INVALID', 'the upload is being written to')
+    upload.isBusy = true
+    try {
+      await pipeline(
+        source,
+        async function* (chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            upload.hash.update(chunk)
+            upload.bytes += chunk.length
+            if (upload.bytes > MAX_BLOB_BYTES) throw new DistributionError(413, 'SIZE_INVALID', 'the blob is larger than 8 GiB')
+            yield chunk
+          }
+        },
+        createWriteStream(upload.path, { flags: 'a' }),
+      )
+    } catch (error) {
+      await this.cancel(id)
+      throw error
+    } finally {
+      upload.isBusy = false
+      upload.lastUsedAt = performance.now()
+    }
+    return upload.bytes
+  }
+
+  /**
+   * Ends an upload: from now on the blob is here.
+   * @throws DistributionError BLOB_UPLOAD_UNKNOWN, DIGEST_INVALID
+   */
+  async finish(id: string, digest: Digest): Promise<void> {
+    const upload = this.#upload(id)
+    this.#uploads.delete(id)
+    const actual = `sha256:${upload.hash.digest('hex')}`
+    if (actual !== digest) {
+      await rm(upload.path, { force: true })
+      throw new DistributionError(400, 'DIGEST_INVALID', `the bytes have the digest ${actual}`)
+    }
+    await syncFile(upload.path)
+    await this.#settle(upload.path, digest)
+  }
+
+  async cancel(id: string): Promise<void> {
+    const upload = this.#uploads.get(id)
+    this.#uploads.delete(id)
+    if (upload !== undefined) await rm(upload.path, { force: true })
+  }
+
+  async #settle(temporary: string, digest: Digest): Promise<void> {
+    await rename(temporary, this.#pathOf(digest))
+    await syncFile(this.#blobs)
+  }
+
+  #upload(id: string): Upload {
+    const upload = this.#uploads.get(id)
+    if (upload === undefined) throw new DistributionError(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload')
+    return upload
+  }
+
+  async #forgetIdle(): Promise<void> {
+    const limit = performance.now() - UPLOAD_IDLE_MS
+    for (const [id, upload] of this.#uploads) {
+      if (!upload.isBusy && upload.lastUsedAt < limit) await this.cancel(id)
+    }
+  }
+
+  #pathOf(digest: Digest): string {
+    return `${this.#blobs}/${parseDigest(digest).slice('sha256:'.length)}`
+  }
+}
+
+/** Makes a file, or the names in a folder, survive a power cut. */
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
