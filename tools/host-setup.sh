@@ -10,7 +10,7 @@
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
 cache=${CROFT_CACHE:-/var/cache/croft}
-packages='runc nftables haproxy redis-server mmdebstrap zstd iproute2 kmod gcc libc6-dev git ca-certificates procps libatomic1 openssl xz-utils'
+packages='runc nftables haproxy redis-server mmdebstrap zstd iproute2 kmod gcc libc6-dev git ca-certificates procps libatomic1 openssl xz-utils e2fsprogs'
 
 missing() {
   for package in $packages; do

@@ -8,7 +8,7 @@ import { accepts, redisComponent } from './redis.js'
 import type { SupervisorConfig } from './supervisor-config.js'
 
 /** V8 gives memory back early: these processes wait most of their life. */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=2', '--disable-wasm-trap-handler']
+const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=2']
 
 /** Every component of a home, from its configuration. */
 export function componentsOf(config: SupervisorConfig): Component[] {

@@ -1,0 +1,124 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checkout, command, type CommandResult } from './support/platform.js'
+
+/** What `croft up` answers to a host, a home or options it cannot work with: one line, the remedy, and nothing made. */
+
+const PORT = 22_090
+let folder: string
+let home: string
+let squatter: Server
+
+beforeAll(async () => {
+  folder = mkdtempSync('/var/tmp/croft-refused-')
+  chmodSync(folder, 0o755)
+  home = join(folder, 'home')
+  squatter = createServer()
+  await new Promise<void>((resolve) => squatter.listen({ host: '127.0.0.1', port: PORT + 5 }, resolve))
+})
+afterAll(() => {
+  squatter.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const ports = (port = PORT): string[] =>
+  ['--http-port', String(port), '--https-port', String(port + 1), '--ssh-port', String(port + 2)]
+const up = (...args: string[]): Promise<CommandResult> =>
+  command(join(checkout, 'croft'), ['up', '--detach', ...ports(), '--home', home, ...args], { timeoutMs: 60_000 })
+
+function expectRefusal(result: CommandResult, code: number, ...texts: string[]): void {
+  expect(result.code, result.output).toBe(code)
+  const lines = result.output.trimEnd().split('\n')
+  expect(lines[0]).toMatch(/^croft: /)
+  expect(lines.length, result.output).toBeLessThanOrEqual(2)
+  for (const text of texts) expect(result.output).toContain(text)
+}
+
+describe('croft up refuses, with the remedy and nothing half-made,', () => {
+  it('a port that somebody else holds, naming who', async () => {
+    const result = await up(...ports(PORT + 5))
+    expectRefusal(result, 1, `port ${PORT + 5} on 127.0.0.1 is in use by`, `(pid ${process.pid})`, 'try: ', '--http-port')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('a domain that is none', async () => {
+    expectRefusal(await up('--domain', 'my_apps'), 2, '--domain is no domain name: my_apps')
+    expectRefusal(await up('--domain', '10.1.2.3'), 2, 'must be a name, not an address')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('an address this host does not have', async () => {
+    expectRefusal(await up('--listen', '198.51.100.7'), 1, '198.51.100.7 is no address of this host', '--listen')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('anybody but root', async () => {
+    const result = await command('/usr/bin/setpriv', [
+      ...['--reuid=nobody', '--regid=nogroup', '--clear-groups', '--', join(checkout, 'croft'), 'up', '--detach'],
+      ...ports(),
+      ...['--home', home],
+    ])
+    expectRefusal(result, 1, 'needs root', 'try: sudo')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it("a folder with somebody else's files", async () => {
+    const other = join(folder, 'photos')
+    mkdirSync(other)
+    writeFileSync(join(other, 'cat.jpg'), '')
+    expectRefusal(await up('--home', other), 1, 'no Croft home', 'try: ')
+    expect(existsSync(join(other, 'id'))).toBe(false)
+  })
+
+  it('a home whose id is damaged', async () => {
+    const damaged = join(folder, 'damaged')
+    mkdirSync(damaged)
+    writeFileSync(join(damaged, 'id'), '\0\0\0\0')
+    expectRefusal(await up('--home', damaged), 1, 'is damaged', 'backup')
+  })
+
+  it("a home its components' users could not reach, with the chmod to type", async () => {
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o700 })
+    expectRefusal(await up('--home', join(closed, 'home')), 1, `chmod o+x ${closed}`)
+    expect(existsSync(join(closed, 'home'))).toBe(false)
+  })
+
+  it('a disk that is nearly full', async () => {
+    const small = join(folder, 'small')
+    mkdirSync(small)
+    const mounted = await command('mount', ['-t', 'tmpfs', '-o', 'size=64m,mode=755', 'croft-small', small])
+    expect(mounted.code, mounted.output).toBe(0)
+    try {
+      expectRefusal(await up('--home', join(small, 'home')), 1, 'nearly full', 'MiB free', 'try: ')
+      expect(existsSync(join(small, 'home'))).toBe(false)
+    } finally {
+      await command('umount', [small])
+    }
+  })
+})
+
+describe('croft', () => {
+  it('says what it does not know with exit code 2', async () => {
+    expect((await command(join(checkout, 'croft'), ['fly'])).code).toBe(2)
+    expect((await command(join(checkout, 'croft'), ['up', '--warp'])).code).toBe(2)
+  })
+  it('lists its verbs, and shows examples for each', async () => {
+    const help = await command(join(checkout, 'croft'), ['--help'])
+    expect(help.code).toBe(0)
+    for (const verb of ['up', 'down', 'status', 'doctor', 'test']) {
+      expect(help.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))
+      expect((await command(join(checkout, 'croft'), [verb, '--help'])).stdout).toContain('Examples:')
+    }
+  })
+  it('reports a platform that never was as not ready, with every component', async () => {
+    const status = await command(join(checkout, 'croft'), ['status', '--json', '--home', home])
+    expect(status.code).toBe(0)
+    const report = JSON.parse(status.stdout) as { ready: boolean; addresses: unknown; components: { name: string }[] }
+    expect(report.ready).toBe(false)
+    expect(report.addresses).toEqual({ http: null, https: null, ssh: null, api: null, git: null })
+    expect(report.components.map(({ name }) => name)).toEqual(['postgres', 'redis', 'controller', 'executor', 'router', 'haproxy'])
+  })
+})
