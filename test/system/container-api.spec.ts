@@ -4,10 +4,24 @@ import { networkInterfaces } from 'node:os'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildShim, cleanHome, createLinuxBackend, releaseHomeIndex, reserveHomeIndex, type LinuxBackend, type LinuxBackendOptions } from '@croft/backend-linux'
-import { ContainerNotFoundError, ServiceUnavailableError, UnrecoverableError, type Container, type ContainerSpec } from '@croft/garden-api'
+import {
+  buildShim,
+  cleanHome,
+  createLinuxBackend,
+  releaseHomeIndex,
+  reserveHomeIndex,
+  type LinuxBackend,
+  type LinuxBackendOptions,
+} from '@croft/backend-linux'
+import {
+  ContainerNotFoundError,
+  ServiceUnavailableError,
+  UnrecoverableError,
+  type Container,
+  type ContainerSpec,
+} from '@croft/garden-api'
 import { describeBackend, runToEnd, shellCommands, Sink, waitForLog } from '@croft/garden-api/conformance'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { bareEnv, run, silentLogger, start, waitFor } from '@croft/kit'
 import { makeHostRoot } from './support/host-root.js'
 
@@ -64,6 +78,17 @@ const ask = (target: string): string => {
   return `node -e "${script}" | tr -d '\\n'`
 }
 
+const ip = async (...args: string[]): Promise<void> => {
+  await run('ip', args, { timeoutMs: 5000 })
+}
+
+const output = async (container: Container, script: string, user = 'root'): Promise<string> => {
+  const { stdout, stderr } = await runToEnd(container, { ...sh(script), user })
+  return stdout.toString() + stderr
+}
+
+const lib = (name: string): string => join(import.meta.dirname, '../../libs', name, 'dist/index.js')
+
 /** Starts a server on port 8080 in a container that says one thing to everybody. */
 async function listenIn(container: Container, text: string): Promise<void> {
   const script = `require('net').createServer((s) => s.end('${text}')).listen(8080, () => console.log('listening'))`
@@ -84,8 +109,17 @@ async function leftovers(home: TestHome): Promise<string[]> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(home.dir))
   const depots = await readdir(join(home.dir, 'containers')).catch(() => [])
   const sockets = await readdir(join(home.dir, 'run')).catch(() => [])
-  const loops = (await run('losetup', ['--noheadings', '--list', '--output', 'BACK-FILE'], { timeoutMs: 5000 })).stdout.toString()
-  return [...links, ...groups, ...mounts, ...depots, ...sockets, ...loops.split('\n').filter((line) => line.includes(home.dir))]
+  const loops = (
+    await run('losetup', ['--noheadings', '--list', '--output', 'BACK-FILE'], { timeoutMs: 5000 })
+  ).stdout.toString()
+  return [
+    ...links,
+    ...groups,
+    ...mounts,
+    ...depots,
+    ...sockets,
+    ...loops.split('\n').filter((line) => line.includes(home.dir)),
+  ]
 }
 
 describeBackend(
@@ -103,16 +137,15 @@ describe('a container on this host', () => {
   let first: Container
   let second: Container
 
-  const output = async (container: Container, script: string, user = 'root'): Promise<string> => {
-    const { stdout, stderr } = await runToEnd(container, { ...sh(script), user })
-    return stdout.toString() + stderr
-  }
-
   beforeAll(async () => {
     home = await makeHome()
     backend = await home.open()
     await backend.recover()
-    first = await backend.create({ ...image, handle: 'first', limits: { memory: { limitBytes: 128 << 20 }, pids: { max: 128 } } })
+    first = await backend.create({
+      ...image,
+      handle: 'first',
+      limits: { memory: { limitBytes: 128 << 20 }, pids: { max: 128 } },
+    })
     second = await backend.create({ ...image, handle: 'second' })
   })
   afterAll(async () => {
@@ -147,7 +180,13 @@ describe('a container on this host', () => {
       .find((one) => one?.family === 'IPv4' && !one.internal)?.address
     const { containerIp, hostIp } = await second.info()
     await listenIn(second, 'secret')
-    const targets = [`${hostIp}:${port}`, `${hostAddress ?? hostIp}:${port}`, `${containerIp}:8080`, '169.254.169.254:80', '10.0.0.1:80']
+    const targets = [
+      `${hostIp}:${port}`,
+      `${hostAddress ?? hostIp}:${port}`,
+      `${containerIp}:8080`,
+      '169.254.169.254:80',
+      '10.0.0.1:80',
+    ]
     try {
       expect(await output(second, ask('127.0.0.1:8080'))).toBe('secret')
       for (const target of targets) expect(await output(first, ask(target)), target).toMatch(/^(timeout|E[A-Z]+)$/)
@@ -171,7 +210,10 @@ describe('a container on this host', () => {
     ['new namespaces', 'unshare -U true || unshare -m true || unshare -n true'],
     ['device nodes', 'mknod /tmp/disk b 254 0 && cat /tmp/disk'],
     ['kernel settings', 'echo 1 > /proc/sys/kernel/core_pattern || echo b > /proc/sysrq-trigger'],
-    ['writing cgroups', 'touch /sys/fs/cgroup/x /sys/fs/cgroup/memory/x || echo 1 > /sys/fs/cgroup/memory/memory.limit_in_bytes'],
+    [
+      'writing cgroups',
+      'touch /sys/fs/cgroup/x /sys/fs/cgroup/memory/x || echo 1 > /sys/fs/cgroup/memory/memory.limit_in_bytes',
+    ],
     ['its platform files', 'echo x > /tmp/garden-init || echo x > /etc/resolv.conf || rm /etc/hosts'],
     ['the kernel log', 'dmesg'],
     ['the first process', 'cat /proc/1/environ || readlink /proc/1/exe || readlink /proc/1/fd/3 || cat /proc/1/mem'],
@@ -187,8 +229,16 @@ describe('a container on this host', () => {
   })
 
   it('holds a fork bomb while its neighbour works on', async () => {
-    const bomb = await first.run({ path: '/bin/bash', args: ['-c', 'b() { b | b & }; b; sleep 1000'], id: 'bomb', user: 'alice' })
-    await waitFor(async () => (await first.metrics()).pids.current > 100, { what: 'the bomb to fill its limit', timeoutMs: 10_000 })
+    const bomb = await first.run({
+      path: '/bin/bash',
+      args: ['-c', 'b() { b | b & }; b; sleep 1000'],
+      id: 'bomb',
+      user: 'alice',
+    })
+    await waitFor(async () => (await first.metrics()).pids.current > 100, {
+      what: 'the bomb to fill its limit',
+      timeoutMs: 10_000,
+    })
     expect((await first.metrics()).pids.current).toBeLessThanOrEqual(128)
     expect(await output(second, 'echo fine')).toBe('fine\n')
     await first.stop({ kill: true })
@@ -196,7 +246,7 @@ describe('a container on this host', () => {
     expect(await output(first, 'echo again')).toBe('again\n')
   })
 
-  it('shows a mapped tree with the tree\'s own ids, whoever the container is on the host', async () => {
+  it("shows a mapped tree with the tree's own ids, whoever the container is on the host", async () => {
     const tree = join(home.dir, 'tree')
     await mkdir(tree)
     await run('chown', ['1001:1001', tree], { timeoutMs: 5000 })
@@ -204,21 +254,31 @@ describe('a container on this host', () => {
     const container = await backend.create({ ...image, bindMounts })
     try {
       expect(await output(container, 'touch /data/mine; stat -c %u:%g /data/mine', 'alice')).toBe('1001:1001\n')
-      expect((await run('stat', ['-c', '%u:%g', join(tree, 'mine')], { timeoutMs: 5000 })).stdout.toString()).toBe('1001:1001\n')
+      expect((await run('stat', ['-c', '%u:%g', join(tree, 'mine')], { timeoutMs: 5000 })).stdout.toString()).toBe(
+        '1001:1001\n',
+      )
     } finally {
       await backend.destroy(container.handle)
     }
   })
 
-  it('keeps what is changed over layers in the upper directory, with the tree\'s own ids', async () => {
+  it("keeps what is changed over layers in the upper directory, with the tree's own ids", async () => {
     const [lower, upper, work] = ['low', 'up', 'wk'].map((name) => join(home.dir, 'over', name))
     if (lower === undefined || upper === undefined || work === undefined) throw new Error('three paths')
     for (const path of [lower, upper, work]) await mkdir(path, { recursive: true })
-    await run('sh', ['-c', 'echo old > "$1/kept"; echo old > "$1/changed"; chown -R 1001:1001 "$1" "$2"', 'sh', lower, upper], { timeoutMs: 5000 })
-    const bindMounts = [{ srcPath: upper, workPath: work, lowerPaths: [lower], dstPath: '/layers', mode: 'rw' as const }]
+    await run(
+      'sh',
+      ['-c', 'echo old > "$1/kept"; echo old > "$1/changed"; chown -R 1001:1001 "$1" "$2"', 'sh', lower, upper],
+      { timeoutMs: 5000 },
+    )
+    const bindMounts = [
+      { srcPath: upper, workPath: work, lowerPaths: [lower], dstPath: '/layers', mode: 'rw' as const },
+    ]
     const container = await backend.create({ ...image, bindMounts })
     try {
-      expect(await output(container, 'cd /layers && cat kept && echo new > changed && mkdir made && rm kept && ls', 'alice')).toBe('old\nchanged\nmade\n')
+      expect(
+        await output(container, 'cd /layers && cat kept && echo new > changed && mkdir made && rm kept && ls', 'alice'),
+      ).toBe('old\nchanged\nmade\n')
       const listed = await run('stat', ['-c', '%n %u', 'changed', 'made'], { cwd: upper, timeoutMs: 5000 })
       expect(listed.stdout.toString()).toBe('changed 1001\nmade 1001\n')
       expect(await readFile(join(lower, 'changed'), 'utf8')).toBe('old\n')
@@ -237,9 +297,6 @@ describe('the way out of a container', () => {
   let backend: LinuxBackend
   let server: ReturnType<typeof start>
 
-  const ip = async (...args: string[]): Promise<void> => {
-    await run('ip', args, { timeoutMs: 5000 })
-  }
   const removeLan = async (): Promise<void> => {
     await ip('netns', 'delete', LAN).catch(() => undefined)
     await ip('link', 'delete', 'croft-lan0').catch(() => undefined)
@@ -252,11 +309,15 @@ describe('the way out of a container', () => {
     await ip('link', 'add', 'croft-lan0', 'type', 'veth', 'peer', 'name', 'lan1', 'netns', LAN)
     await ip('address', 'add', '10.223.7.1/24', 'dev', 'croft-lan0')
     await ip('link', 'set', 'croft-lan0', 'up')
-    for (const address of [`${TARGET}/24`, `${PUBLIC}/32`]) await ip('-n', LAN, 'address', 'add', address, 'dev', 'lan1')
+    for (const address of [`${TARGET}/24`, `${PUBLIC}/32`])
+      await ip('-n', LAN, 'address', 'add', address, 'dev', 'lan1')
     await ip('-n', LAN, 'link', 'set', 'lan1', 'up')
     await ip('route', 'add', `${PUBLIC}/32`, 'via', TARGET)
-    const script = "for (const p of [8080, 9090]) require('net').createServer((s) => s.end(s.remoteAddress + ' ok')).listen(p, () => console.log('up'))"
-    server = start('ip', ['netns', 'exec', LAN, process.execPath, '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const script =
+      "for (const p of [8080, 9090]) require('net').createServer((s) => s.end(s.remoteAddress + ' ok')).listen(p, () => console.log('up'))"
+    server = start('ip', ['netns', 'exec', LAN, process.execPath, '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     if (server.stdout !== null) await once(server.stdout, 'data')
     backend = await home.open({ egress: [{ host: TARGET, port: 8080 }] })
     await backend.recover()
@@ -271,17 +332,21 @@ describe('the way out of a container', () => {
   const reach = async (spec: ContainerSpec, targets: string[]): Promise<string[]> => {
     const container = await backend.create({ ...image, ...spec })
     try {
-      return await Promise.all(targets.map(async (target) => (await runToEnd(container, sh(ask(target)))).stdout.toString().replace(/^.* ok$/, 'ok')))
+      return await Promise.all(
+        targets.map(async (target) =>
+          (await runToEnd(container, sh(ask(target)))).stdout.toString().replace(/^.* ok$/, 'ok'),
+        ),
+      )
     } finally {
       await backend.destroy(container.handle)
     }
   }
 
-  it('leads to the Internet and to the platform\'s own list, not to other private addresses', async () => {
+  it("leads to the Internet and to the platform's own list, not to other private addresses", async () => {
     expect(await reach({}, [`${PUBLIC}:9090`, `${TARGET}:8080`, `${TARGET}:9090`])).toEqual(['ok', 'ok', 'timeout'])
   })
 
-  it('hides the container\'s address behind the host\'s', async () => {
+  it("hides the container's address behind the host's", async () => {
     const container = await backend.create(image)
     const { stdout } = await runToEnd(container, sh(ask(`${PUBLIC}:9090`)))
     expect(stdout.toString()).toMatch(/10\.223\.7\.1 ok$/)
@@ -309,8 +374,11 @@ describe('the way out of a container', () => {
 
   it('is closed to a forged sender', async () => {
     const container = await backend.create(image)
-    const forged = "const d = require('dgram').createSocket('udp4'); d.bind(1, '1.2.3.4', () => console.log('bound')); d.on('error', (e) => console.log(e.code))"
-    expect((await runToEnd(container, { path: 'node', args: ['-e', forged] })).stdout.toString()).toBe('EADDRNOTAVAIL\n')
+    const forged =
+      "const d = require('dgram').createSocket('udp4'); d.bind(1, '1.2.3.4', () => console.log('bound')); d.on('error', (e) => console.log(e.code))"
+    expect((await runToEnd(container, { path: 'node', args: ['-e', forged] })).stdout.toString()).toBe(
+      'EADDRNOTAVAIL\n',
+    )
     await backend.destroy(container.handle)
   })
 })
@@ -340,17 +408,38 @@ describe('a hostile image', () => {
     ['/etc/passwd is a pipe', 'rm etc/passwd; mkfifo etc/passwd'],
   ])('does the host no harm when %s', async (_what, script) => {
     const evil = join(home.dir, 'evil')
-    await run('sh', ['-c', `rm -rf "$2" && cp -a "$1" "$2" && cd "$2" && rm usr/bin/node && ${script}`, 'sh', root, evil], { timeoutMs: 20_000 })
-    const before = await run('sh', ['-c', 'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l'], { timeoutMs: 5000 })
+    await run(
+      'sh',
+      ['-c', `rm -rf "$2" && cp -a "$1" "$2" && cd "$2" && rm usr/bin/node && ${script}`, 'sh', root, evil],
+      { timeoutMs: 20_000 },
+    )
+    const before = await run(
+      'sh',
+      [
+        '-c',
+        'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l',
+      ],
+      { timeoutMs: 5000 },
+    )
     try {
       const container = await backend.create({ image: { uri: `raw://${evil}` }, handle: 'evil' })
-      const { stdout } = await runToEnd(container, { ...sh('cat /etc/shadow /proc/1/environ 2>/dev/null; id -u'), user: '0:0' })
+      const { stdout } = await runToEnd(container, {
+        ...sh('cat /etc/shadow /proc/1/environ 2>/dev/null; id -u'),
+        user: '0:0',
+      })
       expect(stdout.toString()).toMatch(/^(nameserver [0-9.]+\n)?0\n$/)
     } catch (error) {
       if (!(error instanceof ServiceUnavailableError)) throw error // refusing such an image is as good
     }
     await backend.destroy('evil', { ifExists: true })
-    const after = await run('sh', ['-c', 'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l'], { timeoutMs: 5000 })
+    const after = await run(
+      'sh',
+      [
+        '-c',
+        'cksum /etc/passwd /etc/shadow /etc/hosts /etc/resolv.conf; ls -la /root /tmp | grep -c croft-escaped || true; mount | wc -l',
+      ],
+      { timeoutMs: 5000 },
+    )
     expect(after.stdout.toString()).toBe(before.stdout.toString())
     expect(await leftovers(home)).toEqual([])
   })
@@ -362,7 +451,10 @@ describe('a shim that hears nonsense', () => {
     const backend = await home.open()
     await backend.recover()
     const container = await backend.create({ ...image, handle: 'talk' })
-    const state = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as { slot: number; shim: { pid: number } }
+    const state = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as {
+      slot: number
+      shim: { pid: number }
+    }
     const say = async (bytes: Uint8Array): Promise<void> => {
       const socket = connect(join(home.dir, 'run', `${state.slot}.sock`))
       socket.on('error', () => undefined)
@@ -378,18 +470,27 @@ describe('a shim that hears nonsense', () => {
         head.writeUInt8(type, 4)
         return Buffer.concat([head, body])
       })
-      const said = fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.array(framed, { maxLength: 6 }).map((frames) => Buffer.concat(frames)))
+      const said = fc.oneof(
+        fc.uint8Array({ maxLength: 60 }),
+        fc.array(framed, { maxLength: 6 }).map((frames) => Buffer.concat(frames)),
+      )
       await fc.assert(fc.asyncProperty(said, say), { numRuns: 300 })
       /* a run request whose inner lengths lie: it is init's child that reads those */
       const lying = fc.uint8Array({ minLength: 1, maxLength: 60 }).map((tail) => {
-        const body = Buffer.concat([Buffer.of('R'.charCodeAt(0), 0, 0, 0, 0, 0, 0, 4, 0), Buffer.from(`f${Math.abs(tail[0] ?? 0) % 1000}`.padEnd(4, 'z')), Buffer.from(tail)])
+        const body = Buffer.concat([
+          Buffer.of('R'.charCodeAt(0), 0, 0, 0, 0, 0, 0, 4, 0),
+          Buffer.from(`f${Math.abs(tail[0] ?? 0) % 1000}`.padEnd(4, 'z')),
+          Buffer.from(tail),
+        ])
         const head = Buffer.alloc(4)
         head.writeUInt32LE(body.length)
         return Buffer.concat([head, body])
       })
       await fc.assert(fc.asyncProperty(lying, say), { numRuns: 100 })
       expect((await runToEnd(container, sh('echo still here'))).stdout.toString()).toBe('still here\n')
-      const { shim } = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as { shim: { pid: number } }
+      const { shim } = JSON.parse(await readFile(join(home.dir, 'containers/talk/state.json'), 'utf8')) as {
+        shim: { pid: number }
+      }
       expect(shim.pid).toBe(state.shim.pid)
     } finally {
       await backend.close()
@@ -436,10 +537,15 @@ describe('what a container leaves', () => {
     const process = await container.run({ ...sh('echo up; exec sleep 100000'), id: 'sleeper' }, { stdout: new Sink() })
     await waitForLog(container, 'sleeper', 'up')
     const pid = (await container.processes())[0]?.pid
-    const state = JSON.parse(await readFile(join(home.dir, 'containers/orphan/state.json'), 'utf8')) as { shim: { pid: number } }
+    const state = JSON.parse(await readFile(join(home.dir, 'containers/orphan/state.json'), 'utf8')) as {
+      shim: { pid: number }
+    }
     globalThis.process.kill(state.shim.pid, 'SIGKILL')
     await expect(process.wait()).rejects.toThrow(UnrecoverableError)
-    await waitFor(async () => !(await readdir('/proc')).includes(String(pid)), { what: 'the process to end', timeoutMs: 5000 })
+    await waitFor(async () => !(await readdir('/proc')).includes(String(pid)), {
+      what: 'the process to end',
+      timeoutMs: 5000,
+    })
     const next = await home.open()
     const report = await next.recover()
     expect(report.removed).toEqual([{ handle: 'orphan', why: 'its shim is gone' }])
@@ -458,7 +564,6 @@ describe('what a container leaves', () => {
     ['destroys', 'container-killed'],
   ])('is nothing, after a backend that %s died at %s and the next one recovered', async (what, point) => {
     if (what === 'destroys') await backend.create({ ...image, handle: 'victim', limits })
-    const lib = (name: string): string => join(import.meta.dirname, '../../libs', name, 'dist/index.js')
     const { images: _images, logger: _logger, ...options } = home.options
     const script = `
       import { createLinuxBackend } from '${lib('backend-linux')}'
@@ -468,7 +573,10 @@ describe('what a container leaves', () => {
       await backend.recover()
       if ('${what}' === 'destroys') await backend.destroy('victim')
       else await backend.create({ handle: 'victim', image: { uri: 'x' }, limits: ${JSON.stringify(limits)} })`
-    const died = run(process.execPath, ['--input-type=module', '-e', script], { timeoutMs: 20_000, env: bareEnv({ CROFT_FAILPOINT: point }) })
+    const died = run(process.execPath, ['--input-type=module', '-e', script], {
+      timeoutMs: 20_000,
+      env: bareEnv({ CROFT_FAILPOINT: point }),
+    })
     await expect(died).rejects.toThrow('killed by SIGKILL')
     const next = await home.open()
     const report = await next.recover()
@@ -479,7 +587,8 @@ describe('what a container leaves', () => {
   })
 
   it('is nothing, after the whole home was cleaned while containers ran', async () => {
-    for (const handle of ['a', 'b']) await (await backend.create({ ...image, handle, limits })).run(shellCommands.forever())
+    for (const handle of ['a', 'b'])
+      await (await backend.create({ ...image, handle, limits })).run(shellCommands.forever())
     await backend.destroyAll()
     expect(await leftovers(home)).toEqual([])
     const tables = (await run('nft', ['list', 'tables'], { timeoutMs: 5000 })).stdout.toString()

@@ -144,7 +144,9 @@ class Linux implements LinuxBackend {
     this.#creating.add(handle)
     try {
       if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
-        throw new InvalidSpecError('disk limits are not supported on this node', { 'limits.disk': 'needs mkfs.ext4 and loop devices' })
+        throw new InvalidSpecError('disk limits are not supported on this node', {
+          'limits.disk': 'needs mkfs.ext4 and loop devices',
+        })
       }
       const entry = await this.host.creates.pass(async () => await createContainer(this.host, handle, spec, signal))
       this.#entries.set(handle, entry)
@@ -205,7 +207,11 @@ class Linux implements LinuxBackend {
     this.#entries.delete(entry.handle)
   }
   #container(entry: Entry): LinuxContainer {
-    return new LinuxContainer(this.host, entry, () => this.#entries.get(entry.handle) === entry && entry.state.step === 'created')
+    return new LinuxContainer(
+      this.host,
+      entry,
+      () => this.#entries.get(entry.handle) === entry && entry.state.step === 'created',
+    )
   }
   #takeRange(text: string): void {
     const network = parseNetwork(text)
@@ -221,7 +227,10 @@ class Linux implements LinuxBackend {
     }))
     await this.host.networker.setNetwork(text, containers)
   }
-  async #bulk<T>(handles: readonly string[], call: (container: Container) => Promise<T>): Promise<Map<string, ResultOf<T>>> {
+  async #bulk<T>(
+    handles: readonly string[],
+    call: (container: Container) => Promise<T>,
+  ): Promise<Map<string, ResultOf<T>>> {
     const results = new Map<string, ResultOf<T>>()
     for (let at = 0; at < handles.length; at += BULK_SLICE) {
       await Promise.all(

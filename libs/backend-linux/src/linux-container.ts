@@ -5,7 +5,6 @@ import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { errnoOf, messageOf, systemClock } from '@croft/kit'
 import {
   ContainerNotFoundError,
-  ContainerPausedError,
   GardenError,
   ProcessNotFoundError,
   StreamError,
@@ -107,7 +106,9 @@ export class LinuxContainer implements Container {
             dir: spec.dir ?? '',
             path: spec.path,
             args: spec.args ?? [],
-            rlimits: Object.entries(spec.rlimits ?? {}).map(([name, value]) => [RLIMIT_NUMBERS[name as keyof typeof RLIMIT_NUMBERS], value] as const),
+            rlimits: Object.entries(spec.rlimits ?? {}).map(
+              ([name, value]) => [RLIMIT_NUMBERS[name as keyof typeof RLIMIT_NUMBERS], value] as const,
+            ),
           },
           io,
         ),
@@ -138,7 +139,13 @@ export class LinuxContainer implements Container {
         const started = await readStarted(join(folder, id))
         if (started === null) return null
         const exit = await readExit(join(folder, id))
-        return { id, pid: exit === null ? started.pid : null, state: exit === null ? 'running' : 'exited', exit, startedAtMs: started.startedAtMs }
+        return {
+          id,
+          pid: exit === null ? started.pid : null,
+          state: exit === null ? 'running' : 'exited',
+          exit,
+          startedAtMs: started.startedAtMs,
+        }
       }),
     )
     return found.filter((process) => process !== null)
@@ -200,7 +207,12 @@ export class LinuxContainer implements Container {
   async removeProperty(key: string): Promise<void> {
     this.#check()
     if (!(key in this.entry.state.properties)) {
-      throw new GardenError({ code: 'property-not-found', status: 404, title: `property does not exist: ${key}`, handle: this.handle })
+      throw new GardenError({
+        code: 'property-not-found',
+        status: 404,
+        title: `property does not exist: ${key}`,
+        handle: this.handle,
+      })
     }
     delete this.entry.state.properties[key]
     await this.host.depot.write(this.handle, this.entry.state)
@@ -233,13 +245,18 @@ export class LinuxContainer implements Container {
       env: mergeEnv(this.entry.state.imageEnv, this.entry.spec.env ?? [], env),
     }
   }
-  async #stream(kind: 'tar-in' | 'tar-out', options: { user: string; path: string }, io: ProcessIo): Promise<ShimProcess> {
+  async #stream(
+    kind: 'tar-in' | 'tar-out',
+    options: { user: string; path: string },
+    io: ProcessIo,
+  ): Promise<ShimProcess> {
     refuse(processProblem({ path: options.path, user: options.user }))
     const request = { ...this.#request(kind, randomUUID(), options.user, []), flags: flagsFor(io), path: options.path }
     try {
       return await this.#guard(async () => await this.entry.client.run(request, io))
     } catch (error) {
-      if (error instanceof GardenError && error.code === 'invalid-spec') throw new StreamError(kind === 'tar-in' ? 'in' : 'out', error.message)
+      if (error instanceof GardenError && error.code === 'invalid-spec')
+        throw new StreamError(kind === 'tar-in' ? 'in' : 'out', error.message)
       throw error
     }
   }

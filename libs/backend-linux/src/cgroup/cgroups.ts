@@ -44,7 +44,11 @@ export async function openCgroups(root: string, index: number): Promise<Cgroups>
   const layout = await readLayout()
   const home = `${root}/${index}`
   if (layout.version === 2) return new CgroupsV2(layout.root, home, await exists('/proc/swaps'))
-  return new CgroupsV1(layout, home, await exists(join(layout.mounts.get('memory') ?? '', 'memory.memsw.limit_in_bytes')))
+  return new CgroupsV1(
+    layout,
+    home,
+    await exists(join(layout.mounts.get('memory') ?? '', 'memory.memsw.limit_in_bytes')),
+  )
 }
 
 export async function readLayout(): Promise<CgroupLayout> {
@@ -85,7 +89,11 @@ async function list(path: string): Promise<string[]> {
   }
 }
 
-const numbers = (text: string): number[] => text.split('\n').filter((line) => line !== '').map(Number)
+const numbers = (text: string): number[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)
 
 /** `key value` lines as a record. */
 function stats(text: string): Record<string, number> {
@@ -115,7 +123,11 @@ async function removeTree(path: string): Promise<void> {
   )
 }
 
-async function writeLimits(dirOf: (controller: string) => string, version: 1 | 2, limits: Limits | undefined): Promise<void> {
+async function writeLimits(
+  dirOf: (controller: string) => string,
+  version: 1 | 2,
+  limits: Limits | undefined,
+): Promise<void> {
   for (const write of limitWrites(version, limits)) {
     try {
       await writeFile(join(dirOf(write.controller), write.file), write.value)
@@ -156,7 +168,11 @@ class CgroupsV1 implements Cgroups {
   async freeze(handle: string): Promise<void> {
     const file = join(this.#dir('freezer', handle), MAIN, 'freezer.state')
     await writeFile(file, 'FROZEN')
-    await waitFor(async () => (await readOr(file, 'FROZEN')).trim() === 'FROZEN', { what: 'the container to freeze', timeoutMs: 5000, everyMs: 2 })
+    await waitFor(async () => (await readOr(file, 'FROZEN')).trim() === 'FROZEN', {
+      what: 'the container to freeze',
+      timeoutMs: 5000,
+      everyMs: 2,
+    })
   }
   async thaw(handle: string): Promise<void> {
     try {
@@ -216,7 +232,9 @@ class CgroupsV1 implements Cgroups {
     return join(mount, this.home, name)
   }
   #roots(): string[] {
-    return [...new Set([...this.layout.mounts.values(), ...(this.layout.unified === null ? [] : [this.layout.unified])])]
+    return [
+      ...new Set([...this.layout.mounts.values(), ...(this.layout.unified === null ? [] : [this.layout.unified])]),
+    ]
   }
 }
 

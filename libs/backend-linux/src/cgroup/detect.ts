@@ -1,9 +1,29 @@
 /** Where cgroups are mounted. Pure: reads the text of /proc/self/mountinfo. */
 export type CgroupLayout =
-  | { version: 1; /** controller name, or `name=systemd`, to mount point */ mounts: ReadonlyMap<string, string>; unified: string | null }
+  | {
+      version: 1
+      /** controller name, or `name=systemd`, to mount point */ mounts: ReadonlyMap<string, string>
+      unified: string | null
+    }
   | { version: 2; root: string }
 
-const V1_CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'net_cls', 'net_prio', 'perf_event', 'hugetlb', 'rdma', 'misc', 'name=systemd']
+const V1_CONTROLLERS = [
+  'cpu',
+  'cpuacct',
+  'cpuset',
+  'memory',
+  'devices',
+  'freezer',
+  'blkio',
+  'pids',
+  'net_cls',
+  'net_prio',
+  'perf_event',
+  'hugetlb',
+  'rdma',
+  'misc',
+  'name=systemd',
+]
 
 /** The layout, or null when no cgroups are mounted that Croft can use. A memory controller decides the version. */
 export function detectCgroups(mountinfo: string): CgroupLayout | null {

@@ -7,10 +7,15 @@ const text = (version: 1 | 2, limits: Parameters<typeof limitWrites>[1]): string
 describe('limits', () => {
   it('write nothing when there are none, or all are 0', () => {
     expect(text(1, undefined)).toEqual([])
-    expect(text(2, { memory: { limitBytes: 0 }, cpu: { weight: 0, limitInShares: 0, quotaMillis: 0 }, pids: { max: 0 } })).toEqual([])
+    expect(
+      text(2, { memory: { limitBytes: 0 }, cpu: { weight: 0, limitInShares: 0, quotaMillis: 0 }, pids: { max: 0 } }),
+    ).toEqual([])
   })
   it('hold memory with swap, so that swap is no way around it', () => {
-    expect(text(1, { memory: { limitBytes: 1000 } })).toEqual(['memory/memory.limit_in_bytes=1000', 'memory/memory.memsw.limit_in_bytes=1000'])
+    expect(text(1, { memory: { limitBytes: 1000 } })).toEqual([
+      'memory/memory.limit_in_bytes=1000',
+      'memory/memory.memsw.limit_in_bytes=1000',
+    ])
     expect(text(2, { memory: { limitBytes: 1000 } })).toEqual(['memory/memory.max=1000', 'memory/memory.swap.max=0'])
   })
   it('prefer the weight to the shares', () => {
@@ -18,7 +23,10 @@ describe('limits', () => {
     expect(text(1, { cpu: { weight: 0, limitInShares: 100 } })).toEqual(['cpu/cpu.shares=100'])
   })
   it('turn millicores into a quota of a tenth of a second', () => {
-    expect(text(1, { cpu: { quotaMillis: 1500 } })).toEqual(['cpu/cpu.cfs_period_us=100000', 'cpu/cpu.cfs_quota_us=150000'])
+    expect(text(1, { cpu: { quotaMillis: 1500 } })).toEqual([
+      'cpu/cpu.cfs_period_us=100000',
+      'cpu/cpu.cfs_quota_us=150000',
+    ])
     expect(text(2, { cpu: { quotaMillis: 1 } })).toEqual(['cpu/cpu.max=1000 100000'])
   })
   it.each([

@@ -15,7 +15,12 @@ const input = (spec: ContainerSpec = {}): BundleInput => ({
 })
 
 interface Bundle {
-  process: { terminal: boolean; noNewPrivileges: boolean; capabilities: Record<string, string[]>; rlimits: { hard: number }[] }
+  process: {
+    terminal: boolean
+    noNewPrivileges: boolean
+    capabilities: Record<string, string[]>
+    rlimits: { hard: number }[]
+  }
   mounts: { destination: string; source: string; options: string[] }[]
   linux: {
     namespaces: { type: string; path?: string }[]
@@ -29,9 +34,11 @@ interface Bundle {
 const bundle = (spec?: ContainerSpec): Bundle => makeBundle(input(spec)) as unknown as Bundle
 
 describe('the bundle of a container', () => {
-  it('makes every namespace anew and maps no id to one of the host\'s own users', () => {
+  it("makes every namespace anew and maps no id to one of the host's own users", () => {
     const { linux } = bundle()
-    expect(linux.namespaces).toEqual(['pid', 'ipc', 'uts', 'mount', 'cgroup', 'network', 'user'].map((type) => ({ type })))
+    expect(linux.namespaces).toEqual(
+      ['pid', 'ipc', 'uts', 'mount', 'cgroup', 'network', 'user'].map((type) => ({ type })),
+    )
     expect(linux.uidMappings[0]).toEqual({ containerID: 0, hostID: 1_000_000, size: 65_536 })
     for (const extent of linux.uidMappings) {
       expect(extent.hostID).toBeGreaterThanOrEqual(100_000)
@@ -47,7 +54,7 @@ describe('the bundle of a container', () => {
 
   it('gives the capabilities that the host has, none ambient and none inheritable', () => {
     const { capabilities } = bundle().process
-    expect(Object.keys(capabilities).sort()).toEqual(['bounding', 'effective', 'permitted'])
+    expect(Object.keys(capabilities).toSorted()).toEqual(['bounding', 'effective', 'permitted'])
     expect(capabilities['bounding']).toContain('CAP_CHOWN')
     expect(capabilities['bounding']).not.toContain('CAP_SYS_ADMIN')
     const few = makeBundle({ ...input(), hostCapabilities: 1n }) as unknown as Bundle
@@ -55,26 +62,57 @@ describe('the bundle of a container', () => {
   })
 
   it('mounts what the spec asks before its own files, so that nothing hides those', () => {
-    const { mounts } = bundle({ bindMounts: [{ srcPath: '/a', dstPath: '/etc', mode: 'rw' }, { srcPath: '/b', dstPath: '/x', mode: 'ro' }] })
+    const { mounts } = bundle({
+      bindMounts: [
+        { srcPath: '/a', dstPath: '/etc', mode: 'rw' },
+        { srcPath: '/b', dstPath: '/x', mode: 'ro' },
+      ],
+    })
     const binds = mounts.filter((mount) => mount.options.includes('bind'))
-    expect(binds.map((mount) => mount.destination)).toEqual(['/etc', '/x', '/tmp/garden-init', '/etc/hosts', '/etc/resolv.conf'])
+    expect(binds.map((mount) => mount.destination)).toEqual([
+      '/etc',
+      '/x',
+      '/tmp/garden-init',
+      '/etc/hosts',
+      '/etc/resolv.conf',
+    ])
     expect(binds.map((mount) => mount.source.split('/').at(-1))).toEqual(['3', '4', '0', '1', '2'])
     expect(binds.map((mount) => mount.options.at(-1))).toEqual(['rw', 'ro', 'ro', 'ro', 'ro'])
     expect(binds.every((mount) => mount.options.includes('nosuid') && mount.options.includes('nodev'))).toBe(true)
   })
 
-  it('refuses unknown system calls, new namespaces, and sockets of the hypervisor and the kernel\'s crypto', () => {
+  it("refuses unknown system calls, new namespaces, and sockets of the hypervisor and the kernel's crypto", () => {
     const { seccomp } = bundle().linux
-    const allowed = new Set(seccomp.syscalls.filter((rule) => rule.action === 'SCMP_ACT_ALLOW' && rule.args === undefined).flatMap((rule) => rule.names))
+    const allowed = new Set(
+      seccomp.syscalls
+        .filter((rule) => rule.action === 'SCMP_ACT_ALLOW' && rule.args === undefined)
+        .flatMap((rule) => rule.names),
+    )
     expect(seccomp.defaultAction).toBe('SCMP_ACT_ERRNO')
-    for (const name of ['mount', 'unshare', 'setns', 'bpf', 'io_uring_setup', 'keyctl', 'ptrace', 'clone', 'clone3', 'socket', 'open_by_handle_at', 'userfaultfd']) {
+    for (const name of [
+      'mount',
+      'unshare',
+      'setns',
+      'bpf',
+      'io_uring_setup',
+      'keyctl',
+      'ptrace',
+      'clone',
+      'clone3',
+      'socket',
+      'open_by_handle_at',
+      'userfaultfd',
+    ]) {
       expect(allowed.has(name), name).toBe(false)
     }
-    for (const name of ['execve', 'close_range', 'epoll_pwait2', 'futex', 'signalfd4']) expect(allowed.has(name), name).toBe(true)
+    for (const name of ['execve', 'close_range', 'epoll_pwait2', 'futex', 'signalfd4'])
+      expect(allowed.has(name), name).toBe(true)
   })
 
   it('shows the memory limit inside, and turns IPv6 off where the host has it', () => {
-    expect(bundle({ limits: { memory: { limitBytes: 5 } } }).linux.resources).toMatchObject({ memory: { limit: 5, swap: 5 } })
+    expect(bundle({ limits: { memory: { limitBytes: 5 } } }).linux.resources).toMatchObject({
+      memory: { limit: 5, swap: 5 },
+    })
     expect(bundle().linux.resources).not.toHaveProperty('memory')
     expect(bundle().linux.sysctl).toHaveProperty(['net.ipv6.conf.all.disable_ipv6'], '1')
     const without = makeBundle({ ...input(), hasIpv6: false }) as unknown as Bundle

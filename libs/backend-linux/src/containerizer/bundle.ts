@@ -80,8 +80,18 @@ function systemMounts(): Mount[] {
   const none = ['nosuid', 'noexec', 'nodev']
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: none },
-    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=65536k', 'nr_inodes=4096'] },
-    { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'noexec', 'strictatime', 'mode=755', 'size=65536k', 'nr_inodes=4096'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
     { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...none, 'mode=1777', 'size=65536k'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: none },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...none, 'ro'] },
@@ -150,7 +160,13 @@ export function makeBundle(input: BundleInput): Record<string, unknown> {
       cwd: '/',
       capabilities: { bounding: caps, effective: caps, permitted: caps },
       noNewPrivileges: input.spec.noNewPrivileges ?? true,
-      rlimits: [{ type: 'RLIMIT_NOFILE', hard: Math.min(input.maxOpenFiles, OPEN_FILES), soft: Math.min(input.maxOpenFiles, OPEN_FILES) }],
+      rlimits: [
+        {
+          type: 'RLIMIT_NOFILE',
+          hard: Math.min(input.maxOpenFiles, OPEN_FILES),
+          soft: Math.min(input.maxOpenFiles, OPEN_FILES),
+        },
+      ],
     },
     root: { path: `${input.stageDir}/root`, readonly: false },
     hostname: hostnameOf(input.handle, input.spec.hostname),

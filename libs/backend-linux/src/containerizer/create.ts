@@ -58,21 +58,22 @@ async function resolveImage(host: Host, spec: ContainerSpec): Promise<ResolvedIm
   }
 }
 
+async function realSource(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    throw new InvalidSpecError(`bind mount of ${path}: ${messageOf(error)}`)
+  }
+}
+
 /** Sources without symbolic links: the shim refuses to cross one. */
 async function resolveBinds(binds: readonly BindMount[]): Promise<BindMount[]> {
-  const real = async (path: string): Promise<string> => {
-    try {
-      return await realpath(path)
-    } catch (error) {
-      throw new InvalidSpecError(`bind mount of ${path}: ${messageOf(error)}`)
-    }
-  }
   return await Promise.all(
     binds.map(async (bind) => ({
       ...bind,
-      srcPath: await real(bind.srcPath),
-      ...(bind.lowerPaths !== undefined && { lowerPaths: await Promise.all(bind.lowerPaths.map(real)) }),
-      ...(bind.workPath !== undefined && { workPath: await real(bind.workPath) }),
+      srcPath: await realSource(bind.srcPath),
+      ...(bind.lowerPaths !== undefined && { lowerPaths: await Promise.all(bind.lowerPaths.map(realSource)) }),
+      ...(bind.workPath !== undefined && { workPath: await realSource(bind.workPath) }),
     })),
   )
 }
@@ -90,7 +91,9 @@ async function writeFiles(host: Host, entry: Entry, uidBase: number): Promise<st
     writeFile(resolv, `nameserver ${host.networker.gateway}\n`),
   ])
   await chown(join(folder, 'up'), uidBase, uidBase)
-  await Promise.all([hosts, resolv, join(folder, 'up')].map(async (path) => await chmod(path, path.endsWith('up') ? 0o755 : 0o644)))
+  await Promise.all(
+    [hosts, resolv, join(folder, 'up')].map(async (path) => await chmod(path, path.endsWith('up') ? 0o755 : 0o644)),
+  )
   const bundle = makeBundle({
     handle: entry.handle,
     spec: entry.spec,
@@ -120,7 +123,12 @@ const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
  * Makes a container: journal, files, cgroup, shim (mounts and runc), network. Whatever fails undoes all of it.
  * @throws InvalidSpecError, AlreadyInUseError, ImageError, ServiceUnavailableError
  */
-export async function createContainer(host: Host, handle: string, spec: ContainerSpec, signal?: AbortSignal): Promise<Entry> {
+export async function createContainer(
+  host: Host,
+  handle: string,
+  spec: ContainerSpec,
+  signal?: AbortSignal,
+): Promise<Entry> {
   const [image, bindMounts] = await Promise.all([resolveImage(host, spec), resolveBinds(spec.bindMounts ?? [])])
   signal?.throwIfAborted()
   const { slot, address } = allocate(host, spec.network)
@@ -136,7 +144,12 @@ export async function createContainer(host: Host, handle: string, spec: Containe
     shim: null,
     init: null,
   }
-  const entry: Entry = { handle, spec: { ...spec, handle, network: address }, state, client: new ShimClient(socketPath(host, slot)) }
+  const entry: Entry = {
+    handle,
+    spec: { ...spec, handle, network: address },
+    state,
+    client: new ShimClient(socketPath(host, slot)),
+  }
   try {
     await host.depot.begin(handle, entry.spec, state)
     failpoint('container-journaled')

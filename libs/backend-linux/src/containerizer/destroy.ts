@@ -1,8 +1,8 @@
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, failpoint, waitFor } from '@croft/kit'
 import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
-import type { Depot, ProcessIdentity } from '../depot/journal.js'
+import type { ProcessIdentity } from '../depot/journal.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
 import { ShimClient } from '../shim/client.js'
 import type { Entry, Host } from './host.js'
@@ -40,7 +40,7 @@ export async function removeContainer(host: Host, entry: Entry): Promise<void> {
 /** Removes what lies under a handle of which no readable journal is left. */
 export async function removeUnknown(host: Host, handle: string): Promise<void> {
   await emptyCgroup(host.cgroups, handle)
-  for (const shim of await findShims(host.depot, host.cgroups, handle)) await endProcess(shim)
+  for (const shim of await findShims((folder) => folder === host.depot.folder(handle))) await endProcess(shim)
   await emptyCgroup(host.cgroups, handle)
   await host.cgroups.remove(handle)
   await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })
@@ -64,15 +64,19 @@ export async function emptyCgroup(cgroups: Cgroups, handle: string): Promise<voi
 async function shimsOf(host: Host, entry: Entry): Promise<ProcessIdentity[]> {
   const { shim, bootId } = entry.state
   if (shim !== null && bootId === host.bootId) return (await isAlive(shim)) ? [shim] : []
-  return await findShims(host.depot, host.cgroups, entry.handle)
+  return await findShims((folder) => folder === host.depot.folder(entry.handle))
 }
 
-/** Shims of a handle by their command line, for those a crash kept out of the journal. */
-export async function findShims(depot: Depot, cgroups: Cgroups, handle: string): Promise<ProcessIdentity[]> {
+/**
+ * Shims by the folder in their command line, for those a crash kept out of the journal: among all processes, because one that
+ * was only just started has not joined its cgroup.
+ */
+export async function findShims(isWanted: (folder: string) => boolean): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = []
-  for (const pid of await cgroups.shims()) {
-    const identity = await identify(pid)
-    if (identity !== null && (await shimFolder(pid)) === depot.folder(handle)) found.push(identity)
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name) || !isWanted((await shimFolder(Number(name))) ?? '')) continue
+    const identity = await identify(Number(name))
+    if (identity !== null) found.push(identity)
   }
   return found
 }

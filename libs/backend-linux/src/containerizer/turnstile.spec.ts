@@ -18,5 +18,5 @@ it('lets no more in at once than it is wide, in order, also when some fail', asy
   }
   await Promise.allSettled(Array.from({ length: 12 }, (_, number) => task(number)))
   expect([most, inside]).toEqual([2, 0])
-  expect(order).toEqual([...order].sort((a, b) => a - b))
+  expect(order).toEqual([...order].toSorted((a, b) => a - b))
 })

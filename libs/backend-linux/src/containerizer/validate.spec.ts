@@ -12,7 +12,14 @@ describe('a container spec', () => {
     ['limits of 0', { limits: { memory: { limitBytes: 0 }, disk: { byteHard: 0 } } }],
     ['a mount into /etc', bind({ dstPath: '/etc/app' })],
     ['an overlay', bind({ lowerPaths: ['/low'], workPath: '/work' })],
-    ['rules', { netOut: [{ protocol: 'tcp', networks: [{ start: '1.1.1.1', end: '1.1.1.9' }], ports: [{ start: 1, end: 65_535 }] }] }],
+    [
+      'rules',
+      {
+        netOut: [
+          { protocol: 'tcp', networks: [{ start: '1.1.1.1', end: '1.1.1.9' }], ports: [{ start: 1, end: 65_535 }] },
+        ],
+      },
+    ],
     ['an empty value', { env: ['A='] }],
   ])('may have %s', (_what, spec) => {
     expect(specProblem(spec)).toBeNull()

@@ -19,9 +19,11 @@ function bindProblem(spec: ContainerSpec): string | null {
     const at = mount.dstPath.replace(/\/+$/, '') || '/'
     const isReserved = RESERVED_DESTINATIONS.some((path) => at === path || (path !== '/' && at.startsWith(`${path}/`)))
     if (isReserved) return `nothing can be mounted at ${mount.dstPath}`
-    if (mount.lowerPaths !== undefined && mount.workPath === undefined) return `${mount.dstPath}: lowerPaths needs workPath`
+    if (mount.lowerPaths !== undefined && mount.workPath === undefined)
+      return `${mount.dstPath}: lowerPaths needs workPath`
     if (mount.lowerPaths?.length === 0) return `${mount.dstPath}: lowerPaths is empty`
-    if (![...(mount.lowerPaths ?? []), mount.workPath ?? '/'].every(isPlainPath)) return `${mount.dstPath}: a path is not absolute`
+    if (![...(mount.lowerPaths ?? []), mount.workPath ?? '/'].every(isPlainPath))
+      return `${mount.dstPath}: a path is not absolute`
   }
   return (spec.bindMounts?.length ?? 0) > MAX_BINDS ? `more than ${MAX_BINDS} bind mounts` : null
 }
@@ -30,20 +32,28 @@ function netOutProblem(spec: ContainerSpec): string | null {
   for (const rule of spec.netOut ?? []) {
     if (rule.protocol === 'icmp' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ICMP'
     if (rule.protocol === 'all' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ALL'
-    if (!['all', 'tcp', 'udp', 'icmp'].includes(rule.protocol)) return `invalid protocol: ${String(rule.protocol)}`
+    if (!['all', 'tcp', 'udp', 'icmp'].includes(rule.protocol)) return `invalid protocol: ${rule.protocol}`
     for (const range of rule.networks ?? []) {
       const start = parseAddress(range.start)
       const end = parseAddress(range.end ?? range.start)
-      if (start === null || end === null || end < start) return `not an IPv4 range: ${range.start}-${range.end ?? range.start}`
+      if (start === null || end === null || end < start)
+        return `not an IPv4 range: ${range.start}-${range.end ?? range.start}`
     }
     for (const port of rule.ports ?? []) {
       const end = port.end ?? port.start
-      if (!Number.isInteger(port.start) || !Number.isInteger(end) || port.start < 0 || end > 65_535 || end < port.start) {
+      if (
+        !Number.isInteger(port.start) ||
+        !Number.isInteger(end) ||
+        port.start < 0 ||
+        end > 65_535 ||
+        end < port.start
+      ) {
         return `not a port range: ${port.start}-${end}`
       }
     }
     const icmp = rule.icmp
-    if (icmp !== undefined && ![icmp.type, icmp.code ?? 0].every((n) => Number.isInteger(n) && n >= 0 && n < 256)) return 'not an ICMP type and code'
+    if (icmp !== undefined && ![icmp.type, icmp.code ?? 0].every((n) => Number.isInteger(n) && n >= 0 && n < 256))
+      return 'not an ICMP type and code'
   }
   return null
 }
@@ -59,7 +69,8 @@ function limitProblem(spec: ContainerSpec): string | null {
     disk?.byteHard,
     disk?.inodeHard,
   ]
-  if (numbers.some((n) => n !== undefined && (!Number.isSafeInteger(n) || n < 0))) return 'a limit is not a whole number of at least 0'
+  if (numbers.some((n) => n !== undefined && (!Number.isSafeInteger(n) || n < 0)))
+    return 'a limit is not a whole number of at least 0'
   if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) return 'bandwidth limits are not supported on this node'
   return null
 }
@@ -67,7 +78,8 @@ function limitProblem(spec: ContainerSpec): string | null {
 /** What is wrong with a spec that no host could make; null when nothing is. Pure. */
 export function specProblem(spec: ContainerSpec): string | null {
   if (spec.handle !== undefined && !HANDLE.test(spec.handle)) return `not a handle: ${JSON.stringify(spec.handle)}`
-  if (spec.hostname !== undefined && !HOSTNAME.test(spec.hostname)) return `not a host name: ${JSON.stringify(spec.hostname)}`
+  if (spec.hostname !== undefined && !HOSTNAME.test(spec.hostname))
+    return `not a host name: ${JSON.stringify(spec.hostname)}`
   if (spec.isPrivileged === true) return 'privileged container creation is disabled'
   if ((spec.netIn?.length ?? 0) > 0) return 'mapping ports of the host (netIn) is not supported on this node'
   if ((spec.graceTimeMs ?? 0) > 0) return 'grace times are not supported on this node'

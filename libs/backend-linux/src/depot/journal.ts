@@ -88,7 +88,13 @@ export class Depot {
 }
 
 function isState(value: ContainerState | null): value is ContainerState {
-  return typeof value === 'object' && value !== null && typeof value.slot === 'number' && typeof value.address === 'string' && typeof value.bootId === 'string'
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof value.slot === 'number' &&
+    typeof value.address === 'string' &&
+    typeof value.bootId === 'string'
+  )
 }
 
 /** With rm(1), which holds no paths: a tenant may have nested folders deeper than one can name. */

@@ -58,5 +58,9 @@ export async function hasEnded(identity: ProcessIdentity, timeoutMs: number): Pr
 /** Kills the very process and waits until it is gone. */
 export async function endProcess(identity: ProcessIdentity): Promise<void> {
   await signalProcess(identity, 'SIGKILL')
-  await waitFor(async () => !(await isAlive(identity)), { what: `process ${identity.pid} to end`, timeoutMs: 10_000, everyMs: 2 })
+  await waitFor(async () => !(await isAlive(identity)), {
+    what: `process ${identity.pid} to end`,
+    timeoutMs: 10_000,
+    everyMs: 2,
+  })
 }

@@ -1,7 +1,8 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { errnoOf, waitFor } from '@croft/kit'
 import { openCgroups } from '../cgroup/cgroups.js'
-import { emptyCgroup } from '../containerizer/destroy.js'
+import { emptyCgroup, findShims } from '../containerizer/destroy.js'
 import { Depot } from '../depot/journal.js'
 import { endProcess, identify } from '../depot/process-identity.js'
 import { removeHomeNetwork } from '../networker/apply.js'
@@ -22,12 +23,14 @@ export async function cleanHome(options: CleanHomeOptions): Promise<void> {
   /* a shim may be making a container meanwhile: until nobody is left */
   await waitFor(
     async () => {
+      const shims = await findShims((folder) => dirname(folder) === options.depotDir)
       for (const pid of await cgroups.shims()) {
         const shim = await identify(pid)
-        if (shim !== null) await endProcess(shim)
+        if (shim !== null) shims.push(shim)
       }
+      for (const shim of shims) await endProcess(shim)
       for (const handle of await cgroups.list()) await emptyCgroup(cgroups, handle)
-      return (await cgroups.shims()).length === 0
+      return shims.length === 0
     },
     { what: `the processes of home ${options.index} to end`, timeoutMs: ROUNDS_TIMEOUT_MS },
   )

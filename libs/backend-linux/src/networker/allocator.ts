@@ -32,7 +32,11 @@ export class SlotAllocator {
   }
 }
 
-export type AddressClaim = { kind: 'taken'; address: string } | { kind: 'in-use' } | { kind: 'outside' } | { kind: 'full' }
+export type AddressClaim =
+  | { kind: 'taken'; address: string }
+  | { kind: 'in-use' }
+  | { kind: 'outside' }
+  | { kind: 'full' }
 
 /** The addresses of the home's range: all but the network's own, the gateway and the last. */
 export class AddressAllocator {

@@ -68,7 +68,12 @@ export class Networker {
   }
 
   /** Connects a container: its pair, its addresses, its rules. */
-  async connect(slot: number, address: string, initPid: number, netOut: readonly NetOutRule[] | undefined): Promise<void> {
+  async connect(
+    slot: number,
+    address: string,
+    initPid: number,
+    netOut: readonly NetOutRule[] | undefined,
+  ): Promise<void> {
     const home = this.#ready()
     const container = { slot, address, netOut }
     const link = linkName(this.#options.names, slot)

@@ -19,7 +19,12 @@ describe('the DNS forwarder', () => {
     udp.bind(port, '127.0.0.1')
     await once(udp, 'listening')
     udp.on('message', (question, asker) => udp.send(`answer to ${question.toString()}`, asker.port, asker.address))
-    forwarder = await DnsForwarder.listen({ address: '127.0.0.1', resolver: '127.0.0.1', resolverPort: port, logger: silentLogger })
+    forwarder = await DnsForwarder.listen({
+      address: '127.0.0.1',
+      resolver: '127.0.0.1',
+      resolverPort: port,
+      logger: silentLogger,
+    })
   })
   afterAll(async () => {
     await forwarder.close()

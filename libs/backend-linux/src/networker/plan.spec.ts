@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { addContainerRules, containerLinkLines, hostLinkLines, removeContainerRules, tableText, type HomeNetwork } from './plan.js'
+import {
+  addContainerRules,
+  containerLinkLines,
+  hostLinkLines,
+  removeContainerRules,
+  tableText,
+  type HomeNetwork,
+} from './plan.js'
 
 const home: HomeNetwork = {
   table: 'croft_7',
@@ -30,10 +37,18 @@ describe('the table of a home', () => {
   it('decides about forwarded packets in this order: neighbours, answers, DNS, own rules, platform egress, private ranges, Internet, nothing', () => {
     const rules = chain(text, 'pass_on').slice(1)
     const position = (part: string): number => rules.findIndex((rule) => rule.includes(part))
-    const order = ['oifgroup 49399 drop', 'established', 'proto-dst 53', '@by_rule', '@platform_egress', '169.254.0.0/16', '@open_to_all accept']
+    const order = [
+      'oifgroup 49399 drop',
+      'established',
+      'proto-dst 53',
+      '@by_rule',
+      '@platform_egress',
+      '169.254.0.0/16',
+      '@open_to_all accept',
+    ]
     const positions = order.map(position)
     expect(positions.every((at) => at >= 0)).toBe(true)
-    expect([...positions].sort((a, b) => a - b)).toEqual(positions)
+    expect([...positions].toSorted((a, b) => a - b)).toEqual(positions)
     expect(rules.at(-1)).toBe('iifgroup 49399 drop')
   })
 
@@ -75,10 +90,17 @@ describe('the rules of one container', () => {
     [{ protocol: 'all' as const }, 'accept'],
     [{ protocol: 'tcp' as const }, 'meta l4proto tcp accept'],
     [
-      { protocol: 'tcp' as const, networks: [{ start: '1.2.3.4', end: '1.2.3.9' }, { start: '5.6.7.8' }], ports: [{ start: 80 }, { start: 1, end: 9 }] },
+      {
+        protocol: 'tcp' as const,
+        networks: [{ start: '1.2.3.4', end: '1.2.3.9' }, { start: '5.6.7.8' }],
+        ports: [{ start: 80 }, { start: 1, end: 9 }],
+      },
       'ip daddr { 1.2.3.4-1.2.3.9, 5.6.7.8 } tcp dport { 80, 1-9 } accept',
     ],
-    [{ protocol: 'udp' as const, ports: [{ start: 53, end: 53 }], log: true }, 'udp dport { 53 } log prefix "croft-out-4 " accept'],
+    [
+      { protocol: 'udp' as const, ports: [{ start: 53, end: 53 }], log: true },
+      'udp dport { 53 } log prefix "croft-out-4 " accept',
+    ],
     [{ protocol: 'icmp' as const, icmp: { type: 8, code: 0 } }, 'meta l4proto icmp icmp type 8 icmp code 0 accept'],
   ])('%j becomes one line', (rule, line) => {
     const text = addContainerRules(home, { slot: 4, address: '10.192.0.5', netOut: [rule] })

@@ -44,7 +44,9 @@ function matchesOf(rule: NetOutRule): string[] {
   if (rule.networks !== undefined && rule.networks.length > 0) {
     matches.push(`ip daddr { ${rule.networks.map(rangeText).join(', ')} }`)
   }
-  const ports = (rule.ports ?? []).map((p) => (p.end === undefined || p.end === p.start ? `${p.start}` : `${p.start}-${p.end}`))
+  const ports = (rule.ports ?? []).map((p) =>
+    p.end === undefined || p.end === p.start ? `${p.start}` : `${p.start}-${p.end}`,
+  )
   if (rule.protocol === 'tcp' || rule.protocol === 'udp') {
     matches.push(ports.length > 0 ? `${rule.protocol} dport { ${ports.join(', ')} }` : `meta l4proto ${rule.protocol}`)
   } else if (rule.protocol === 'icmp') {
@@ -68,12 +70,12 @@ function ruleLines(container: ContainerNetwork, rules: readonly NetOutRule[]): s
 export function addContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
   const table = `inet ${home.table}`
   if (container.netOut === undefined) return `add element ${table} open_to_all { ${container.address} }\n`
-  const chain = ruleChain(container.slot)
+  const own = ruleChain(container.slot)
   return [
-    `add chain ${table} ${chain}`,
-    `flush chain ${table} ${chain}`,
-    ...ruleLines(container, container.netOut).map((line) => `add rule ${table} ${chain} ${line}`),
-    `add element ${table} by_rule { ${container.address} : jump ${chain} }`,
+    `add chain ${table} ${own}`,
+    `flush chain ${table} ${own}`,
+    ...ruleLines(container, container.netOut).map((line) => `add rule ${table} ${own} ${line}`),
+    `add element ${table} by_rule { ${container.address} : jump ${own} }`,
     '',
   ].join('\n')
 }
@@ -82,15 +84,16 @@ export function addContainerRules(home: HomeNetwork, container: ContainerNetwork
 export function removeContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
   const table = `inet ${home.table}`
   if (container.netOut === undefined) return `delete element ${table} open_to_all { ${container.address} }\n`
-  const chain = ruleChain(container.slot)
-  return `delete element ${table} by_rule { ${container.address} : jump ${chain} }\nflush chain ${table} ${chain}\ndelete chain ${table} ${chain}\n`
+  const own = ruleChain(container.slot)
+  return `delete element ${table} by_rule { ${container.address} : jump ${own} }\nflush chain ${table} ${own}\ndelete chain ${table} ${own}\n`
 }
 
 function dnsLines(home: HomeNetwork): string[] {
   if (home.resolver === null) return []
   const { address, port } = home.resolver
   return ['udp', 'tcp'].map(
-    (protocol) => `iifgroup ${home.linkGroup} ip daddr ${home.gateway} ${protocol} dport 53 dnat ip to ${address}:${port}`,
+    (protocol) =>
+      `iifgroup ${home.linkGroup} ip daddr ${home.gateway} ${protocol} dport 53 dnat ip to ${address}:${port}`,
   )
 }
 
@@ -102,13 +105,13 @@ function dnsAccept(home: HomeNetwork): string[] {
   ]
 }
 
+const indented = (lines: readonly string[]): string => lines.map((line) => `    ${line}\n`).join('')
+const chain = (name: string, lines: readonly string[]): string => `  chain ${name} {\n${indented(lines)}  }\n`
+const set = (name: string, lines: readonly string[]): string => `  set ${name} {\n${indented(lines)}  }\n`
+
 /** The whole table, replaced in one transaction; `containers` are those that run. */
 export function tableText(home: HomeNetwork, containers: readonly ContainerNetwork[]): string {
   const group = home.linkGroup
-  const chain = (name: string, lines: readonly string[]): string =>
-    `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`
-  const set = (name: string, lines: readonly string[]): string =>
-    `  set ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`
   const egress = [...new Set(home.egress.map((rule) => `${rule.host} . ${rule.port}`))]
   return [
     `add table inet ${home.table}\ndelete table inet ${home.table}\ntable inet ${home.table} {\n`,

@@ -27,7 +27,12 @@ export class NoCompilerError extends CroftError {
  */
 export async function buildShim(options: { cacheDir: string }): Promise<string> {
   const source = await readFile(SOURCE)
-  const hash = createHash('sha256').update(FLAGS.join(' ')).update(process.arch).update(source).digest('hex').slice(0, 32)
+  const hash = createHash('sha256')
+    .update(FLAGS.join(' '))
+    .update(process.arch)
+    .update(source)
+    .digest('hex')
+    .slice(0, 32)
   const parent = join(options.cacheDir, 'shim')
   const folder = join(parent, hash)
   const program = join(folder, 'croft-init')

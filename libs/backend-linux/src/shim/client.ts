@@ -70,7 +70,10 @@ class Connection {
         socket.destroy()
         reject(new ShimGoneError('the container does not answer', error))
       }
-      const timer = setTimeout(() => fail(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
+      const timer = setTimeout(
+        () => fail(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
+        CONNECT_TIMEOUT_MS,
+      )
       socket.once('error', fail)
       socket.once('connect', () => {
         clearTimeout(timer)
@@ -112,7 +115,10 @@ class Connection {
 }
 
 /** Turns an error frame into the container API's error. Pure. */
-export function shimError(frame: { code: number; errno: number; text: string }, about: { path: string; user: string; id: string; dir: string }): GardenError {
+export function shimError(
+  frame: { code: number; errno: number; text: string },
+  about: { path: string; user: string; id: string; dir: string },
+): GardenError {
   const ENOENT = 2
   const EACCES = 13
   switch (frame.code) {
@@ -201,7 +207,8 @@ export class ShimProcess {
     const feed = (chunk: Buffer | string): void => {
       const data = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
       let isRoom = true
-      for (let at = 0; at < data.length; at += STDIN_PIECE_BYTES) isRoom = send(data.subarray(at, at + STDIN_PIECE_BYTES)) && isRoom
+      for (let at = 0; at < data.length; at += STDIN_PIECE_BYTES)
+        isRoom = send(data.subarray(at, at + STDIN_PIECE_BYTES)) && isRoom
       if (!isRoom) {
         stdin.pause()
         socket.once('drain', () => stdin.resume())
@@ -243,7 +250,11 @@ export class ShimClient {
   /** @throws ProcessNotFoundError when it has ended */
   async attach(id: string, io: ProcessIo): Promise<ShimProcess> {
     const flags = flagsFor(io) & ~(io.stdin === undefined ? RUN_FLAGS.stdin : 0)
-    return await this.#begin(attachFrame(id, flags, { stdout: null, stderr: null }), { id, path: '', user: '', dir: '' }, io)
+    return await this.#begin(
+      attachFrame(id, flags, { stdout: null, stderr: null }),
+      { id, path: '', user: '', dir: '' },
+      io,
+    )
   }
   /** @throws ProcessNotFoundError */
   async signal(id: string, signal: number): Promise<void> {
@@ -254,7 +265,11 @@ export class ShimClient {
     await this.#command(resizeFrame(id, columns, rows), id)
   }
 
-  async #begin(frame: Buffer, about: { path: string; user: string; id: string; dir: string }, io: ProcessIo): Promise<ShimProcess> {
+  async #begin(
+    frame: Buffer,
+    about: { path: string; user: string; id: string; dir: string },
+    io: ProcessIo,
+  ): Promise<ShimProcess> {
     const connection = await Connection.open(this.socketPath)
     const answer = await connection.ask(frame)
     if (answer.type === 'started') return new ShimProcess(connection, answer.pid, answer.startedAtMs, io)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FrameError, FrameReader, MAX_FRAME_BYTES, runFrame, stdinFrame, type ShimFrame } from './frames.js'
 
 function frame(type: string, body: Buffer): Buffer {
@@ -34,8 +34,10 @@ describe('frames from a shim', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: whole.length }), { maxLength: 12 }), (cuts) => {
         const reader = new FrameReader()
-        const edges = [0, ...[...cuts].sort((a, b) => a - b), whole.length]
-        const frames = edges.slice(1).flatMap((edge, index) => reader.push(Buffer.from(whole.subarray(edges[index], edge))))
+        const edges = [0, ...[...cuts].toSorted((a, b) => a - b), whole.length]
+        const frames = edges
+          .slice(1)
+          .flatMap((edge, index) => reader.push(Buffer.from(whole.subarray(edges[index], edge))))
         expect(frames).toEqual(parsed)
       }),
     )
@@ -70,7 +72,18 @@ describe('frames from a shim', () => {
 describe('requests to a shim', () => {
   it('are refused when they are longer than a frame', () => {
     expect(() => stdinFrame(Buffer.alloc(MAX_FRAME_BYTES))).toThrow(FrameError)
-    const request = { kind: 'exec' as const, flags: 0, columns: 0, rows: 0, id: 'a', user: '', dir: '', path: 'x', rlimits: [], args: [] }
+    const request = {
+      kind: 'exec' as const,
+      flags: 0,
+      columns: 0,
+      rows: 0,
+      id: 'a',
+      user: '',
+      dir: '',
+      path: 'x',
+      rlimits: [],
+      args: [],
+    }
     expect(() => runFrame({ ...request, env: [`A=${'x'.repeat(MAX_FRAME_BYTES)}`] })).toThrow(FrameError)
   })
 })

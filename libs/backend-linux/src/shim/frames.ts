@@ -107,7 +107,9 @@ class Builder {
   /** u32 length with the final NUL counted. */
   text(value: string): this {
     const text = Buffer.from(value)
-    return this.u32(text.length + 1).bytes(text).u8(0)
+    return this.u32(text.length + 1)
+      .bytes(text)
+      .u8(0)
   }
   bytes(part: Buffer): this {
     this.#parts.push(part)

@@ -22,7 +22,9 @@ async function readPiece(path: string): Promise<Piece | null> {
   }
   try {
     const whole = await file.readFile()
-    return whole.length < HEAD_BYTES ? null : { base: Number(whole.readBigUInt64LE(0)), data: whole.subarray(HEAD_BYTES) }
+    return whole.length < HEAD_BYTES
+      ? null
+      : { base: Number(whole.readBigUInt64LE(0)), data: whole.subarray(HEAD_BYTES) }
   } finally {
     await file.close()
   }
@@ -54,7 +56,12 @@ export function cut(stream: 'stdout' | 'stderr', pieces: readonly Piece[], fromO
   const data = isWhole && first !== last ? Buffer.concat([first.data, last.data]) : last.data
   const end = start + data.length
   const offset = Math.min(Math.max(fromOffset, start), Math.max(end, fromOffset))
-  return { stream, offset, data: data.subarray(Math.min(offset - start, data.length)), droppedBytes: Math.max(0, offset - fromOffset) }
+  return {
+    stream,
+    offset,
+    data: data.subarray(Math.min(offset - start, data.length)),
+    droppedBytes: Math.max(0, offset - fromOffset),
+  }
 }
 
 /** How a process ended, from its folder; null while it runs. */

@@ -18,7 +18,10 @@ export interface Commands {
   env(): ProcessSpec
 }
 
-const shell = (script: string, ...args: string[]): ProcessSpec => ({ path: '/bin/sh', args: ['-c', script, 'sh', ...args] })
+const shell = (script: string, ...args: string[]): ProcessSpec => ({
+  path: '/bin/sh',
+  args: ['-c', script, 'sh', ...args],
+})
 
 /** For a root with a POSIX shell and `cat`, `sleep` and `env`. */
 export const shellCommands: Commands = {

@@ -37,11 +37,15 @@ const SIGTERM = 15
 const SIGKILL = 9
 
 /** The suite any backend must pass: `api` specs say what the API promises, `kernel` specs what only a real one can do. */
-export function describeBackend(name: string, makeBackend: () => Promise<BackendUnderTest>, options: ConformanceOptions): void {
+export function describeBackend(
+  title: string,
+  makeBackend: () => Promise<BackendUnderTest>,
+  options: ConformanceOptions,
+): void {
   const { commands } = options
   const kernel: TestAPI | TestAPI['skip'] = options.hasKernel ? it : it.skip
 
-  describe(`${name}: the container API`, () => {
+  describe(`${title}: the container API`, () => {
     let underTest: BackendUnderTest
     let backend: Backend
 
@@ -54,7 +58,10 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       await underTest.clean()
     })
 
-    const withContainer = async (use: (container: Container) => Promise<void>, spec: ContainerSpec = {}): Promise<void> => {
+    const withContainer = async (
+      use: (container: Container) => Promise<void>,
+      spec: ContainerSpec = {},
+    ): Promise<void> => {
       const container = await backend.create({ ...options.base, ...spec })
       try {
         await use(container)
@@ -94,14 +101,18 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       it('refuses a handle that is in use, by name', async () => {
         await withContainer(async (container) => {
           await expect(backend.create({ ...options.base, handle: container.handle })).rejects.toThrow(AlreadyInUseError)
-          await expect(backend.create({ ...options.base, handle: container.handle })).rejects.toThrow(`Handle '${container.handle}' already in use`)
+          await expect(backend.create({ ...options.base, handle: container.handle })).rejects.toThrow(
+            `Handle '${container.handle}' already in use`,
+          )
         })
       })
 
       it('lets one of two creates of one handle win', async () => {
         const handle = `twice-${randomUUID()}`
-        const results = await Promise.allSettled([1, 2].map(async () => await backend.create({ ...options.base, handle })))
-        expect(results.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected'])
+        const results = await Promise.allSettled(
+          [1, 2].map(async () => await backend.create({ ...options.base, handle })),
+        )
+        expect(results.map((result) => result.status).toSorted()).toEqual(['fulfilled', 'rejected'])
         await backend.destroy(handle)
       })
 
@@ -135,10 +146,9 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
         const address = (await first.info()).containerIp
         await expect(backend.create({ ...options.base, network: address })).rejects.toThrow(AlreadyInUseError)
         await backend.destroy(first.handle)
-        await withContainer(
-          async (container) => expect((await container.info()).containerIp).toBe(address),
-          { network: address },
-        )
+        await withContainer(async (container) => expect((await container.info()).containerIp).toBe(address), {
+          network: address,
+        })
       })
 
       it('sets, reads and removes properties', async () => {
@@ -179,7 +189,11 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       it('passes standard input through unchanged, whatever the bytes', async () => {
         const bytes = randomBytes(1_500_000)
         await withContainer(async (container) => {
-          const { exit, stdout } = await runToEnd(container, commands.cat(), Readable.from([bytes.subarray(0, 7), bytes.subarray(7)]))
+          const { exit, stdout } = await runToEnd(
+            container,
+            commands.cat(),
+            Readable.from([bytes.subarray(0, 7), bytes.subarray(7)]),
+          )
           expect(exit.exitCode).toBe(0)
           expect(stdout.equals(bytes)).toBe(true)
         })
@@ -189,7 +203,13 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
         await withContainer(
           async (container) => {
             const { stdout } = await runToEnd(container, { ...commands.env(), env: ['B=process', 'C=process'] })
-            const lines = new Map(stdout.toString().trim().split('\n').map((line) => line.split('=', 2) as [string, string]))
+            const lines = new Map(
+              stdout
+                .toString()
+                .trim()
+                .split('\n')
+                .map((line) => line.split('=', 2) as [string, string]),
+            )
             expect([lines.get('A'), lines.get('C')]).toEqual(['container', 'process'])
             expect(lines.get('B')).toBe('process')
           },
@@ -225,7 +245,7 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
           const processes = new Map((await container.processes()).map((process) => [process.id, process]))
           expect(processes.get('done')).toMatchObject({ state: 'exited', pid: null, exit: { exitCode: 3 } })
           expect(processes.get('busy')).toMatchObject({ state: 'running', exit: null })
-          expect((await container.info()).processIds.sort()).toEqual(['busy', 'done'])
+          expect((await container.info()).processIds.toSorted()).toEqual(['busy', 'done'])
           await running.signal(SIGKILL)
           expect(await running.wait()).toMatchObject({ exitCode: 137, signal: SIGKILL })
         })
@@ -306,10 +326,14 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
         const long = `${'deep/'.repeat(30)}file`
         const big = randomBytes(300_000)
         await withContainer(async (container) => {
-          await container.streamIn({ user: options.user, path: '/tmp/in', tar: tarOf({ 'a.txt': 'one', 'sub/b.txt': 'two', [long]: big, empty: '' }) })
+          await container.streamIn({
+            user: options.user,
+            path: '/tmp/in',
+            tar: tarOf({ 'a.txt': 'one', 'sub/b.txt': 'two', [long]: big, empty: '' }),
+          })
           expect((await runToEnd(container, commands.show('/tmp/in/sub/b.txt'))).stdout.toString()).toBe('two')
           const inner = await filesOf(await container.streamOut({ user: options.user, path: '/tmp/in/' }))
-          expect([...inner.keys()].sort()).toEqual(['a.txt', long, 'empty', 'sub/b.txt'].sort())
+          expect([...inner.keys()].toSorted()).toEqual(['a.txt', long, 'empty', 'sub/b.txt'].toSorted())
           expect(inner.get(long)?.equals(big)).toBe(true)
           const outer = await filesOf(await container.streamOut({ user: options.user, path: '/tmp/in' }))
           expect(outer.get('in/a.txt')?.toString()).toBe('one')
@@ -320,12 +344,17 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
 
       it('fails for a user that is not there, an archive cut short and a path that is not there', async () => {
         await withContainer(async (container) => {
-          await expect(container.streamIn({ user: 'nosuch-user', path: '/tmp/x', tar: tarOf({ a: 'b' }) })).rejects.toThrow(UserNotFoundError)
+          await expect(
+            container.streamIn({ user: 'nosuch-user', path: '/tmp/x', tar: tarOf({ a: 'b' }) }),
+          ).rejects.toThrow(UserNotFoundError)
           const parts: Buffer[] = []
           for await (const part of tarOf({ a: randomBytes(5000) })) parts.push(part as Buffer)
           const cut = Readable.from([Buffer.concat(parts).subarray(0, 2000)])
-          await expect(container.streamIn({ user: options.user, path: '/tmp/x', tar: cut })).rejects.toThrow(StreamError)
-          const missing = async (): Promise<unknown> => await filesOf(await container.streamOut({ user: options.user, path: '/nosuch/path' }))
+          await expect(container.streamIn({ user: options.user, path: '/tmp/x', tar: cut })).rejects.toThrow(
+            StreamError,
+          )
+          const missing = async (): Promise<unknown> =>
+            await filesOf(await container.streamOut({ user: options.user, path: '/nosuch/path' }))
           await expect(missing()).rejects.toThrow(StreamError)
         })
       })
@@ -356,9 +385,13 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
     })
 
     describe('kernel: processes', () => {
-      kernel('runs as the user asked, with the user\'s groups and home', async () => {
+      kernel("runs as the user asked, with the user's groups and home", async () => {
         await withContainer(async (container) => {
-          const { stdout } = await runToEnd(container, { path: '/bin/sh', args: ['-c', 'id -u; pwd; echo $HOME; echo $USER'], user: options.user })
+          const { stdout } = await runToEnd(container, {
+            path: '/bin/sh',
+            args: ['-c', 'id -u; pwd; echo $HOME; echo $USER'],
+            user: options.user,
+          })
           const [uid, pwd, home, name] = stdout.toString().trim().split('\n')
           expect(Number(uid)).toBeGreaterThan(0)
           expect([pwd, name]).toEqual([home, options.user])
@@ -368,14 +401,23 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
       kernel('makes a working directory that is missing, owned by the user', async () => {
         await withContainer(async (container) => {
           const script = 'pwd; touch here && echo writable'
-          const { stdout } = await runToEnd(container, { path: '/bin/sh', args: ['-c', script], user: options.user, dir: '/srv/a/b' })
+          const { stdout } = await runToEnd(container, {
+            path: '/bin/sh',
+            args: ['-c', script],
+            user: options.user,
+            dir: '/srv/a/b',
+          })
           expect(stdout.toString()).toBe('/srv/a/b\nwritable\n')
         })
       })
 
       kernel('gives a terminal of the asked size when asked for one', async () => {
         await withContainer(async (container) => {
-          const spec = { path: '/bin/sh', args: ['-c', 'stty size; tty -s && echo terminal'], tty: { columns: 100, rows: 40 } }
+          const spec = {
+            path: '/bin/sh',
+            args: ['-c', 'stty size; tty -s && echo terminal'],
+            tty: { columns: 100, rows: 40 },
+          }
           const { stdout } = await runToEnd(container, spec)
           expect(stdout.toString()).toBe('40 100\r\nterminal\r\n')
         })
@@ -383,22 +425,33 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
 
       kernel('sets resource limits', async () => {
         await withContainer(async (container) => {
-          const { stdout } = await runToEnd(container, { path: '/bin/sh', args: ['-c', 'ulimit -n'], rlimits: { nofile: 123 } })
+          const { stdout } = await runToEnd(container, {
+            path: '/bin/sh',
+            args: ['-c', 'ulimit -n'],
+            rlimits: { nofile: 123 },
+          })
           expect(stdout.toString()).toBe('123\n')
         })
       })
 
-      kernel('loses nothing of a process that writes much faster than it is read, and counts what its log drops', async () => {
-        await withContainer(async (container) => {
-          const bytes = 16 * 1024 * 1024
-          const { exit, stdout } = await runToEnd(container, { path: '/bin/sh', args: ['-c', `head -c ${bytes} /dev/zero`], id: 'flood' })
-          expect([exit.exitCode, stdout.length]).toEqual([0, bytes])
-          const log = await container.readLog('flood', 'stdout')
-          expect(log.offset + log.data.length).toBe(bytes)
-          expect(log.droppedBytes).toBe(log.offset)
-          expect(log.data.length).toBeLessThan(4 * 1024 * 1024)
-        })
-      })
+      kernel(
+        'loses nothing of a process that writes much faster than it is read, and counts what its log drops',
+        async () => {
+          await withContainer(async (container) => {
+            const bytes = 16 * 1024 * 1024
+            const { exit, stdout } = await runToEnd(container, {
+              path: '/bin/sh',
+              args: ['-c', `head -c ${bytes} /dev/zero`],
+              id: 'flood',
+            })
+            expect([exit.exitCode, stdout.length]).toEqual([0, bytes])
+            const log = await container.readLog('flood', 'stdout')
+            expect(log.offset + log.data.length).toBe(bytes)
+            expect(log.droppedBytes).toBe(log.offset)
+            expect(log.data.length).toBeLessThan(4 * 1024 * 1024)
+          })
+        },
+      )
 
       kernel('says when the memory limit killed a process', async () => {
         await withContainer(
@@ -406,7 +459,10 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
             const hog = { path: '/bin/sh', args: ['-c', 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'] }
             expect((await runToEnd(container, hog)).exit).toMatchObject({ exitCode: 137, isOutOfMemory: true })
             expect((await container.info()).events).toContain('Out of memory')
-            expect((await runToEnd(container, commands.exit(0))).exit).toMatchObject({ exitCode: 0, isOutOfMemory: false })
+            expect((await runToEnd(container, commands.exit(0))).exit).toMatchObject({
+              exitCode: 0,
+              isOutOfMemory: false,
+            })
           },
           { limits: { memory: { limitBytes: 48 * 1024 * 1024 } } },
         )
@@ -420,7 +476,10 @@ export function describeBackend(name: string, makeBackend: () => Promise<Backend
             expect(exit.exitCode).not.toBe(0)
             expect(stderr).toMatch(/fork/)
             await container.stop({ kill: true })
-            const fill = await runToEnd(container, { path: '/bin/sh', args: ['-c', 'head -c 40000000 /dev/zero > /tmp/fill'] })
+            const fill = await runToEnd(container, {
+              path: '/bin/sh',
+              args: ['-c', 'head -c 40000000 /dev/zero > /tmp/fill'],
+            })
             expect(fill.exit.exitCode).not.toBe(0)
             expect((await container.metrics()).disk.totalBytes).toBeLessThan(21 * 1024 * 1024)
           },

@@ -66,7 +66,12 @@ export class FakeBackend implements Backend {
   }
   async capacity(): Promise<Capacity> {
     await this.#enter('capacity', '')
-    return { memoryBytes: 8 * 1024 ** 3, diskBytes: 100 * 1024 ** 3, schedulableDiskBytes: 80 * 1024 ** 3, maxContainers: 512 }
+    return {
+      memoryBytes: 8 * 1024 ** 3,
+      diskBytes: 100 * 1024 ** 3,
+      schedulableDiskBytes: 80 * 1024 ** 3,
+      maxContainers: 512,
+    }
   }
   async recover(): Promise<RecoverReport> {
     await this.#enter('recover', '')
@@ -125,19 +130,29 @@ export class FakeBackend implements Backend {
   #container(record: Parameters<FakeStore['add']>[0] & { handle: string }): Container {
     const whole = this.store.records.get(record.handle)
     if (whole === undefined) throw new ContainerNotFoundError(record.handle)
-    return new FakeContainer(whole, this.store, this.#clock, this.#programs, async (call, handle) => await this.#enter(call, handle))
+    return new FakeContainer(
+      whole,
+      this.store,
+      this.#clock,
+      this.#programs,
+      async (call, handle) => await this.#enter(call, handle),
+    )
   }
   async #enter(call: string, handle: string): Promise<void> {
     this.calls.push(handle === '' ? call : `${call} ${handle}`)
     const fault = this.#faults.find(
-      (one) => one.left > 0 && (one.call === call || one.call === '*') && (one.handle === undefined || one.handle === handle),
+      (one) =>
+        one.left > 0 && (one.call === call || one.call === '*') && (one.handle === undefined || one.handle === handle),
     )
     if (fault === undefined) return
     fault.left -= 1
     if (fault.delayMs !== undefined) await this.#clock.sleep(fault.delayMs)
     if (fault.error !== undefined) throw fault.error
   }
-  async #bulk<T>(handles: readonly string[], call: (container: Container) => Promise<T>): Promise<Map<string, ResultOf<T>>> {
+  async #bulk<T>(
+    handles: readonly string[],
+    call: (container: Container) => Promise<T>,
+  ): Promise<Map<string, ResultOf<T>>> {
     const results = new Map<string, ResultOf<T>>()
     for (const handle of handles) {
       try {

@@ -125,7 +125,12 @@ export class FakeContainer implements Container {
   async removeProperty(key: string): Promise<void> {
     await this.#enter('removeProperty')
     if (!(key in this.record.properties)) {
-      throw new GardenError({ code: 'property-not-found', status: 404, title: `property does not exist: ${key}`, handle: this.handle })
+      throw new GardenError({
+        code: 'property-not-found',
+        status: 404,
+        title: `property does not exist: ${key}`,
+        handle: this.handle,
+      })
     }
     delete this.record.properties[key]
   }

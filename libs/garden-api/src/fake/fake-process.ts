@@ -17,7 +17,11 @@ export class FakeProcess {
   #isTrapping = false
   #killedBy: number | null = null
   #exit: ProcessExit | null = null
-  readonly #input: { pieces: Buffer[]; isEnded: boolean; wake: () => void } = { pieces: [], isEnded: false, wake: () => undefined }
+  readonly #input: { pieces: Buffer[]; isEnded: boolean; wake: () => void } = {
+    pieces: [],
+    isEnded: false,
+    wake: () => undefined,
+  }
   readonly ended: Promise<ProcessExit>
   readonly startedAtMs: number
 
@@ -81,8 +85,14 @@ export class FakeProcess {
     return { stream, offset, data: Buffer.from(log.subarray(offset)), droppedBytes: 0 }
   }
 
-  async #live(world: { program: FakeProgram; env: readonly string[]; file: (path: string) => Buffer | undefined }): Promise<ProcessExit> {
-    const killed = new Promise<number>((resolve) => this.#ender.signal.addEventListener('abort', () => resolve(0), { once: true }))
+  async #live(world: {
+    program: FakeProgram
+    env: readonly string[]
+    file: (path: string) => Buffer | undefined
+  }): Promise<ProcessExit> {
+    const killed = new Promise<number>((resolve) =>
+      this.#ender.signal.addEventListener('abort', () => resolve(0), { once: true }),
+    )
     const program = world
       .program({
         args: this.spec.args ?? [],

@@ -42,7 +42,8 @@ export class FakeStore {
   }
   /** The container and every process of it end, as when the host loses it without being asked. */
   lose(handle: string): void {
-    for (const process of this.records.get(handle)?.processes.values() ?? []) if (process.exit === null) process.signal(9)
+    for (const process of this.records.get(handle)?.processes.values() ?? [])
+      if (process.exit === null) process.signal(9)
     this.records.delete(handle)
   }
 }

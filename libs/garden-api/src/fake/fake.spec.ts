@@ -41,8 +41,13 @@ describe('the fake with planned faults', () => {
     await ping
   })
 
-  it('runs programs of the test\'s own, and loses a container with its processes', async () => {
-    const backend = new FakeBackend({ programs: { server: async (context) => await new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(0))) } })
+  it("runs programs of the test's own, and loses a container with its processes", async () => {
+    const backend = new FakeBackend({
+      programs: {
+        server: async (context) =>
+          await new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(0))),
+      },
+    })
     const container = await backend.create({ handle: 'web' })
     const server = await container.run({ path: 'server' })
     backend.store.lose('web')

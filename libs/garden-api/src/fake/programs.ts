@@ -42,7 +42,8 @@ export const FAKE_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
       await context.write('stdout', data)
       return 0
     }
-    for (let piece = await context.read(); piece !== null; piece = await context.read()) await context.write('stdout', piece)
+    for (let piece = await context.read(); piece !== null; piece = await context.read())
+      await context.write('stdout', piece)
     return 0
   },
   exit: async (context) => Number(context.args[0] ?? 0),
