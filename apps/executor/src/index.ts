@@ -1,1 +1,3 @@
-export {};
+export { readConfig, type ExecutorConfig } from './config.js'
+export { createExecutor, type Executor, type ExecutorPorts } from './executor.js'
+export { ControllerClient } from './sync/controller-client.js'

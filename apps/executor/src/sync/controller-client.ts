@@ -1,0 +1,115 @@
+import { Readable } from 'node:stream'
+import { CroftError } from '@croft/kit'
+import {
+  desiredInstanceSchema,
+  desiredStreamSchema,
+  nodeJoinedSchema,
+  snapshotSchema,
+  type NodeJoin,
+  type NodeJoined,
+  type NodeReport,
+  type WatchQuery,
+} from '@croft/protocol'
+import { Agent, request, type Dispatcher } from 'undici'
+import { z } from 'zod'
+
+const desiredSetSchema = snapshotSchema(desiredInstanceSchema).extend({
+  streams: z.array(desiredStreamSchema).default([]),
+})
+/** A node's complete desired set. */
+export type DesiredSet = z.infer<typeof desiredSetSchema>
+
+const CALL_TIMEOUT_MS = 10_000
+/** How much longer than its wait a long poll may take. */
+const POLL_SLACK_MS = 5_000
+const SOURCE_TIMEOUT_MS = 120_000
+
+/** The controller did not answer as the contract says. */
+export class ControllerError extends CroftError {
+  constructor(what: string, status: number, detail: string) {
+    super({
+      code: 'controller-refused',
+      status: 502,
+      title: `the controller answered ${status} to ${what}`,
+      detail: detail.slice(0, 500),
+    })
+  }
+}
+
+/** The executor's calls to the controller, over its unix socket. Only `sync/` and builds use it. */
+export class ControllerClient {
+  readonly #agent: Agent
+
+  constructor(readonly socketPath: string) {
+    this.#agent = new Agent({ connect: { socketPath }, connections: 8 })
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async join(join: NodeJoin, signal: AbortSignal): Promise<NodeJoined> {
+    const { body } = await this.#call('POST', '/v1/nodes', { json: join, signal })
+    return nodeJoinedSchema.parse(await body.json())
+  }
+
+  /** One long poll; null for 204. */
+  async desired(nodeId: string, query: WatchQuery, signal: AbortSignal): Promise<DesiredSet | null> {
+    const search = new URLSearchParams({
+      after: String(query.after),
+      wait: String(query.waitSeconds),
+      ...(query.epoch !== null && { epoch: query.epoch }),
+    })
+    const path = `/v1/nodes/${nodeId}/desired?${search.toString()}`
+    const { statusCode, body } = await this.#call('GET', path, {
+      signal,
+      timeoutMs: query.waitSeconds * 1_000 + POLL_SLACK_MS,
+    })
+    if (statusCode !== 204) return desiredSetSchema.parse(await body.json())
+    await body.dump()
+    return null
+  }
+
+  /** Sends a report. `send-full`: the controller wants all statuses. */
+  async report(nodeId: string, report: NodeReport, signal: AbortSignal): Promise<'taken' | 'send-full'> {
+    const { statusCode, body } = await this.#call('PUT', `/v1/nodes/${nodeId}/status`, {
+      json: report,
+      signal,
+      allow: [409],
+    })
+    await body.dump()
+    return statusCode === 409 ? 'send-full' : 'taken'
+  }
+
+  /** The source of a build as a tar. */
+  async source(buildId: string, signal: AbortSignal): Promise<Readable> {
+    const { body } = await this.#call('GET', `/v1/builds/${buildId}/source`, { signal, timeoutMs: SOURCE_TIMEOUT_MS })
+    return body
+  }
+
+  /** Appends text to a build's log. */
+  async log(buildId: string, text: string, signal: AbortSignal): Promise<void> {
+    const { body } = await this.#call('POST', `/v1/builds/${buildId}/log`, { text, signal })
+    await body.dump()
+  }
+
+  async #call(
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    options: { json?: unknown; text?: string; signal: AbortSignal; timeoutMs?: number; allow?: number[] },
+  ): Promise<Dispatcher.ResponseData> {
+    const body = options.json === undefined ? options.text : JSON.stringify(options.json)
+    const type = options.json === undefined ? 'text/plain' : 'application/json'
+    const timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS
+    const response = await request(`http://controller${path}`, {
+      method,
+      dispatcher: this.#agent,
+      signal: AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)]),
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      ...(body !== undefined && { body, headers: { 'content-type': type } }),
+    })
+    if (response.statusCode < 300 || options.allow?.includes(response.statusCode) === true) return response
+    throw new ControllerError(`${method} ${path.split('?')[0]}`, response.statusCode, await response.body.text())
+  }
+}
