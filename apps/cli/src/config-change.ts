@@ -1,6 +1,6 @@
-import { CroftError } from '@croft/kit'
-import { DEPLOYMENT_TIMEOUT_MS, type ApiClient } from './client/api-client.js'
+import type { ApiClient } from './client/api-client.js'
 import { configChangeShape } from './client/shapes.js'
+import { waitForDeployment, type DeploymentEnd } from './deployment.js'
 import { printJson, printLines } from './output.js'
 import { appPath } from './verb.js'
 
@@ -19,33 +19,19 @@ export async function changeConfig(
   context: { isJson: boolean; signal: AbortSignal },
 ): Promise<void> {
   const result = await api.call('PATCH', appPath(app, '/config'), configChangeShape, {
-    body: { set: change.set ?? {}, unset: change.unset ?? [], wait: !change.isDetached },
-    timeoutMs: DEPLOYMENT_TIMEOUT_MS,
-    signal: context.signal,
+    body: { set: change.set ?? {}, unset: change.unset ?? [] },
   })
-  if (context.isJson) printJson(result)
-  else printLines(sentenceOf(app, result.changed, result.release, result.outcome))
-  if (result.outcome === 'failed' || result.outcome === 'canceled') {
-    throw new CroftError({
-      code: 'deployment-failed',
-      status: 409,
-      title: `v${result.release} was not deployed`,
-      detail: 'the config vars are set, and the former release serves on without them',
-      suggestion: `croft logs -a ${app} says what happened; setting them again makes a new release`,
-    })
-  }
+  const end =
+    result.deployment === null || change.isDetached
+      ? null
+      : await waitForDeployment(api, app, result.deployment, context.signal)
+  if (context.isJson) printJson({ ...result, outcome: end })
+  else printLines(sentenceOf(app, result.changed, result.release, end))
 }
 
-function sentenceOf(app: string, changed: string[], release: number | null, outcome: string | null): string {
+function sentenceOf(app: string, changed: string[], release: number | null, end: DeploymentEnd | null): string {
   if (changed.length === 0) return 'Nothing changed.'
   const what = `${changed.join(', ')} ${changed.length === 1 ? 'is' : 'are'} changed`
   if (release === null) return `${what}; the first release of ${app} will have them.`
-  switch (outcome) {
-    case 'succeeded':
-      return `${what}; ${app} runs v${release} with them.`
-    case null:
-      return `${what} in v${release}, which is being deployed.`
-    default:
-      return `${what} in v${release}.`
-  }
+  return end === null ? `${what} in v${release}, which is being deployed.` : `${what}; ${app} runs v${release} with them.`
 }

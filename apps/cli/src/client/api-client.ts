@@ -8,8 +8,6 @@ import { apiErrorOf, PlatformUnreachable } from './api-error.js'
 
 /** An ordinary request. */
 const REQUEST_TIMEOUT_MS = 30_000
-/** A request that waits for a deployment: boot, drain and grace of every instance lie in it. */
-export const DEPLOYMENT_TIMEOUT_MS = 30 * 60_000
 const CONNECT_TIMEOUT_MS = 5_000
 
 export interface CallOptions {

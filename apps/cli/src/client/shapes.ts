@@ -56,6 +56,5 @@ export const configNameShape = z.looseObject({ name: z.string(), updatedAt: z.st
 export const configChangeShape = z.looseObject({
   changed: z.array(z.string()),
   release: z.int().nullable(),
-  /** How the deployment of that release ended; null when nothing was deployed or nobody waited. */
-  outcome: z.string().nullable(),
+  deployment: z.string().nullable(),
 })

@@ -14,6 +14,8 @@ import { register as gitRemote } from './git-remote.js'
 import { register as logs } from './logs.js'
 import { register as psRestart } from './ps-restart.js'
 import { register as psScale } from './ps-scale.js'
+import { register as psStart } from './ps-start.js'
+import { register as psStop } from './ps-stop.js'
 import { register as ps } from './ps.js'
 import { register as releases } from './releases.js'
 
@@ -35,5 +37,7 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   ps,
   psScale,
   psRestart,
+  psStop,
+  psStart,
   releases,
 ]

@@ -1,23 +1,23 @@
 import type { Command } from 'commander'
-import { z } from 'zod'
-import { DEPLOYMENT_TIMEOUT_MS } from '../client/api-client.js'
+import { deploymentShape, waitForDeployment } from '../deployment.js'
 import { examples } from '../examples.js'
 import { printJson, printLines } from '../output.js'
 import { appPath, appVerb, withApp, type VerbOptions } from '../verb.js'
 
-/** `croft ps:restart`: every instance is replaced by a new one, without a gap. */
+/** `croft ps:restart`: every instance is replaced by a new one of the same release, without a gap. */
 export function register(program: Command): void {
-  const command = program.command('ps:restart').description('replace every instance of an app by a new one')
-  appVerb(command).action((options: VerbOptions) =>
+  const command = program
+    .command('ps:restart')
+    .description('replace every instance of an app by a new one, without a gap')
+    .option('--detach', 'do not wait until it is done')
+  appVerb(command).action((options: VerbOptions & { detach?: boolean }) =>
     withApp(options, undefined, async ({ api, app, signal }) => {
-      const restarted = await api.call('POST', appPath(app, '/restart'), z.unknown(), {
-        body: {},
-        timeoutMs: DEPLOYMENT_TIMEOUT_MS,
-        signal,
-      })
-      if (options.json === true) return printJson(restarted ?? {})
-      printLines(`${app} is being restarted.`)
+      const begun = await api.call('POST', appPath(app, '/restart'), deploymentShape, { body: {} })
+      const isDone = options.detach !== true
+      if (isDone) await waitForDeployment(api, app, begun.id, signal)
+      if (options.json === true) return printJson({ ...begun, state: isDone ? 'succeeded' : begun.state })
+      printLines(isDone ? `${app} is restarted: v${begun.release}.` : `${app} is being restarted.`)
     }),
   )
-  examples(command, 'croft ps:restart -a shop')
+  examples(command, 'croft ps:restart -a shop', 'croft ps:restart --detach')
 }

@@ -18,7 +18,7 @@ export function register(program: Command): void {
       const formation =
         pairs.length === 0
           ? await api.call('GET', appPath(app, '/formation'), z.array(formationShape))
-          : await api.call('PATCH', appPath(app, '/formation'), z.array(formationShape), { body: { quantities } })
+          : await api.call('PATCH', appPath(app, '/formation'), z.array(formationShape), { body: quantities })
       if (options.json === true) return printJson(formation)
       if (formation.length === 0) return printLines(`${app} has no process types yet: git push croft main`)
       printLines(...formation.map(({ type, quantity }) => `${type}=${quantity}`))
