@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const compiled = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', join(root, 'tsconfig.json')], { stdio: 'inherit' })
+const compiled = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-b', join(root, 'tsconfig.json')],
+  { stdio: 'inherit' },
+)
 if (compiled.status !== 0) process.exit(compiled.status ?? 1)
 
 const common = {
@@ -20,7 +24,9 @@ const common = {
   logLevel: 'warning',
   absWorkingDir: root,
   // packages that are CommonJS ask for `require`
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 }
 await build({
   ...common,

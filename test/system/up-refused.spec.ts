@@ -23,8 +23,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const ports = (port = PORT): string[] =>
-  ['--http-port', String(port), '--https-port', String(port + 1), '--ssh-port', String(port + 2)]
+const ports = (port = PORT): string[] => [
+  '--http-port',
+  String(port),
+  '--https-port',
+  String(port + 1),
+  '--ssh-port',
+  String(port + 2),
+]
 const up = (...args: string[]): Promise<CommandResult> =>
   command(join(checkout, 'croft'), ['up', '--detach', ...ports(), '--home', home, ...args], { timeoutMs: 60_000 })
 
@@ -39,7 +45,14 @@ function expectRefusal(result: CommandResult, code: number, ...texts: string[]):
 describe('croft up refuses, with the remedy and nothing half-made,', () => {
   it('a port that somebody else holds, naming who', async () => {
     const result = await up(...ports(PORT + 5))
-    expectRefusal(result, 1, `port ${PORT + 5} on 127.0.0.1 is in use by`, `(pid ${process.pid})`, 'try: ', '--http-port')
+    expectRefusal(
+      result,
+      1,
+      `port ${PORT + 5} on 127.0.0.1 is in use by`,
+      `(pid ${process.pid})`,
+      'try: ',
+      '--http-port',
+    )
     expect(existsSync(home)).toBe(false)
   })
 
@@ -55,11 +68,9 @@ describe('croft up refuses, with the remedy and nothing half-made,', () => {
   })
 
   it('anybody but root', async () => {
-    const result = await command('/usr/bin/setpriv', [
-      ...['--reuid=nobody', '--regid=nogroup', '--clear-groups', '--', join(checkout, 'croft'), 'up', '--detach'],
-      ...ports(),
-      ...['--home', home],
-    ])
+    const nobody = ['--reuid=nobody', '--regid=nogroup', '--clear-groups', '--']
+    const typed = [join(checkout, 'croft'), 'up', '--detach', '--home', home]
+    const result = await command('/usr/bin/setpriv', [...nobody, ...typed, ...ports()])
     expectRefusal(result, 1, 'needs root', 'try: sudo')
     expect(existsSync(home)).toBe(false)
   })
@@ -119,6 +130,13 @@ describe('croft', () => {
     const report = JSON.parse(status.stdout) as { ready: boolean; addresses: unknown; components: { name: string }[] }
     expect(report.ready).toBe(false)
     expect(report.addresses).toEqual({ http: null, https: null, ssh: null, api: null, git: null })
-    expect(report.components.map(({ name }) => name)).toEqual(['postgres', 'redis', 'controller', 'executor', 'router', 'haproxy'])
+    expect(report.components.map(({ name }) => name)).toEqual([
+      'postgres',
+      'redis',
+      'controller',
+      'executor',
+      'router',
+      'haproxy',
+    ])
   })
 })

@@ -20,14 +20,20 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
   return all.map((row) =>
     head
-      .map((_, column) => (column === head.length - 1 ? (row[column] ?? '') : (row[column] ?? '').padEnd(widths[column] ?? 0)))
+      .map((_, column) =>
+        column === head.length - 1 ? (row[column] ?? '') : (row[column] ?? '').padEnd(widths[column] ?? 0),
+      )
       .join('  ')
       .trimEnd(),
   )
 }
 
 /** Text in a colour when `stream` is a terminal that shows colours. */
-export function paint(style: Parameters<typeof styleText>[0], text: string, stream: NodeJS.WriteStream = process.stdout): string {
+export function paint(
+  style: Parameters<typeof styleText>[0],
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
   return styleText(style, text, { stream, validateStream: true })
 }
 
@@ -46,5 +52,6 @@ export function printError(error: unknown, asJson: boolean): void {
   const what = error.detail === undefined ? error.title : `${error.title}: ${error.detail}`
   process.stderr.write(`${paint('red', 'croft:', process.stderr)} ${what}\n`)
   if (error.suggestion !== undefined) process.stderr.write(`       try: ${error.suggestion}\n`)
-  if (error instanceof ApiError && error.requestId !== undefined) process.stderr.write(`       request: ${error.requestId}\n`)
+  if (error instanceof ApiError && error.requestId !== undefined)
+    process.stderr.write(`       request: ${error.requestId}\n`)
 }

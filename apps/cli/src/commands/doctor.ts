@@ -55,6 +55,14 @@ async function platformReport(home: string): Promise<CheckReport> {
   const { ready, components } = await statusOf(home)
   const bad = components.filter(({ state }) => state !== 'running' && state !== 'external')
   if (ready) return { name: 'platform', status: 'ok', detail: 'ready, every component runs', remedy: null }
-  const detail = bad.length === 0 ? (await askHealth(platform.state.settings)).missing : bad.map(({ name, state }) => `${name} is ${state}`).join(', ')
-  return { name: 'platform', status: 'failed', detail, remedy: `look at ${home}/log/${bad[0]?.name ?? 'controller'}.log, or start it with ./croft up` }
+  const detail =
+    bad.length === 0
+      ? (await askHealth(platform.state.settings)).missing
+      : bad.map(({ name, state }) => `${name} is ${state}`).join(', ')
+  return {
+    name: 'platform',
+    status: 'failed',
+    detail,
+    remedy: `look at ${home}/log/${bad[0]?.name ?? 'controller'}.log, or start it with ./croft up`,
+  }
 }

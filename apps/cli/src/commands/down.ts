@@ -3,7 +3,8 @@ import { createInterface } from 'node:readline/promises'
 import { CroftError } from '@croft/kit'
 import { examples } from '../examples.js'
 import { printLines } from '../output.js'
-import { appNames, PlatformSilent } from '../platform/api.js'
+import { PlatformUnreachable } from '../client/api-error.js'
+import { appNames } from '../platform/apps.js'
 import { findLocalPlatform } from '../platform/local-platform.js'
 import { EXAMPLE_APP } from '../up/example-push.js'
 import { withHomeLock } from '../up/home-lock.js'
@@ -75,7 +76,7 @@ async function appsAtStake(home: string): Promise<string | undefined> {
       return names.length === 0 ? undefined : names.join(', ')
     }
   } catch (error) {
-    if (!(error instanceof PlatformSilent)) throw error
+    if (!(error instanceof PlatformUnreachable)) throw error
   }
   const count = await containerCount(home)
   return count === 0 ? undefined : `the platform does not answer, but has ${count} containers, which`

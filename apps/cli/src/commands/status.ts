@@ -14,7 +14,8 @@ export function register(program: Command): void {
       const report = await statusOf(homeOf(options))
       if (options.json === true) return printJson(report)
       const { http, api, git } = report.addresses
-      const mebibytes = (bytes: number | null): string => (bytes === null ? '' : `${Math.round(bytes / 1024 / 1024)} MiB`)
+      const mebibytes = (bytes: number | null): string =>
+        bytes === null ? '' : `${Math.round(bytes / 1024 / 1024)} MiB`
       printLines(
         `Croft ${report.version} in ${report.home}: ${report.ready ? paint('green', 'ready') : paint('red', 'not ready')}`,
         ...(http === null ? [] : [`apps ${http.replace('://', '://<app>.')}   api ${api}   git ${git}/<app>.git`]),

@@ -25,7 +25,9 @@ export function register(program: Command): void {
 
 function runVitest(filters: readonly string[], isLong: boolean): Promise<number> {
   const checkout = checkoutFolder()
-  const inherited = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
   const child = start(process.execPath, [join(checkout, 'node_modules/vitest/vitest.mjs'), 'run', ...filters], {
     cwd: checkout,
     stdio: 'inherit',

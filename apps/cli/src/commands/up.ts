@@ -15,8 +15,14 @@ export function register(program: Command): void {
     .option('--http-port <port>', 'port of apps and platform (CROFT_HTTP_PORT; default 8080)')
     .option('--https-port <port>', 'kept for HTTPS (CROFT_HTTPS_PORT; default 8443)')
     .option('--ssh-port <port>', 'kept for git over SSH (CROFT_SSH_PORT; default 2222)')
-    .option('--public-url <url>', 'scheme, host and port of printed addresses when something stands in front (CROFT_PUBLIC_URL)')
-    .option('--listen <addresses>', 'addresses to bind, comma-separated (CROFT_LISTEN; default loopback for localhost, else all)')
+    .option(
+      '--public-url <url>',
+      'scheme, host and port of printed addresses when something stands in front (CROFT_PUBLIC_URL)',
+    )
+    .option(
+      '--listen <addresses>',
+      'addresses to bind, comma-separated (CROFT_LISTEN; default loopback for localhost, else all)',
+    )
     .option('--database-url <url>', 'a PostgreSQL 18 to use instead of the embedded one (CROFT_DATABASE_URL)')
     .option('--redis-url <url>', 'a Redis to use instead of our own (CROFT_REDIS_URL)')
     .option('--no-example', 'do not push examples/node-hello on the first start')

@@ -28,7 +28,12 @@ export interface CheckReport {
 export async function runCheck(check: Check, settings: Settings): Promise<CheckReport> {
   try {
     const finding = await check.run(settings)
-    return { name: check.name, status: finding.status, detail: finding.detail, remedy: 'remedy' in finding ? finding.remedy : null }
+    return {
+      name: check.name,
+      status: finding.status,
+      detail: finding.detail,
+      remedy: 'remedy' in finding ? finding.remedy : null,
+    }
   } catch (error) {
     if (!(error instanceof CroftError)) throw error
     return { name: check.name, status: 'failed', detail: error.message, remedy: error.suggestion ?? null }

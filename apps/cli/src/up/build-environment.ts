@@ -20,13 +20,16 @@ export interface BuildEnvironment {
 const GLOBAL_NPMRC = ['/etc/npmrc', '/usr/etc/npmrc', '/usr/local/etc/npmrc']
 const SYSTEM_CA = '/etc/ssl/certs/ca-certificates.crt'
 const PROXY_NAMES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']
-const PASSED_ON = /^(registry|@[^:]+:registry|strict-ssl|proxy|https-proxy|noproxy|replace-registry-host|maxsockets|fetch-.*)$/
+const PASSED_ON =
+  /^(registry|@[^:]+:registry|strict-ssl|proxy|https-proxy|noproxy|replace-registry-host|maxsockets|fetch-.*)$/
 
 /** npm's settings and the proxies of this host, without its project's and without calling npm (which takes a second). */
 export async function readHostNpm(
   env: NodeJS.ProcessEnv,
 ): Promise<{ npm: Map<string, string>; proxyEnvironment: Record<string, string> }> {
-  const files = [...GLOBAL_NPMRC, env['NPM_CONFIG_GLOBALCONFIG'] ?? '', join(homedir(), '.npmrc')].filter((file) => existsSync(file))
+  const files = [...GLOBAL_NPMRC, env['NPM_CONFIG_GLOBALCONFIG'] ?? '', join(homedir(), '.npmrc')].filter((file) =>
+    existsSync(file),
+  )
   const npm = new Map<string, string>()
   for (const file of files) {
     for (const [key, value] of parseNpmrc(await readFile(file, 'utf8'), env)) npm.set(key, value)
@@ -47,12 +50,14 @@ export async function readHostNpm(
 export async function prepareBuildEnvironment(folder: string, env: NodeJS.ProcessEnv): Promise<BuildEnvironment> {
   const { npm, proxyEnvironment } = await readHostNpm(env)
   const npmrc = join(folder, 'build.npmrc')
-  const passedOn = [...npm].filter(([key]) => PASSED_ON.test(key)).sort()
+  const passedOn = [...npm].filter(([key]) => PASSED_ON.test(key)).sort(([a], [b]) => a.localeCompare(b))
   writeFileWhole(npmrc, passedOn.map(([key, value]) => `${key}=${value}\n`).join(''), 0o644)
 
   const ca = join(folder, 'build-ca.crt')
   const extra = [npm.get('cafile'), env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']]
-  const sources = [...new Set([SYSTEM_CA, ...extra])].filter((file): file is string => file !== undefined && existsSync(file))
+  const sources = [...new Set([SYSTEM_CA, ...extra])].filter(
+    (file): file is string => file !== undefined && existsSync(file),
+  )
   writeFileWhole(ca, (await Promise.all(sources.map((file) => readFile(file, 'utf8')))).join('\n'), 0o644)
   return { npmrc, ca, proxyEnvironment, npm }
 }

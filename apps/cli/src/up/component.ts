@@ -29,5 +29,10 @@ export interface Component {
 
 /** What of a component must be the same for a running process of it to be kept: where and as what it was started. */
 export function identityOf(component: Component): string {
-  return JSON.stringify([component.user ?? 'root', component.command, component.args, Object.entries(component.env).sort()])
+  return JSON.stringify([
+    component.user ?? 'root',
+    component.command,
+    component.args,
+    Object.entries(component.env).sort(([a], [b]) => a.localeCompare(b)),
+  ])
 }

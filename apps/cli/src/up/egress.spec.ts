@@ -13,9 +13,12 @@ describe("the platform's egress list", () => {
       ['registry', 'https://npm.corp:8443/repo/'],
       ['@corp:registry', 'http://npm.corp/'],
     ])
-    const aptSources = '# http://snapshot.corp/\nURIs: http://deb.corp/debian\nURIs: http://deb.corp/debian-security\ndeb [signed-by=/x] https://[fd00::1]/debian x main'
+    const aptSources =
+      '# http://snapshot.corp/\nURIs: http://deb.corp/debian\nURIs: http://deb.corp/debian-security\ndeb [signed-by=/x] https://[fd00::1]/debian x main'
     const resolvConf = 'nameserver 10.0.0.2\nnameserver 127.0.0.53\n'
-    expect(egressOf({ npm, proxyEnvironment: { https_proxy: 'http://proxy.corp:3128' }, aptSources, resolvConf })).toEqual([
+    expect(
+      egressOf({ npm, proxyEnvironment: { https_proxy: 'http://proxy.corp:3128' }, aptSources, resolvConf }),
+    ).toEqual([
       { host: '10.0.0.2', port: 53 },
       { host: 'deb.corp', port: 80 },
       { host: 'fd00::1', port: 443 },

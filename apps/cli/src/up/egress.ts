@@ -23,7 +23,9 @@ export function egressOf(host: {
     host.npm.get('https-proxy'),
     ...Object.entries(host.proxyEnvironment).flatMap(([name, value]) => (/^https?_proxy$/i.test(name) ? [value] : [])),
   ]
-  const archives = [...host.aptSources.replaceAll(/^\s*#.*$/gm, '').matchAll(/\bhttps?:\/\/[^\s"']+/g)].map(([url]) => url)
+  const archives = [...host.aptSources.replaceAll(/^\s*#.*$/gm, '').matchAll(/\bhttps?:\/\/[^\s"']+/g)].map(
+    ([url]) => url,
+  )
   const urls = [...(registries.length === 0 ? [DEFAULT_REGISTRY] : registries), ...proxies, ...archives]
   const targets = urls.flatMap((text) => {
     if (text === undefined || !URL.canParse(text)) return []

@@ -1,12 +1,13 @@
 import { printLines } from '../output.js'
-import { appNames, PlatformSilent } from '../platform/api.js'
+import { PlatformUnreachable } from '../client/api-error.js'
+import { appNames, instanceIds } from '../platform/apps.js'
 import type { LocalPlatform } from '../platform/local-platform.js'
 import { EXAMPLE_APP } from './example-push.js'
 import { withHomeLock } from './home-lock.js'
 import { isAlive } from './process-ref.js'
 import { Steps } from './steps.js'
 import { tailLogs } from './tail.js'
-import { removeApps, stopComponents } from './take-down.js'
+import { removeApps, removeInstances, stopComponents } from './take-down.js'
 
 const LOOK_MS = 500
 
@@ -27,11 +28,12 @@ export async function stayInForeground(platform: LocalPlatform): Promise<void> {
   over.abort()
   if (why === 'gone') return printLines('', 'The platform was stopped elsewhere.')
   printLines('')
-  const kept = await appsToKeep(platform)
+  const { kept, example } = await appsAtHand(platform)
   const steps = new Steps()
   await withHomeLock(platform.home, async () => {
     await steps.run('Stopping the platform', () => stopComponents(platform.home))
     if (kept.length === 0) await steps.run('Stopping the apps', () => removeApps(platform.home))
+    else await steps.run('Stopping the example', () => removeInstances(platform.home, example))
   })
   if (kept.length > 0) {
     printLines(
@@ -40,12 +42,13 @@ export async function stayInForeground(platform: LocalPlatform): Promise<void> {
   }
 }
 
-/** A platform that cannot say which apps it has may have some. */
-async function appsToKeep(platform: LocalPlatform): Promise<string[]> {
+/** The apps that stay, and the instances of the example, which does not. A platform that cannot say which apps it has may have some. */
+async function appsAtHand(platform: LocalPlatform): Promise<{ kept: string[]; example: string[] }> {
   try {
-    return (await appNames(platform)).filter((name) => name !== EXAMPLE_APP)
+    const names = await appNames(platform)
+    return { kept: names.filter((name) => name !== EXAMPLE_APP), example: await instanceIds(platform, EXAMPLE_APP) }
   } catch (error) {
-    if (error instanceof PlatformSilent) return ['what was deployed']
+    if (error instanceof PlatformUnreachable) return { kept: ['what was deployed'], example: [] }
     throw error
   }
 }

@@ -75,7 +75,10 @@ export async function checkHome(home: string): Promise<void> {
     throw new HomeUnusable(`${home} holds other files and is no Croft home`, 'name an empty folder with --home')
   }
   if (!HOMES_ID.test((await readFile(join(home, 'id'), 'utf8')).trim())) {
-    throw new HomeUnusable(`${join(home, 'id')} is damaged`, `restore ${home} from a backup, or start with another --home`)
+    throw new HomeUnusable(
+      `${join(home, 'id')} is damaged`,
+      `restore ${home} from a backup, or start with another --home`,
+    )
   }
 }
 
@@ -90,11 +93,13 @@ export async function prepareHome(home: string, users: UserIds): Promise<Prepare
   await mkdir(home, { recursive: true, mode: 0o711 })
   await chmod(home, 0o711)
   const id = await readOrMake(join(home, 'id'), () => randomUUID(), 0o644)
-  const token = await readOrMake(join(home, 'operator-token'), () => `croft_${randomBytes(32).toString('base64url')}`, 0o600)
+  const token = await readOrMake(
+    join(home, 'operator-token'),
+    () => `croft_${randomBytes(32).toString('base64url')}`,
+    0o600,
+  )
   await Promise.all(
-    FOLDERS.map(({ path, owner, mode }) =>
-      ownFolder(join(home, path), users[owner].uid, users[owner].gid, mode),
-    ),
+    FOLDERS.map(({ path, owner, mode }) => ownFolder(join(home, path), users[owner].uid, users[owner].gid, mode)),
   )
   return { id, operatorTokenSha256: createHash('sha256').update(token).digest('hex') }
 }

@@ -29,7 +29,8 @@ export async function waitForHostPart(steps: Steps, setupFolder: string | undefi
   await steps.run('Host packages and base image', async (say) => {
     say('')
     while (!existsSync(resultFile)) {
-      if (systemClock.monotonic() > end) throw failure('the set-up of this host takes too long', `look at ${setupFolder}/host.log`)
+      if (systemClock.monotonic() > end)
+        throw failure('the set-up of this host takes too long', `look at ${setupFolder}/host.log`)
       await systemClock.sleep(LOOK_MS)
     }
   })

@@ -10,7 +10,12 @@ export interface LaunchVector {
  * The argument vector that runs `command` as `user` with that user's groups and, of all capabilities, only `ambient` ones.
  * setpriv executes the command in its own place, so the pid is the command's. (Node's uid option would drop the groups.) Pure.
  */
-export function runAs(user: ComponentUser, command: string, args: readonly string[], ambient: readonly string[] = []): LaunchVector {
+export function runAs(
+  user: ComponentUser,
+  command: string,
+  args: readonly string[],
+  ambient: readonly string[] = [],
+): LaunchVector {
   const kept = ambient.map((name) => `+${name}`).join(',')
   return {
     command: '/usr/bin/setpriv',

@@ -3,7 +3,8 @@ import { readableLine, readLogTail } from './log-lines.js'
 
 describe('log lines for people', () => {
   it('show event and fields of a JSON line, its level only when it matters', () => {
-    const line = '{"level":"warn","time":"2026-11-21T11:54:59.221Z","component":"router","event":"watch-failed","failures":3}'
+    const line =
+      '{"level":"warn","time":"2026-11-21T11:54:59.221Z","component":"router","event":"watch-failed","failures":3}'
     expect(readableLine(line)).toBe('11:54:59 warn: watch-failed failures=3')
   })
   it('leave other lines as they are', () => {

@@ -3,7 +3,9 @@ export function readableLine(line: string): string {
   const parsed = parseJsonLine(line)
   if (parsed === undefined) return line
   const { level, time, component: _component, event, msg, ...fields } = parsed
-  const rest = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const rest = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   const mark = level === 'error' || level === 'warn' ? `${level}: ` : ''
   const clock = typeof time === 'string' ? `${time.slice(11, 19)} ` : ''
   return `${clock}${mark}${[text(event), text(msg), ...rest].filter((part) => part !== '').join(' ')}`
@@ -16,7 +18,11 @@ export function readLogTail(log: string): string {
     const level = parseJsonLine(line)?.['level']
     return level === 'error' || level === 'fatal' || /^\w*Error\b|\b(FATAL|ALERT)\b|^Error:/.test(line)
   })
-  return readableLine(complaint ?? lines.at(-1) ?? '').split('\n')[0]?.slice(0, 300) ?? ''
+  return (
+    readableLine(complaint ?? lines.at(-1) ?? '')
+      .split('\n')[0]
+      ?.slice(0, 300) ?? ''
+  )
 }
 
 function parseJsonLine(line: string): Record<string, unknown> | undefined {

@@ -3,7 +3,10 @@ import { readHealth } from './platform-health.js'
 
 describe("the platform's health", () => {
   it('is ready when it says so itself', () => {
-    expect(readHealth(200, JSON.stringify({ ready: true, version: '1', checks: [] }))).toEqual({ isReady: true, missing: '' })
+    expect(readHealth(200, JSON.stringify({ ready: true, version: '1', checks: [] }))).toEqual({
+      isReady: true,
+      missing: '',
+    })
   })
   it('names what is missing', () => {
     const checks = [

@@ -24,7 +24,9 @@ export function readHealth(status: number, body: string): PlatformHealth {
   const failing = answer.checks.filter(({ ok }) => ok !== true)
   return {
     isReady: status === 200 && answer.ready === true,
-    missing: failing.map(({ name, detail }) => [name, detail].filter((part) => typeof part === 'string').join(': ')).join('; '),
+    missing: failing
+      .map(({ name, detail }) => [name, detail].filter((part) => typeof part === 'string').join(': '))
+      .join('; '),
   }
 }
 

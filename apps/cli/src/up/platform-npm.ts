@@ -24,16 +24,24 @@ export async function ensurePlatformNpm(cache: string): Promise<string> {
   const work = await mkdtemp(join(parent, '.new-'))
   try {
     const inherited = Object.fromEntries(
-      Object.entries(process.env).filter((entry): entry is [string, string] => /^(npm_config_|NPM_CONFIG_|NODE_EXTRA|SSL_|.*_proxy$|.*_PROXY$)/.test(entry[0]) && entry[1] !== undefined),
+      Object.entries(process.env).filter(
+        (entry): entry is [string, string] =>
+          /^(npm_config_|NPM_CONFIG_|NODE_EXTRA|SSL_|.*_proxy$|.*_PROXY$)/.test(entry[0]) && entry[1] !== undefined,
+      ),
     )
     const { stdout } = await run('npm', ['pack', `npm@${VERSION}`, '--json', '--pack-destination', work], {
       cwd: '/',
       env: bareEnv({ ...inherited, HOME: homedir() }),
       timeoutMs: 120_000,
     })
-    const [packed] = z.array(z.object({ filename: z.string() })).min(1).parse(JSON.parse(stdout.toString()))
+    const [packed] = z
+      .array(z.object({ filename: z.string() }))
+      .min(1)
+      .parse(JSON.parse(stdout.toString()))
     const file = join(work, packed?.filename.replace(/^.*\//, '') ?? '')
-    const actual = `sha512-${createHash('sha512').update(await readFile(file)).digest('base64')}`
+    const actual = `sha512-${createHash('sha512')
+      .update(await readFile(file))
+      .digest('base64')}`
     if (actual !== INTEGRITY) {
       throw new CroftError({
         code: 'npm-not-genuine',

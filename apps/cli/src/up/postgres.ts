@@ -43,7 +43,18 @@ export async function preparePostgres(place: PostgresPlace, owner: Ids): Promise
       ...(input !== undefined && { input }),
     })
   }
-  await asDb('initdb', ['-D', fresh, '-U', SUPERUSER, '-E', 'UTF8', '--locale=C.UTF-8', '--auth=peer', '--no-sync', '--no-instructions'])
+  await asDb('initdb', [
+    '-D',
+    fresh,
+    '-U',
+    SUPERUSER,
+    '-E',
+    'UTF8',
+    '--locale=C.UTF-8',
+    '--auth=peer',
+    '--no-sync',
+    '--no-instructions',
+  ])
   // Single-user mode needs no server: one statement a line, no transaction around it.
   await asDb(
     'postgres',

@@ -25,7 +25,11 @@ export async function programHash(checkout: string): Promise<string> {
     .sort()
   const hash = createHash('sha256')
   const contents = await Promise.all(files.map((file) => readFile(join(checkout, file))))
-  for (const [index, file] of files.entries()) hash.update(`${file}\0`).update(contents[index] ?? '').update('\0')
+  for (const [index, file] of files.entries())
+    hash
+      .update(`${file}\0`)
+      .update(contents[index] ?? '')
+      .update('\0')
   return hash.digest('hex').slice(0, 16)
 }
 
@@ -88,7 +92,9 @@ async function copyWorkspaces(checkout: string, target: string): Promise<void> {
   for (const manifest of manifests) {
     const folder = dirname(manifest)
     const keep = (source: string): boolean =>
-      !/\/(src|node_modules)$|\.(spec\.js|spec\.js\.map|d\.ts|tsbuildinfo)$|\/tsconfig\.json$/.test(source.slice(checkout.length))
+      !/\/(src|node_modules)$|\.(spec\.js|spec\.js\.map|d\.ts|tsbuildinfo)$|\/tsconfig\.json$/.test(
+        source.slice(checkout.length),
+      )
     await cp(join(checkout, folder), join(target, folder), { recursive: true, filter: keep })
     const { name } = z.object({ name: z.string() }).parse(JSON.parse(await readFile(join(checkout, manifest), 'utf8')))
     const link = join(target, 'node_modules', name)

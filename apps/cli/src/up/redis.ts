@@ -17,7 +17,19 @@ export interface RedisPlace {
 }
 
 const USER = 'croft'
-const FORBIDDEN = ['flushall', 'flushdb', 'config', 'shutdown', 'debug', 'acl', 'module', 'replicaof', 'slaveof', 'bgsave', 'save']
+const FORBIDDEN = [
+  'flushall',
+  'flushdb',
+  'config',
+  'shutdown',
+  'debug',
+  'acl',
+  'module',
+  'replicaof',
+  'slaveof',
+  'bgsave',
+  'save',
+]
 
 /** Writes the access list, with a password made once; gives the address for the controller. */
 export async function prepareRedis(place: RedisPlace, owner: Ids): Promise<string> {
@@ -26,7 +38,10 @@ export async function prepareRedis(place: RedisPlace, owner: Ids): Promise<strin
   const password = (await readFile(passwordFile, 'utf8')).trim()
   const acl = aclOf(place)
   const digest = createHash('sha256').update(password).digest('hex')
-  writeFileWhole(acl, `user default off\nuser ${USER} on #${digest} ~* &* +@all ${FORBIDDEN.map((name) => `-${name}`).join(' ')}\n`)
+  writeFileWhole(
+    acl,
+    `user default off\nuser ${USER} on #${digest} ~* &* +@all ${FORBIDDEN.map((name) => `-${name}`).join(' ')}\n`,
+  )
   await chown(acl, owner.uid, owner.gid)
   return `redis://${USER}:${password}@localhost/?path=${place.socket}`
 }

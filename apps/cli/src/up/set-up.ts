@@ -54,7 +54,9 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     await mkdir(settings.cache, { recursive: true, mode: 0o755 })
     return { found, shim: await buildShim({ cacheDir: settings.cache }) }
   })
-  const installed = quick(steps, 'Installing the program', () => installProgram(checkout, join(settings.home, 'program'), hash))
+  const installed = quick(steps, 'Installing the program', () =>
+    installProgram(checkout, join(settings.home, 'program'), hash),
+  )
   const database = installed.then(async (program) => {
     if (settings.databaseUrl !== undefined) return
     const place = { native: postgresNative(program), folder: join(settings.home, 'pg'), socketFolder: '' }
@@ -75,7 +77,10 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
   const k = await reserveHomeIndex(settings.home)
   const run = runFolder(k)
   await prepareRun(run, users)
-  const redisUrl = await prepareRedis({ home: settings.home, socket: join(run, 'redis/redis.sock') }, users['croft-redis'])
+  const redisUrl = await prepareRedis(
+    { home: settings.home, socket: join(run, 'redis/redis.sock') },
+    users['croft-redis'],
+  )
   const config: SupervisorConfig = {
     version,
     home: settings.home,

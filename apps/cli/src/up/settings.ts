@@ -40,7 +40,11 @@ export const DEFAULT_CACHE = '/var/cache/croft'
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 const port = (name: string) =>
-  z.coerce.number({ error: `${name} must be a port number` }).int().min(1, `${name} must be 1–65535`).max(65_535, `${name} must be 1–65535`)
+  z.coerce
+    .number({ error: `${name} must be a port number` })
+    .int()
+    .min(1, `${name} must be 1–65535`)
+    .max(65_535, `${name} must be 1–65535`)
 
 /**
  * The settings of a platform. Pure: `env` is the environment, `hasIpv6` whether the host has a loopback address `::1`.

@@ -54,7 +54,13 @@ async function reportOf(name: ComponentName, state: SupervisorState | undefined)
   }
   const { pid, startTime, restarts } = component
   if (pid === null || startTime === null || !isAlive({ pid, startTime })) {
-    return { name, pid: null, state: component.state === 'running' ? 'stopped' : component.state, rssBytes: null, restarts }
+    return {
+      name,
+      pid: null,
+      state: component.state === 'running' ? 'stopped' : component.state,
+      rssBytes: null,
+      restarts,
+    }
   }
   return { name, pid, state: component.state, rssBytes: await rssBytes(pid), restarts }
 }

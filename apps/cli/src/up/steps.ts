@@ -41,7 +41,9 @@ export class Steps {
   /** A step that somebody else did. */
   line(text: string, ms: number): void {
     this.#clear()
-    this.#out.write(`${paint('cyan', '----->', this.#out)} ${text.padEnd(54)} ${`${(ms / 1000).toFixed(1)} s`.padStart(8)}\n`)
+    this.#out.write(
+      `${paint('cyan', '----->', this.#out)} ${text.padEnd(54)} ${`${(ms / 1000).toFixed(1)} s`.padStart(8)}\n`,
+    )
   }
 
   #show(): void {

@@ -116,7 +116,11 @@ describe('the supervisor', () => {
     const order: string[] = []
     const noting = (name: ComponentName, after: ComponentName[]): Component => {
       const component = sleeper(name, { after })
-      return { ...component, command: '/usr/bin/env', args: ['bash', '-c', `trap 'echo ${name} >> ${folder}/order; exit' TERM; sleep 300 & wait`] }
+      return {
+        ...component,
+        command: '/usr/bin/env',
+        args: ['bash', '-c', `trap 'echo ${name} >> ${folder}/order; exit' TERM; sleep 300 & wait`],
+      }
     }
     const supervisor = supervise(noting('postgres', []), noting('controller', ['postgres']))
     await processOf(supervisor, 'controller')
@@ -127,7 +131,11 @@ describe('the supervisor', () => {
 
   it('kills what does not heed the signal', async () => {
     const supervisor = supervise(
-      sleeper('executor', { command: '/usr/bin/env', args: ['bash', '-c', "trap '' TERM; sleep 300 & wait"], stopTimeoutMs: 300 }),
+      sleeper('executor', {
+        command: '/usr/bin/env',
+        args: ['bash', '-c', "trap '' TERM; sleep 300 & wait"],
+        stopTimeoutMs: 300,
+      }),
     )
     const ref = await processOf(supervisor, 'executor')
     await supervisor.stop()

@@ -14,7 +14,12 @@ export function tailLogs(home: string, print: (line: string) => void, signal: Ab
   const names = [...COMPONENTS, 'supervisor'] as const
   const logs = names.map((name, index) => {
     const file = join(folder, `${name}.log`)
-    return { file, prefix: paint(COLOURS[index % COLOURS.length] ?? 'white', `${name.padEnd(10)} |`), at: sizeOf(file), rest: '' }
+    return {
+      file,
+      prefix: paint(COLOURS[index % COLOURS.length] ?? 'white', `${name.padEnd(10)} |`),
+      at: sizeOf(file),
+      rest: '',
+    }
   })
   const readOn = (): void => {
     for (const log of logs) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { cleanHome, releaseHomeIndex } from '@croft/backend-linux'
 import { errnoOf, systemClock } from '@croft/kit'
 import { findLocalPlatform, runFolder } from '../platform/local-platform.js'
+import { removeContainersOf, stopContainers } from './containers.js'
 import { readPidFile } from './pid-file.js'
 import { isAlive } from './process-ref.js'
 import { endProcess } from './supervisor.js'
@@ -31,7 +32,11 @@ export async function stopComponents(home: string): Promise<void> {
   if (k === undefined) return
   const platform = await findLocalPlatform(home)
   if (platform !== undefined && isAlive(platform.state.supervisor)) {
-    await endProcess(platform.state.supervisor, { stopSignal: 'SIGTERM', stopTimeoutMs: SUPERVISOR_STOP_TIMEOUT_MS }, systemClock)
+    await endProcess(
+      platform.state.supervisor,
+      { stopSignal: 'SIGTERM', stopTimeoutMs: SUPERVISOR_STOP_TIMEOUT_MS },
+      systemClock,
+    )
   }
   for (const name of STOP_ORDER) await endRecorded(k, name)
 }
@@ -42,6 +47,7 @@ export async function removeApps(home: string): Promise<void> {
   if (k === undefined) return
   const run = runFolder(k)
   await endRecorded(k, 'haproxy')
+  if ((await containerCount(home)) > 0) await stopContainers(home, k)
   await cleanHome({
     index: k,
     depotDir: join(home, 'node/containers'),
@@ -50,6 +56,12 @@ export async function removeApps(home: string): Promise<void> {
   })
   await rm(run, { recursive: true, force: true })
   await releaseHomeIndex(home)
+}
+
+/** After `stopComponents`: removes the containers of some instances; the others go on serving. */
+export async function removeInstances(home: string, instances: readonly string[]): Promise<void> {
+  const k = await recordedIndex(home)
+  if (k !== undefined && instances.length > 0) await removeContainersOf(home, k, new Set(instances))
 }
 
 /** How many containers the home has on this host, running or not. */

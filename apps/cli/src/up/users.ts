@@ -30,7 +30,16 @@ export async function ensureUsers(home: string): Promise<UserIds> {
     try {
       await run(
         '/usr/sbin/useradd',
-        ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', name],
+        [
+          '--system',
+          '--user-group',
+          '--no-create-home',
+          '--home-dir',
+          '/nonexistent',
+          '--shell',
+          '/usr/sbin/nologin',
+          name,
+        ],
         { timeoutMs: 60_000 },
       )
       await recordHostChange(home, { kind: 'user-added', name })

@@ -22,12 +22,21 @@ export const disk: Check = {
       const free = bavail * bsize
       const text = `${Math.floor(free / MIB)} MiB free for ${path}`
       if (free < NEEDED_BYTES) {
-        return { status: 'failed', detail: `the disk is nearly full: ${text}, ${NEEDED_BYTES / MIB} MiB needed`, remedy: `free some space, or choose another disk with ${path === home ? '--home' : 'CROFT_CACHE'}` }
+        return {
+          status: 'failed',
+          detail: `the disk is nearly full: ${text}, ${NEEDED_BYTES / MIB} MiB needed`,
+          remedy: `free some space, or choose another disk with ${path === home ? '--home' : 'CROFT_CACHE'}`,
+        }
       }
       if (files > 0 && ffree < NEEDED_FILES) {
-        return { status: 'failed', detail: `the file system of ${path} has only ${ffree} free inodes, ${NEEDED_FILES} needed`, remedy: 'remove small files, or choose another disk' }
+        return {
+          status: 'failed',
+          detail: `the file system of ${path} has only ${ffree} free inodes, ${NEEDED_FILES} needed`,
+          remedy: 'remove small files, or choose another disk',
+        }
       }
-      if (free < COMFORTABLE_BYTES) return { status: 'warning', detail: text, remedy: 'images and build caches want 5 GiB or more' }
+      if (free < COMFORTABLE_BYTES)
+        return { status: 'warning', detail: text, remedy: 'images and build caches want 5 GiB or more' }
       seen.push(text)
     }
     return { status: 'ok', detail: seen.join(', ') }

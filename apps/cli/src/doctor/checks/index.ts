@@ -12,4 +12,16 @@ import { system } from './system.js'
 import { tools } from './tools.js'
 
 /** Every check there is, in the order their findings are shown. */
-export const checks: readonly Check[] = [root, system, kernel, cgroups, home, disk, ports, tools, network, runc, registries]
+export const checks: readonly Check[] = [
+  root,
+  system,
+  kernel,
+  cgroups,
+  home,
+  disk,
+  ports,
+  tools,
+  network,
+  runc,
+  registries,
+]

@@ -19,22 +19,36 @@ export const kernel: Check = {
   async run(): Promise<Finding> {
     const version = release()
     if (!isNewEnough(version)) {
-      return { status: 'failed', detail: `kernel ${version} is too old, ${NEEDED.join('.')} is needed`, remedy: 'apt-get install linux-image-amd64 and reboot' }
+      return {
+        status: 'failed',
+        detail: `kernel ${version} is too old, ${NEEDED.join('.')} is needed`,
+        remedy: 'apt-get install linux-image-amd64 and reboot',
+      }
     }
     if (!/\boverlay$/m.test(await readFile('/proc/filesystems', 'utf8'))) {
       return { status: 'failed', detail: 'the kernel has no overlay file system', remedy: 'modprobe overlay' }
     }
     if (Number(await readFile('/proc/sys/user/max_user_namespaces', 'utf8').catch(() => '0')) === 0) {
-      return { status: 'failed', detail: 'user namespaces are switched off', remedy: 'sysctl -w user.max_user_namespaces=15000' }
+      return {
+        status: 'failed',
+        detail: 'user namespaces are switched off',
+        remedy: 'sysctl -w user.max_user_namespaces=15000',
+      }
     }
     if (!(await readFile('/proc/self/status', 'utf8')).includes('\nSeccomp:')) {
       return { status: 'failed', detail: 'the kernel has no seccomp', remedy: "boot Debian's own kernel" }
     }
     try {
-      await run('/usr/bin/unshare', ['--user', '--map-root-user', '--mount', '--net', '--pid', '--fork', 'true'], { timeoutMs: 10_000 })
+      await run('/usr/bin/unshare', ['--user', '--map-root-user', '--mount', '--net', '--pid', '--fork', 'true'], {
+        timeoutMs: 10_000,
+      })
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error
-      return { status: 'failed', detail: `namespaces cannot be made here: ${error.stderr.trim()}`, remedy: 'in a virtual machine this works; in most containers it does not' }
+      return {
+        status: 'failed',
+        detail: `namespaces cannot be made here: ${error.stderr.trim()}`,
+        remedy: 'in a virtual machine this works; in most containers it does not',
+      }
     }
     return { status: 'ok', detail: `Linux ${version}: overlay, user namespaces, seccomp` }
   },

@@ -22,10 +22,18 @@ export const ports: Check = {
         }
       }
       if (problem === 'EADDRNOTAVAIL') {
-        return { status: 'failed', detail: `${address} is no address of this host`, remedy: 'name one of its addresses with --listen' }
+        return {
+          status: 'failed',
+          detail: `${address} is no address of this host`,
+          remedy: 'name one of its addresses with --listen',
+        }
       }
       if (problem !== undefined) {
-        return { status: 'failed', detail: `port ${httpPort} on ${address} cannot be bound: ${problem}`, remedy: 'choose another with --http-port' }
+        return {
+          status: 'failed',
+          detail: `port ${httpPort} on ${address} cannot be bound: ${problem}`,
+          remedy: 'choose another with --http-port',
+        }
       }
     }
     return { status: 'ok', detail: `${httpPort} is free` }

@@ -27,7 +27,8 @@ export const registries: Check = {
       : {
           status: 'warning',
           detail: `not reachable from here: ${silent.map(({ host, port }) => `${host}:${port}`).join(', ')}`,
-          remedy: 'builds that fetch packages will fail: check the network, the proxy (https_proxy) and the configured registries',
+          remedy:
+            'builds that fetch packages will fail: check the network, the proxy (https_proxy) and the configured registries',
         }
   },
 }

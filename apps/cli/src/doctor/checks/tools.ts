@@ -29,14 +29,25 @@ export const tools: Check = {
     for (const [index, tool] of TOOLS.entries()) {
       const version = versions[index]
       if (version === undefined) {
-        return { status: 'failed', detail: `${tool.program} is not installed`, remedy: `apt-get install --no-install-recommends ${tool.package}` }
+        return {
+          status: 'failed',
+          detail: `${tool.program} is not installed`,
+          remedy: `apt-get install --no-install-recommends ${tool.package}`,
+        }
       }
       const [major, minor] = version
       if (major < tool.least[0] || (major === tool.least[0] && minor < tool.least[1])) {
-        return { status: 'failed', detail: `${tool.program} ${version.join('.')} is too old, ${tool.least.join('.')} is needed`, remedy: `apt-get install ${tool.package}` }
+        return {
+          status: 'failed',
+          detail: `${tool.program} ${version.join('.')} is too old, ${tool.least.join('.')} is needed`,
+          remedy: `apt-get install ${tool.package}`,
+        }
       }
     }
-    return { status: 'ok', detail: TOOLS.map(({ program }, index) => `${program} ${versions[index]?.join('.')}`).join(', ') }
+    return {
+      status: 'ok',
+      detail: TOOLS.map(({ program }, index) => `${program} ${versions[index]?.join('.')}`).join(', '),
+    }
   },
 }
 
