@@ -1,0 +1,70 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'smol-toml'
+import { BuildFailure } from './failure.js'
+import { Installer } from './install.js'
+import { Layer } from './layers.js'
+import { provideNode } from './node-layer.js'
+import { wantedNode } from './node-version.js'
+import { parsePackageJson } from './package-json.js'
+import { startCommand } from './start-command.js'
+
+/** `bin/build` of the Node.js buildpack: Node, dependencies, the build script, and how the app is started. */
+
+const PLATFORM_NODE = process.env['CROFT_NODE'] ?? '/cnb/croft/node'
+const PLATFORM_NPM = process.env['CROFT_NPM'] ?? '/cnb/croft/npm'
+const TEMPORARY = '/tmp'
+
+async function build(): Promise<void> {
+  const layersDirectory = process.env['CNB_LAYERS_DIR'] ?? process.argv[2] ?? ''
+  const appDirectory = process.cwd()
+  const read = (file: string): string | undefined => {
+    try {
+      return readFileSync(join(appDirectory, file), 'utf8')
+    } catch {
+      return undefined
+    }
+  }
+  const app = parsePackageJson(read('package.json') ?? '')
+  const start = startCommand(app.scripts, app.main, (file) => existsSync(join(appDirectory, file)))
+  if (start === null && !existsSync(join(appDirectory, 'Procfile'))) {
+    throw new BuildFailure('nothing says how the app is started', 'add a start script to package.json, or a Procfile with a line  web: node server.js')
+  }
+
+  const inherited = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const wanted = wantedNode({ engines: app.engines['node'], nvmrc: read('.nvmrc'), nodeVersion: read('.node-version') })
+  const platform = { node: PLATFORM_NODE, npm: PLATFORM_NPM, temporary: TEMPORARY, env: inherited }
+  const node = await provideNode(new Layer(layersDirectory, 'node'), wanted, platform)
+
+  const nodeEnv = process.env['NODE_ENV'] ?? 'production'
+  const distribution = `${process.env['CNB_TARGET_DISTRO_NAME'] ?? ''}-${process.env['CNB_TARGET_DISTRO_VERSION'] ?? ''}`
+  await new Installer({
+    app,
+    appDirectory,
+    layersDirectory,
+    node,
+    nodeEnv,
+    platform: `${distribution}-${process.arch}`,
+    env: {
+      ...inherited,
+      NODE_ENV: nodeEnv,
+      PATH: `${node.bin}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+      ...(node.isPlatformVersion && { npm_config_nodedir: PLATFORM_NODE }),
+    },
+  }).install()
+
+  if (start !== null) {
+    const processes = [{ type: 'web', command: start.command, args: start.args, default: true }]
+    writeFileSync(join(layersDirectory, 'launch.toml'), `${stringify({ processes })}\n`)
+  }
+}
+
+try {
+  await build()
+} catch (error) {
+  if (!(error instanceof BuildFailure)) throw error
+  const path = process.env['CROFT_FAILURE_PATH']
+  if (path === undefined) process.stdout.write(` !     ${error.message}\n !     ${error.remedy}\n`)
+  else writeFileSync(path, `${error.message}\n${error.remedy}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,56 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse, stringify } from 'smol-toml'
+
+export interface LayerTypes {
+  build?: boolean
+  cache?: boolean
+  launch?: boolean
+}
+
+/** One layer of this buildpack: a folder and the file beside it. */
+export class Layer {
+  readonly path: string
+  readonly #toml: string
+
+  constructor(
+    layersDirectory: string,
+    readonly name: string,
+  ) {
+    this.path = join(layersDirectory, name)
+    this.#toml = join(layersDirectory, `${name}.toml`)
+  }
+
+  /** What an earlier build recorded of the layer, when it came back. */
+  metadata(): Record<string, unknown> {
+    try {
+      const { metadata } = parse(readFileSync(this.#toml, 'utf8'))
+      return typeof metadata === 'object' && !Array.isArray(metadata) ? (metadata as Record<string, unknown>) : {}
+    } catch {
+      return {}
+    }
+  }
+
+  /** Throws away what came back and begins with an empty folder. */
+  clear(): void {
+    rmSync(this.path, { recursive: true, force: true })
+    mkdirSync(this.path, { recursive: true })
+  }
+
+  /** Says what the layer is for and what it was made from; comes last, when the content is whole. */
+  describe(types: LayerTypes, metadata: Record<string, string>): void {
+    writeFileSync(this.#toml, `${stringify({ types, metadata })}\n`)
+  }
+
+  /** Takes back what came back: the layer is no part of this build. */
+  remove(): void {
+    rmSync(this.#toml, { force: true })
+    rmSync(this.path, { recursive: true, force: true })
+  }
+
+  /** Environment of every process of the image: `NAME.default`, `NAME.append`, `NAME.delim`, ... */
+  launchEnv(files: Record<string, string>): void {
+    mkdirSync(join(this.path, 'env.launch'), { recursive: true })
+    for (const [name, value] of Object.entries(files)) writeFileSync(join(this.path, 'env.launch', name), value)
+  }
+}

@@ -1,0 +1,127 @@
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { BuildFailure } from './failure.js'
+import type { Layer } from './layers.js'
+import { satisfies, type WantedNode } from './node-version.js'
+import { npmFailure } from './npm-messages.js'
+import { run } from './run.js'
+import { say } from './say.js'
+
+/** Raised when the layer's content changes although versions do not. */
+const LAYOUT = '1'
+const TYPES = { launch: true, build: true, cache: true }
+
+export interface NodePlatform {
+  /** A folder with `bin/node`: the platform's own Node. */
+  node: string
+  /** npm's package. */
+  npm: string
+  temporary: string
+  env: Record<string, string>
+}
+
+export interface NodeLayer {
+  version: string
+  npmVersion: string
+  /** Programs for npm and for scripts. */
+  bin: string
+  /** Whether it is the platform's own version, whose headers are at hand. */
+  isPlatformVersion: boolean
+}
+
+/** Provides Node and npm in `layer`: what came back if it fits, else the platform's own, else one fetched from the registry. */
+export async function provideNode(layer: Layer, wanted: WantedNode, platform: NodePlatform): Promise<NodeLayer> {
+  const npmVersion = versionOf(join(platform.npm, 'package.json'))
+  const own = process.versions.node
+  const former = layer.metadata()
+  const isOwnWanted = satisfies(own, wanted.range)
+  const provided = (version: string): NodeLayer => ({
+    version,
+    npmVersion,
+    bin: join(layer.path, 'bin'),
+    isPlatformVersion: version === own,
+  })
+  const formerVersion = former['version']
+  const isFormerWanted = isOwnWanted ? formerVersion === own : typeof formerVersion === 'string' && satisfies(formerVersion, wanted.range)
+  if (isFormerWanted && former['layout'] === LAYOUT && former['npm'] === npmVersion) {
+    layer.describe(TYPES, { version: String(formerVersion), npm: npmVersion, layout: LAYOUT })
+    return provided(String(formerVersion))
+  }
+
+  const startedAt = performance.now()
+  const because = wanted.source === null ? 'the present LTS' : `${wanted.range} in ${wanted.source}`
+  say.step(`Installing Node.js (${because})`)
+  layer.clear()
+  mkdirSync(join(layer.path, 'bin'))
+  const version = isOwnWanted ? own : await fetchNode(layer, wanted, platform)
+  if (isOwnWanted) copyFileSync(join(platform.node, 'bin/node'), join(layer.path, 'bin/node'))
+  chmodSync(join(layer.path, 'bin/node'), 0o755)
+  await copyNpm(layer, platform)
+  layer.launchEnv({
+    'NODE_ENV.default': 'production',
+    'PATH.append': '/workspace/node_modules/.bin',
+    'PATH.delim': ':',
+  })
+  layer.describe(TYPES, { version, npm: npmVersion, layout: LAYOUT })
+  say.detail(`Node.js ${version}, npm ${npmVersion}`, performance.now() - startedAt)
+  return provided(version)
+}
+
+function versionOf(packageJson: string): string {
+  const { version } = JSON.parse(readFileSync(packageJson, 'utf8')) as { version?: unknown }
+  if (typeof version !== 'string') throw new Error(`${packageJson} names no version`)
+  return version
+}
+
+/** The npm package that holds nothing but Node: its integrity is checked by npm, its registry is the host's. */
+async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatform): Promise<string> {
+  const work = mkdtempSync(join(platform.temporary, 'node-'))
+  const name = `node-linux-${process.arch}`
+  const packed = await run(
+    process.execPath,
+    [join(platform.npm, 'bin/npm-cli.js'), 'pack', `${name}@${wanted.range}`, '--json', '--loglevel=error', '--pack-destination', work],
+    { cwd: work, env: platform.env },
+  )
+  if (packed.exitCode !== 0) {
+    if (/code (ETARGET|E404)/.test(packed.stderr)) {
+      const source = wanted.source ?? 'the app'
+      throw new BuildFailure(`there is no Node.js ${wanted.range}, which ${source} asks for`, 'ask for 20.x, 22.x, 24.x or 26.x')
+    }
+    throw npmFailure(`fetching Node.js ${wanted.range}`, packed.exitCode, packed.stdout + packed.stderr)
+  }
+  const newest = packedArchive(packed.stdout)
+  if (newest === null) throw new BuildFailure(`there is no Node.js ${wanted.range}`, 'ask for 20.x, 22.x, 24.x or 26.x')
+  const archive = join(work, newest.filename.replace(/^.*\//, ''))
+  const unpacked = await run('tar', ['-xzf', archive, '-C', work, 'package/bin/node'], { cwd: work, env: platform.env })
+  if (unpacked.exitCode !== 0) throw new BuildFailure(`the package of Node.js ${newest.version} cannot be unpacked`, 'push again')
+  moveFile(join(work, 'package/bin/node'), join(layer.path, 'bin/node'))
+  return newest.version
+}
+
+/** What `npm pack --json` says it packed. */
+function packedArchive(stdout: string): { filename: string; version: string } | null {
+  const archives = JSON.parse(stdout) as unknown
+  const newest: unknown = Array.isArray(archives) ? archives.at(-1) : null
+  if (typeof newest !== 'object' || newest === null || !('filename' in newest) || !('version' in newest)) return null
+  const { filename, version } = newest
+  return typeof filename === 'string' && typeof version === 'string' ? { filename, version } : null
+}
+
+function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch {
+    copyFileSync(from, to) // the temporary folder is on another file system
+  }
+}
+
+async function copyNpm(layer: Layer, platform: NodePlatform): Promise<void> {
+  const modules = join(layer.path, 'lib/node_modules')
+  mkdirSync(modules, { recursive: true })
+  const copied = await run('cp', ['-R', platform.npm, join(modules, 'npm')], { cwd: layer.path, env: platform.env })
+  if (copied.exitCode !== 0) throw new Error(`npm could not be copied: ${copied.stderr}`)
+  for (const name of ['npm', 'npx']) {
+    chmodSync(join(modules, 'npm/bin', `${name}-cli.js`), 0o755)
+    symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(layer.path, 'bin', name))
+  }
+}

@@ -1,0 +1,81 @@
+/** How an app is started when no Procfile says it: its start script as a process of its own, without npm in between. Pure. */
+
+const MAX_DEPTH = 5
+/** What only a shell understands; quotes are understood here. */
+const SHELL_CHARACTERS = /[|&;<>()$`\\*?[\]#~{}!\n]/
+
+export interface StartCommand {
+  command: string[]
+  args: string[]
+}
+
+/**
+ * The web process of an app: `scripts.start`, followed through `npm run`, as plain words when no shell is needed, else by bash;
+ * without it `server.js`, then `main`. Null when there is nothing to start.
+ */
+export function startCommand(
+  scripts: Record<string, string>,
+  main: string | null,
+  exists: (file: string) => boolean,
+): StartCommand | null {
+  const script = scripts['start']
+  if (script !== undefined && script.trim() !== '') {
+    const before = scripts['prestart']
+    if (before !== undefined) return shell(`{ ${before.trim()}; } && ${script.trim()}`)
+    return fromScript(script.trim(), scripts, 0)
+  }
+  const file = ['server.js', ...(main === null ? [] : [main]), 'index.js'].find(exists)
+  return file === undefined ? null : { command: ['node', file], args: [] }
+}
+
+function shell(line: string): StartCommand {
+  return { command: ['bash', '-c'], args: [line] }
+}
+
+function fromScript(line: string, scripts: Record<string, string>, depth: number): StartCommand {
+  const words = splitWords(line)
+  if (words === null) return shell(line)
+  const next = delegated(words)
+  const script = next === null ? undefined : scripts[next]
+  const hasHooks = next !== null && (scripts[`pre${next}`] !== undefined || scripts[`post${next}`] !== undefined)
+  if (script !== undefined && !hasHooks && depth < MAX_DEPTH) return fromScript(script.trim(), scripts, depth + 1)
+  return { command: words, args: [] }
+}
+
+/** The script that `npm start`, `npm run X` or `npm run-script X` would run, without further words; else null. */
+function delegated(words: readonly string[]): string | null {
+  const [program, verb, name] = words
+  if (program !== 'npm') return null
+  if (words.length === 2 && verb === 'start') return 'start'
+  const isRun = words.length === 3 && (verb === 'run' || verb === 'run-script')
+  return isRun && name !== undefined && !name.startsWith('-') ? name : null
+}
+
+/** The words of a command line, or null when it needs a shell: metacharacters outside quotes, assignments before the program. */
+export function splitWords(line: string): string[] | null {
+  const words: string[] = []
+  let word: string | null = null
+  let quote: string | null = null
+  for (const character of line) {
+    if (quote !== null) {
+      if (character === quote) quote = null
+      else if (quote === '"' && /[$`\\!]/.test(character)) return null
+      else word = (word ?? '') + character
+    } else if (character === '"' || character === "'") {
+      quote = character
+      word ??= ''
+    } else if (character === ' ' || character === '\t') {
+      if (word !== null) words.push(word)
+      word = null
+    } else if (SHELL_CHARACTERS.test(character)) return null
+    else word = (word ?? '') + character
+  }
+  if (quote !== null) return null
+  if (word !== null) words.push(word)
+  const [program] = words
+  if (program === undefined || /^[A-Za-z_][A-Za-z0-9_]*=/.test(program) || SHELL_WORDS.includes(program)) return null
+  return words
+}
+
+/** Programs that only exist inside a shell. */
+const SHELL_WORDS = ['cd', 'export', 'exec', 'source', '.', 'set', 'eval', 'if', 'for', 'while', 'ulimit', 'umask', 'unset', 'trap']
