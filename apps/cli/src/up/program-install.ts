@@ -11,7 +11,7 @@ import { postgresNative } from './program-folders.js'
  * `<home>/program/<hash of lock file and sources>/` has the checkout's layout: `apps/ libs/ buildpacks/ node_modules/`.
  */
 
-const SOURCES = '{apps,libs}/*/{package.json,src/**,native/**},buildpacks/*/**,examples/node-hello/**,package-lock.json'
+const SOURCES = '{apps,libs}/*/{package.json,src/**,native/**},buildpacks/**,examples/node-hello/**,package-lock.json'
 const lockSchema = z.object({
   packages: z.record(z.string(), z.looseObject({ dev: z.boolean().optional(), link: z.boolean().optional() })),
 })
@@ -101,6 +101,7 @@ async function copyWorkspaces(checkout: string, target: string): Promise<void> {
     await mkdir(dirname(link), { recursive: true })
     await symlink(relative(dirname(link), join(target, folder)), link)
   }
+  await cp(join(checkout, 'buildpacks/order.toml'), join(target, 'buildpacks/order.toml'))
   await cp(join(checkout, 'examples/node-hello'), join(target, 'examples/node-hello'), { recursive: true })
   await cp(join(checkout, 'package.json'), join(target, 'package.json'))
 }
