@@ -1,4 +1,12 @@
-import { AppService, PolicyCheck, ROLES, TokenService, type PolicedRoute, type Principal, type Role } from '@croft/controller'
+import {
+  AppService,
+  PolicyCheck,
+  ROLES,
+  TokenService,
+  type PolicedRoute,
+  type Principal,
+  type Role,
+} from '@croft/controller'
 import type { TeamId } from '@croft/kit'
 import type { DataSource } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -67,14 +75,14 @@ describe('the API of a controller', () => {
   afterAll(() => rig?.close())
 
   const routes = (): PolicedRoute[] =>
-    rig.controller.app.get(PolicyCheck).routes().filter((route) => route.path.startsWith('/api/v1/'))
+    rig.controller.app
+      .get(PolicyCheck)
+      .routes()
+      .filter((route) => route.path.startsWith('/api/v1/'))
   const send = (route: PolicedRoute, app: string, token: string | undefined): Promise<Answer> =>
     rig.ask(
       METHODS[route.method] ?? 'GET',
-      route.path
-        .replace(':app', app)
-        .replace(':release', '999')
-        .replace(/:\w+/g, NO_ROW) + (QUERIES[route.name] ?? ''),
+      route.path.replace(':app', app).replace(':release', '999').replace(/:\w+/g, NO_ROW) + (QUERIES[route.name] ?? ''),
       { token, ...(METHODS[route.method] !== 'GET' && { body: BODIES[route.name] ?? {} }) },
     )
 
@@ -93,15 +101,20 @@ describe('the API of a controller', () => {
     )
   })
 
-  it.each(['nobody', 'expired', 'revoked', 'garbage'])('answers 401 on every route to %s, whatever the app', async (who) => {
-    for (const route of routes().filter((of) => of.policy !== 'public')) {
-      const answers = await Promise.all(
-        ['own-app', 'their-app', 'no-such-app'].map(async (app) => impersonal(await send(route, app, tokens[who]), app)),
-      )
-      expect(answers[0], route.name).toContain('"code\\":\\"unauthenticated\\"')
-      expect(new Set(answers).size, route.name).toBe(1)
-    }
-  })
+  it.each(['nobody', 'expired', 'revoked', 'garbage'])(
+    'answers 401 on every route to %s, whatever the app',
+    async (who) => {
+      for (const route of routes().filter((of) => of.policy !== 'public')) {
+        const answers = await Promise.all(
+          ['own-app', 'their-app', 'no-such-app'].map(async (app) =>
+            impersonal(await send(route, app, tokens[who]), app),
+          ),
+        )
+        expect(answers[0], route.name).toContain('"code\\":\\"unauthenticated\\"')
+        expect(new Set(answers).size, route.name).toBe(1)
+      }
+    },
+  )
 
   it.each(['operator', 'owner', 'developer', 'viewer', 'machine'] as Role[])(
     'lets a token of role %s do what the role may, and answers 403 to the rest before any app is looked up',
@@ -114,7 +127,11 @@ describe('the API of a controller', () => {
         const [own, theirs, missing] = answers
         const name = `${role} ${route.name}`
         if (isAllowed) expect([401, 403, 500], `${name}: ${own?.text}`).not.toContain(own?.status)
-        else expect(answers.map((answer) => answer.status), name).toEqual([403, 403, 403])
+        else
+          expect(
+            answers.map((answer) => answer.status),
+            name,
+          ).toEqual([403, 403, 403])
         if (theirs === undefined || missing === undefined) throw new Error('no answer')
         expect(impersonal(theirs, 'their-app'), name).toBe(impersonal(missing, 'no-such-app'))
       }
@@ -176,10 +193,16 @@ describe('the API of a controller', () => {
   it('makes one app of ten creates at once', async () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, index) =>
-        rig.ask('POST', '/api/v1/apps', { token: tokens[index % 2 === 0 ? 'owner' : 'stranger'], body: { name: 'race-app' } }),
+        rig.ask('POST', '/api/v1/apps', {
+          token: tokens[index % 2 === 0 ? 'owner' : 'stranger'],
+          body: { name: 'race-app' },
+        }),
       ),
     )
-    expect(answers.map((answer) => answer.status).toSorted()).toEqual([201, ...Array<number>(9).fill(409)])
+    expect(answers.map((answer) => answer.status).toSorted((a, b) => a - b)).toEqual([
+      201,
+      ...Array<number>(9).fill(409),
+    ])
   })
 
   it('does not destroy an app whose name is not confirmed', async () => {
@@ -232,7 +255,9 @@ describe('the API of a controller', () => {
     }
     for (const route of routes()) {
       const path = route.path.replace(/:(\w+)/g, '{$1}')
-      expect(document.paths[path]?.[(METHODS[route.method] ?? '').toLowerCase()]?.['x-croft-policy'], path).toBe(route.policy)
+      expect(document.paths[path]?.[(METHODS[route.method] ?? '').toLowerCase()]?.['x-croft-policy'], path).toBe(
+        route.policy,
+      )
     }
   })
 

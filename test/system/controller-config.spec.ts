@@ -130,10 +130,10 @@ describe('config vars of a controller', () => {
     const other = `${app}-other`
     await rig.ask('POST', '/api/v1/apps', { token: rig.operatorToken, body: { name: other } })
     await change({ set: { A: 'one' } })
-    await dataSource.query(
-      `UPDATE app SET data_key = (SELECT data_key FROM app WHERE name = $2) WHERE name = $1`,
-      [app, other],
-    )
+    await dataSource.query(`UPDATE app SET data_key = (SELECT data_key FROM app WHERE name = $2) WHERE name = $1`, [
+      app,
+      other,
+    ])
     expect((await values()).json).toMatchObject({ code: 'seal-broken' })
   })
 

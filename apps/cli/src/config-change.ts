@@ -33,5 +33,7 @@ function sentenceOf(app: string, changed: string[], release: number | null, end:
   if (changed.length === 0) return 'Nothing changed.'
   const what = `${changed.join(', ')} ${changed.length === 1 ? 'is' : 'are'} changed`
   if (release === null) return `${what}; the first release of ${app} will have them.`
-  return end === null ? `${what} in v${release}, which is being deployed.` : `${what}; ${app} runs v${release} with them.`
+  return end === null
+    ? `${what} in v${release}, which is being deployed.`
+    : `${what}; ${app} runs v${release} with them.`
 }

@@ -5,7 +5,9 @@ const platform = { url: 'http://croft.localhost:8080', token: 'croft_secret' }
 
 describe('the credential helper', () => {
   it('answers with the token for its own platform', () => {
-    const asked = parseAttributes('capability[]=authtype\nprotocol=http\nhost=croft.localhost:8080\nwwwauth[]=Basic realm="a=b"\n\n')
+    const asked = parseAttributes(
+      'capability[]=authtype\nprotocol=http\nhost=croft.localhost:8080\nwwwauth[]=Basic realm="a=b"\n\n',
+    )
     expect(credentialAnswer(asked, platform)).toBe('username=croft\npassword=croft_secret\n')
   })
   it.each([

@@ -11,10 +11,10 @@ import { UsageError } from './usage.js'
 
 describe('the verbs of issue 3', () => {
   const program = createProgram()
-  const names = [
-    ...['apps', 'apps:create', 'apps:info', 'apps:destroy', 'ps', 'ps:scale', 'ps:restart', 'logs', 'releases'],
-    ...['builds', 'builds:info', 'config', 'config:set', 'config:unset', 'git:remote', 'status', 'doctor'],
-  ]
+  const names =
+    'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases builds builds:info config config:get config:set config:unset git:remote status doctor'.split(
+      ' ',
+    )
   const find = (name: string): Command | undefined => program.commands.find((command) => command.name() === name)
   it.each(names)('%s exists, prints JSON when asked, finds a platform by its home and shows examples', (name) => {
     const command = find(name)

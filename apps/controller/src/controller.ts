@@ -4,11 +4,12 @@ import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import type { Redis } from 'ioredis'
 import type { DataSource } from 'typeorm'
+import { PolicyCheck } from './auth/policy-check.js'
 import type { ControllerConfig } from './config.js'
 import { ControllerModule, type ControllerPorts } from './controller.module.js'
 import type { InternalServer } from './http/internal-server.js'
 import { NestLog } from './http/nest-log.js'
-import { preparePublicHttp, publicFastify } from './http/public-http.js'
+import { preparePublicHttp, publicFastify, recordRoutes } from './http/public-http.js'
 import { CONTROL_SERVER, DATA_SOURCE, NODE_SERVER, REDIS } from './tokens.js'
 
 /** The control plane: pushes, builds, releases, placement, routes. */
@@ -31,6 +32,7 @@ export async function createController(config: ControllerConfig, ports: Controll
     logger: new NestLog(ports.logger),
   })
   preparePublicHttp(app, ports.logger)
+  const served = recordRoutes(app)
   const apiSocket = `${config.run}/api/api.sock`
   const internal = [app.get<InternalServer>(NODE_SERVER), app.get<InternalServer>(CONTROL_SERVER)]
   let closing: Promise<void> | undefined
@@ -39,6 +41,7 @@ export async function createController(config: ControllerConfig, ports: Controll
     apiSocket,
     async listen() {
       await app.init()
+      app.get(PolicyCheck).refuseUnpoliced(served)
       for (const server of internal) await server.listen()
       await rm(apiSocket, { force: true })
       await app.listen(apiSocket)

@@ -116,7 +116,10 @@ function ask(socketPath: string, method: string, path: string, options: AskOptio
         answer.on('error', done) // cut off by the time-out below
       },
     )
-    const timer = setTimeout(() => sent.destroy(new Error(`${method} ${path} was not answered`)), options.timeoutMs ?? 10_000)
+    const timer = setTimeout(
+      () => sent.destroy(new Error(`${method} ${path} was not answered`)),
+      options.timeoutMs ?? 10_000,
+    )
     sent.on('error', (error) => {
       clearTimeout(timer)
       reject(error)
@@ -136,7 +139,9 @@ function parse(text: string): unknown {
 /** Silent, but for what went wrong: a 500 in a spec should be read without a debugger. */
 function loggerOfTests(): Logger {
   const say = (event: string, fields?: Record<string, unknown>): void =>
-    process.stderr.write(`${event} ${JSON.stringify(fields, (_key, value: unknown) => (value instanceof Error ? value.stack : value))}\n`)
+    process.stderr.write(
+      `${event} ${JSON.stringify(fields, (_key, value: unknown) => (value instanceof Error ? value.stack : value))}\n`,
+    )
   const logger: Logger = { ...silentLogger, error: say, child: () => logger }
   return logger
 }

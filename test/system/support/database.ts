@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, existsSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import { dirname, join, relative } from 'node:path'
 import { run, start, waitFor } from '@croft/kit'
@@ -22,6 +32,11 @@ export interface TestDatabase {
 const UID = 65534
 const GID = 65534
 
+const POSTGRES_SETTINGS = ['listen_addresses=', 'shared_buffers=32MB', 'fsync=off', 'max_connections=60']
+const REDIS_OPTIONS = '--port 0 --unixsocketperm 777 --appendonly no --maxmemory-policy noeviction --save'
+  .split(' ')
+  .concat('')
+
 /** Starts both; `close` ends both and removes the folder. Needs root. */
 export async function testDatabase(prefix = '/tmp/croft-database-'): Promise<TestDatabase> {
   const folder = mkdtempSync(prefix)
@@ -40,20 +55,20 @@ export async function testDatabase(prefix = '/tmp/croft-database-'): Promise<Tes
   const postgres = start(
     join(native, 'bin/postgres'),
     [
-      ...['-D', join(folder, 'data'), '-c', 'listen_addresses=', '-c', `unix_socket_directories=${join(folder, 'pg')}`],
-      ...['-c', 'shared_buffers=32MB', '-c', 'fsync=off', '-c', 'max_connections=60'],
+      '-D',
+      join(folder, 'data'),
+      '-c',
+      `unix_socket_directories=${join(folder, 'pg')}`,
+      ...POSTGRES_SETTINGS.flatMap((setting) => ['-c', setting]),
     ],
     { ...as, stdio: 'ignore' },
   )
+  const redisSocket = join(folder, 'redis/redis.sock')
   const startRedis = (): ChildProcess =>
-    start(
-      'redis-server',
-      [
-        ...['--port', '0', '--unixsocket', join(folder, 'redis/redis.sock'), '--unixsocketperm', '777'],
-        ...['--dir', join(folder, 'redis'), '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'],
-      ],
-      { ...as, stdio: 'ignore' },
-    )
+    start('redis-server', ['--unixsocket', redisSocket, '--dir', join(folder, 'redis'), ...REDIS_OPTIONS], {
+      ...as,
+      stdio: 'ignore',
+    })
   let redis = startRedis()
   const urlOf = (name: string): string => `postgresql://croft@localhost/${name}?host=${join(folder, 'pg')}`
   const query = async (sql: string): Promise<void> => {
@@ -71,7 +86,6 @@ export async function testDatabase(prefix = '/tmp/croft-database-'): Promise<Tes
     await query(`CREATE DATABASE ${name}`)
     return urlOf(name)
   }
-  const redisSocket = join(folder, 'redis/redis.sock')
   await waitFor(() => query('SELECT 1').then(() => true), { what: 'PostgreSQL', timeoutMs: 20_000 })
   await waitFor(() => existsSync(redisSocket), { what: 'Redis', timeoutMs: 10_000 })
   return {

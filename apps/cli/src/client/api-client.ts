@@ -33,7 +33,12 @@ export class ApiClient {
    * One request; the answer is checked against `schema`, and further fields of a newer platform are let through.
    * @throws ApiError, PlatformUnreachable
    */
-  async call<T extends z.ZodType>(method: Method, path: string, schema: T, options: CallOptions = {}): Promise<z.infer<T>> {
+  async call<T extends z.ZodType>(
+    method: Method,
+    path: string,
+    schema: T,
+    options: CallOptions = {},
+  ): Promise<z.infer<T>> {
     const answer = await this.#send(method, path, options, options.timeoutMs ?? REQUEST_TIMEOUT_MS)
     const text = await this.#whole(answer)
     const parsed = schema.safeParse(text === '' ? undefined : JSON.parse(text))
@@ -56,7 +61,9 @@ export class ApiClient {
   }
 
   async #send(method: Method, path: string, options: CallOptions, timeoutMs: number): Promise<Dispatcher.ResponseData> {
-    const query = Object.entries(options.query ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined)
+    const query = Object.entries(options.query ?? {}).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    )
     const target = `${this.url}/api/v1${path}${query.length === 0 ? '' : `?${new URLSearchParams(query).toString()}`}`
     let answer: Dispatcher.ResponseData
     try {

@@ -16,7 +16,12 @@ export function register(program: Command): void {
       const body = { name, ...(options.team !== undefined && { team: options.team }) }
       const app = await api.call('POST', '/apps', appShape, { body })
       if (options.json === true) return printJson(app)
-      printLines(`${app.name} is made. In its repository:`, '', `  croft git:remote -a ${app.name}`, '  git push croft main')
+      printLines(
+        `${app.name} is made. In its repository:`,
+        '',
+        `  croft git:remote -a ${app.name}`,
+        '  git push croft main',
+      )
     }),
   )
   examples(command, 'croft apps:create shop', 'croft apps:create shop --team main --json')

@@ -12,7 +12,8 @@ export function register(program: Command): void {
     withPlatform(options, async ({ api }) => {
       const apps = await api.call('GET', '/apps', z.array(appShape))
       if (options.json === true) return printJson(apps)
-      if (apps.length === 0) return printLines('No apps yet. croft apps:create NAME makes one, and so does a first git push.')
+      if (apps.length === 0)
+        return printLines('No apps yet. croft apps:create NAME makes one, and so does a first git push.')
       printLines(
         ...table(
           ['APP', 'TEAM', 'RELEASE', 'ADDRESS'],

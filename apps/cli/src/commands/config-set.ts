@@ -26,7 +26,7 @@ export function parsePairs(pairs: readonly string[]): Record<string, string> {
   for (const pair of pairs) {
     const at = pair.indexOf('=')
     if (at <= 0) {
-      throw new UsageError(`${at === 0 ? 'a name is missing' : `${pair} has no value`}`, 'croft config:set NAME=VALUE')
+      throw new UsageError(at === 0 ? 'a name is missing' : `${pair} has no value`, 'croft config:set NAME=VALUE')
     }
     set[pair.slice(0, at)] = pair.slice(at + 1)
   }

@@ -19,7 +19,10 @@ export function register(program: Command): void {
         options.reveal === true
           ? await api.call('GET', appPath(app, '/config/values'), z.record(z.string(), z.string()))
           : Object.fromEntries(
-              (await api.call('GET', appPath(app, '/config'), z.array(configNameShape))).map(({ name }) => [name, MASK]),
+              (await api.call('GET', appPath(app, '/config'), z.array(configNameShape))).map(({ name }) => [
+                name,
+                MASK,
+              ]),
             )
       if (options.json === true) return printJson(values)
       const rows = Object.entries(values)

@@ -8,7 +8,9 @@ import { appPath, appVerb, withApp, type VerbOptions } from '../verb.js'
 
 /** `croft ps`: the instances of an app. */
 export function register(program: Command): void {
-  const command = program.command('ps').description('list the instances of an app: state, CPU, memory of limit, restarts')
+  const command = program
+    .command('ps')
+    .description('list the instances of an app: state, CPU, memory of limit, restarts')
   appVerb(command).action((options: VerbOptions) =>
     withApp(options, undefined, async ({ api, app }) => {
       const instances = await api.call('GET', appPath(app, '/ps'), z.array(psShape))

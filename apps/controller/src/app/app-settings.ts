@@ -6,6 +6,8 @@ export interface AppSettings {
   graceMs?: number
   /** How long in-flight requests may go on after an instance left the route table, ms; default 30,000. */
   drainMs?: number
+  /** `ps:stop`: nothing runs until `ps:start`. */
+  isStopped?: boolean
   /** Stack the next build uses; default `debian-12`. */
   stack?: string
 }

@@ -65,7 +65,10 @@ export class AppService {
           dataKey: this.keyring.mintDataKey(id),
         })
         const message = `${name} was created`
-        await this.events.append({ teamId: team.id, appId: id, kind: 'app-created', message, actor: principal.name }, manager)
+        await this.events.append(
+          { teamId: team.id, appId: id, kind: 'app-created', message, actor: principal.name },
+          manager,
+        )
         await bumpRevision(manager, 'routes')
         return manager.getRepository(App).findOneByOrFail({ id })
       })
@@ -81,7 +84,9 @@ export class AppService {
    */
   async ensureForPush(name: string, principal: Principal, wantedTeam?: string): Promise<{ app: App; isNew: boolean }> {
     const team = await this.teams.choose(principal.teamId, wantedTeam)
-    const existing = await this.dataSource.getRepository(App).findOneBy({ teamId: team.id, name, destroyedAt: IsNull() })
+    const existing = await this.dataSource
+      .getRepository(App)
+      .findOneBy({ teamId: team.id, name, destroyedAt: IsNull() })
     if (existing !== null) return { app: existing, isNew: false }
     try {
       return { app: await this.create(name, principal, wantedTeam), isNew: true }
@@ -107,7 +112,7 @@ export class AppService {
         if (value === null) delete settings[key]
         else if (value !== undefined) settings[key] = value
       }
-      app.settings = settings as AppSettings
+      app.settings = settings
       await manager.getRepository(App).update({ id: app.id }, { settings: app.settings })
       const message = `settings changed: ${Object.keys(changes).join(', ')}`
       await this.events.append(
@@ -129,7 +134,10 @@ export class AppService {
       if (confirm !== name) throw new NotConfirmed(name)
       await manager.getRepository(App).update({ id: app.id }, { destroyedAt: () => 'now()' })
       const message = `${name} was destroyed`
-      await this.events.append({ teamId: app.teamId, appId: app.id, kind: 'app-destroyed', message, actor: principal.name }, manager)
+      await this.events.append(
+        { teamId: app.teamId, appId: app.id, kind: 'app-destroyed', message, actor: principal.name },
+        manager,
+      )
       await bumpRevision(manager, 'routes')
       await manager.query(`SELECT pg_notify('croft', $1)`, [`app ${app.id}`])
       return app
@@ -164,5 +172,7 @@ export class AppService {
 }
 
 function isTaken(error: unknown): boolean {
-  return error instanceof QueryFailedError && (error.driverError as { constraint?: string }).constraint === LIVE_NAME_KEY
+  return (
+    error instanceof QueryFailedError && (error.driverError as { constraint?: string }).constraint === LIVE_NAME_KEY
+  )
 }

@@ -80,7 +80,12 @@ export class ConfigStore implements OnModuleInit {
    * Sets and removes config vars, in the caller's transaction, which holds the app's lock. Gives the names that really changed.
    * @throws InvalidConfigVar; SealBroken
    */
-  async apply(manager: EntityManager, app: App, set: Record<string, string>, unset: readonly string[]): Promise<string[]> {
+  async apply(
+    manager: EntityManager,
+    app: App,
+    set: Record<string, string>,
+    unset: readonly string[],
+  ): Promise<string[]> {
     checkConfig(set)
     const before = await this.openConfig(app, manager)
     const unknown = unset.filter((name) => !Object.hasOwn(before, name))

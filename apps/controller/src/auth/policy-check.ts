@@ -20,7 +20,15 @@ export interface PolicedRoute {
 
 export type ControllerClass = new (...args: never[]) => object
 
-/** Refuses to start while any route has no policy. */
+/** A route as the HTTP server has it. */
+export interface ServedRoute {
+  method: string
+  url: string
+  /** Of a route that no controller class declares: `{ config: { policy } }` in its options; whoever adds it enforces it. */
+  policy: unknown
+}
+
+/** Refuses to start while any route has no policy, whoever added it. */
 @Injectable()
 export class PolicyCheck implements OnApplicationBootstrap {
   constructor(
@@ -31,6 +39,14 @@ export class PolicyCheck implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     const bare = this.routes().filter((route) => route.policy === undefined)
     if (bare.length > 0) throw new Error(`routes without a policy: ${bare.map((route) => route.name).join(', ')}`)
+  }
+
+  /** Throws for a route the server has that neither a controller class with a policy nor its own options vouch for. */
+  refuseUnpoliced(served: readonly ServedRoute[]): void {
+    const policed = new Set(this.routes().map((route) => plainPath(route.path)))
+    const bare = served.filter((route) => route.policy === undefined && !policed.has(plainPath(route.url)))
+    if (bare.length === 0) return
+    throw new Error(`routes without a policy: ${bare.map((route) => `${route.method} ${route.url}`).join(', ')}`)
   }
 
   /** Every route of every controller. */
@@ -67,6 +83,14 @@ export function routesOf(controller: ControllerClass, scanner: MetadataScanner):
       })),
     )
   })
+}
+
+/** A path in which wildcards and parameters are spelt alike by the framework and by its server. */
+function plainPath(path: string): string {
+  return path
+    .replace(/\{?\*\w*\}?/g, '*')
+    .replace(/:\w+(\([^)]*\))?/g, ':')
+    .replace(/(.)\/$/, '$1')
 }
 
 function asList(path: unknown): string[] {

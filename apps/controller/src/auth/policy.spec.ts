@@ -44,6 +44,18 @@ describe('the policies of routes', () => {
       'routes without a policy: ForgetfulController.bare',
     )
   })
+  it('keep it from starting when the server has a route nobody vouches for', () => {
+    const check = checkOf(GuardedController)
+    const known = [
+      { method: 'GET', url: '/api/v1/things', policy: undefined },
+      { method: 'HEAD', url: '/api/v1/things/', policy: undefined },
+      { method: 'POST', url: '/api/v1/things/:id', policy: undefined },
+      { method: 'GET', url: '/v2/*', policy: 'public' },
+    ]
+    expect(() => check.refuseUnpoliced(known)).not.toThrow()
+    const bare = [...known, { method: 'GET', url: '/debug', policy: undefined }]
+    expect(() => check.refuseUnpoliced(bare)).toThrow('routes without a policy: GET /debug')
+  })
 })
 
 describe('roles', () => {

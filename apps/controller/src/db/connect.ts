@@ -52,7 +52,9 @@ async function migrate(dataSource: DataSource, logger: Logger): Promise<void> {
 
 async function refuseNewerSchema(dataSource: DataSource): Promise<void> {
   const known = new Set(dataSource.migrations.map((migration) => migration.name ?? migration.constructor.name))
-  const [table] = await dataSource.query<{ exists: boolean }[]>(`SELECT to_regclass('migrations') IS NOT NULL AS exists`)
+  const [table] = await dataSource.query<{ exists: boolean }[]>(
+    `SELECT to_regclass('migrations') IS NOT NULL AS exists`,
+  )
   if (table?.exists !== true) return
   const applied = await dataSource.query<{ name: string }[]>('SELECT name FROM migrations ORDER BY id')
   const unknown = applied.filter((row) => !known.has(row.name)).map((row) => row.name)

@@ -2,6 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import type { Logger } from '@croft/kit'
 import type { FastifyServerOptions } from 'fastify'
 import { StandardSchemaValidationPipe } from '@nestjs/common'
+import type { ServedRoute } from '../auth/policy-check.js'
 import { BadInput } from './bad-input.js'
 import { ProblemFilter, problemReply } from './problem.filter.js'
 import { requestIdOf } from './request-id.js'
@@ -23,6 +24,19 @@ export function publicFastify(logger: Logger): FastifyServerOptions {
   }
 }
 
+/** Writes down every route the server is given from now on. */
+export function recordRoutes(app: NestFastifyApplication): readonly ServedRoute[] {
+  const served: ServedRoute[] = []
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', ({ method, url, config }) => {
+      const policy = config !== undefined && 'policy' in config ? config.policy : undefined
+      served.push({ method: String(method), url, policy })
+    })
+  return served
+}
+
 /** Bodies, ids, validation and problems of the public HTTP; before the application is initialised. */
 export function preparePublicHttp(app: NestFastifyApplication, logger: Logger): void {
   const fastify = app.getHttpAdapter().getInstance()
@@ -33,8 +47,6 @@ export function preparePublicHttp(app: NestFastifyApplication, logger: Logger): 
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
   })
-  app.useGlobalPipes(
-    new StandardSchemaValidationPipe({ exceptionFactory: (issues) => new BadInput(issues) }),
-  )
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: (issues) => new BadInput(issues) }))
   app.useGlobalFilters(new ProblemFilter(logger))
 }
