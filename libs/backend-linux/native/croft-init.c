@@ -61,6 +61,9 @@
 #define OUT_HIGH (256u << 10)     /* bytes waiting for a client before we read no more on its behalf */
 #define STDIN_HIGH (256u << 10)   /* bytes waiting for a process's standard input */
 #define CHUNK 65536
+#define READS_AT_ONCE 16
+#define PIPE_BYTES (256 << 10)    /* asked for; a host that gives less is fine */
+#define SOCKET_BYTES (1 << 20)
 #define STALL_MS 30000            /* a lossless reader that takes nothing for this long becomes a lossy one */
 #define INIT_FD 3
 
@@ -853,7 +856,7 @@ struct proc {
 };
 
 struct client {
-  int fd, flags, is_dead, is_exit_sent;
+  int fd, flags, is_dead, is_exit_sent, is_behind;
   struct buffer in, out;
   struct proc *proc;       /* what it is attached to */
   uint64_t at[2], last_progress;
@@ -983,6 +986,7 @@ static int take_id(struct cursor *c, char id[132]) {
 
 static int pipe_for(int fds[2], int ours) {
   if (pipe2(fds, O_CLOEXEC) < 0) return -1;
+  fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
   (void)!fchown(fds[0], S.base, S.base); /* so that the container's root may hand it to the process's user */
   return set_nonblock(fds[ours]);
 }
@@ -1154,7 +1158,7 @@ static void client_pump(struct client *c) {
   struct proc *p = c->proc;
   static uint8_t chunk[CHUNK];
   if (p && p->kind == KIND_EXEC && p->state != STARTING && !c->is_exit_sent) {
-    int is_behind = 0;
+    c->is_behind = 0;
     for (int i = 0; i < 2; i++) {
       struct log *l = &p->log[i];
       if (!(c->flags & (i ? F_STDERR : F_STDOUT))) continue;
@@ -1177,9 +1181,9 @@ static void client_pump(struct client *c) {
         frame(c, 'O', head, sizeof head, chunk, (size_t)n);
         c->at[i] = at + (uint64_t)n;
       }
-      if (c->at[i] < l->end) is_behind = 1;
+      if (c->at[i] < l->end) c->is_behind = 1;
     }
-    if (!is_behind && p->is_reported) frame_exit(c, p);
+    if (!c->is_behind && p->is_reported) frame_exit(c, p);
   }
   if (c->out.len == 0) {
     c->last_progress = now_ms(CLOCK_MONOTONIC);
@@ -1354,7 +1358,7 @@ static int serve(void) {
     for (int i = 0; i < nclients; i++) {
       struct client *c = S.clients[i];
       int is_full = c->out.len > OUT_HIGH || (c->proc && c->proc->input.len > STDIN_HIGH);
-      polls[n++] = (struct pollfd){.fd = c->fd, .events = (short)((is_full ? 0 : POLLIN) | (c->out.len ? POLLOUT : 0))};
+      polls[n++] = (struct pollfd){.fd = c->fd, .events = (short)((is_full ? 0 : POLLIN) | (c->out.len || c->is_behind ? POLLOUT : 0))};
     }
     int first_proc = n, nprocs = S.nprocs;
     for (int i = 0; i < nprocs; i++) {
@@ -1378,7 +1382,8 @@ static int serve(void) {
     for (int i = 0; i < nprocs; i++) {
       struct proc *p = S.procs[i];
       for (int k = 0; k < 2; k++)
-        if (polls[first_proc + 3 * i + 1 + k].revents && p->out[k] >= 0) proc_read(p, k);
+        if (polls[first_proc + 3 * i + 1 + k].revents)
+          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && proc_read(p, k); turn++) continue;
     }
     if (polls[1].revents)
       for (int i = 0; i < 256 && from_init() > 0; i++) continue;
@@ -1392,7 +1397,8 @@ static int serve(void) {
       }
     }
     if (polls[2].revents & POLLIN) {
-      int fd = accept4(S.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      int fd = accept4(S.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), size = SOCKET_BYTES;
+      if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
       struct client *c = fd < 0 ? NULL : calloc(1, sizeof *c);
       if (c) c->fd = fd, S.clients[S.nclients++] = c;
       else if (fd >= 0) close(fd);
@@ -1701,7 +1707,7 @@ static int shim_main(char **argv) {
   close(idmap);
   if (upper_idmap >= 0) close(upper_idmap);
 
-  int pair[2], on = 1, size = 1 << 20;
+  int pair[2], on = 1, size = SOCKET_BYTES;
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) die("socketpair");
   setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
   setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);

@@ -28,10 +28,13 @@ export async function removeContainer(host: Host, entry: Entry): Promise<void> {
   /* runc may have put a process there between the two */
   await emptyCgroup(host.cgroups, handle)
   failpoint('container-killed')
-  await host.networker.disconnect(state.slot)
-  await host.cgroups.remove(handle)
-  await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })
-  await rm(entry.client.socketPath, { force: true })
+  await Promise.all([
+    host.networker.disconnect(state.slot),
+    host.cgroups.remove(handle),
+    rm(join(host.options.runcRoot, handle), { recursive: true, force: true }),
+    rm(entry.client.socketPath, { force: true }),
+  ])
+  /* the journal last: what is left after a crash is found by it */
   await host.depot.remove(handle)
   host.slots.free(state.slot)
   host.addresses?.free(state.address)

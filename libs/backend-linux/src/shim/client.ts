@@ -183,7 +183,7 @@ export class ShimProcess {
     if (frame.type === 'output') {
       const to = frame.stream === 'stdout' ? io.stdout : io.stderr
       if (to === undefined || to.destroyed || to.writableEnded) return
-      if (!to.write(Buffer.from(frame.data))) this.#pauseFor(to)
+      if (!to.write(frame.data)) this.#pauseFor(to)
       return
     }
     if (frame.type !== 'exit') return

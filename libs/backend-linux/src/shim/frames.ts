@@ -166,27 +166,42 @@ export const resizeFrame = (id: string, columns: number, rows: number): Buffer =
 
 /** Cuts a byte stream into frames; throws FrameError and stays broken once something is wrong. */
 export class FrameReader {
-  #kept: Buffer = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #size = 0
+  /** Bytes that must be there before another frame can be whole. */
+  #needed = 4
   #isBroken = false
 
   push(chunk: Buffer): ShimFrame[] {
     if (this.#isBroken) throw new FrameError('the stream is broken')
-    this.#kept = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk])
-    const frames: ShimFrame[] = []
-    let at = 0
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    if (this.#size < this.#needed) return []
+    const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#size)
     try {
-      while (this.#kept.length - at >= 4) {
-        const length = this.#kept.readUInt32LE(at)
-        if (length < 1 || length > MAX_FRAME_BYTES) throw new FrameError(`a frame of ${length} bytes`)
-        if (this.#kept.length - at < 4 + length) break
-        frames.push(parseFrame(this.#kept.subarray(at + 4, at + 4 + length)))
-        at += 4 + length
-      }
+      return this.#cut(bytes)
     } catch (error) {
       this.#isBroken = true
       throw error instanceof FrameError ? error : new FrameError('a frame is too short for its type', { cause: error })
     }
-    this.#kept = this.#kept.subarray(at)
+  }
+
+  #cut(bytes: Buffer): ShimFrame[] {
+    const frames: ShimFrame[] = []
+    let at = 0
+    this.#needed = 4
+    while (bytes.length - at >= 4) {
+      const length = bytes.readUInt32LE(at)
+      if (length < 1 || length > MAX_FRAME_BYTES) throw new FrameError(`a frame of ${length} bytes`)
+      if (bytes.length - at < 4 + length) {
+        this.#needed = 4 + length
+        break
+      }
+      frames.push(parseFrame(bytes.subarray(at + 4, at + 4 + length)))
+      at += 4 + length
+    }
+    this.#chunks = at < bytes.length ? [bytes.subarray(at)] : []
+    this.#size = bytes.length - at
     return frames
   }
 }
