@@ -1,4 +1,9 @@
-import { Module } from '@nestjs/common'
+import { Global, Module } from '@nestjs/common'
+import { DeployController } from './deploy.controller.js'
+import { DeployService } from './deploy.service.js'
+import { Deployer } from './deployer.js'
 
-@Module({})
+/** A release becomes the one that runs. */
+@Global()
+@Module({ providers: [DeployService, Deployer], controllers: [DeployController], exports: [DeployService, Deployer] })
 export class DeployModule {}

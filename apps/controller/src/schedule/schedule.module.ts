@@ -1,4 +1,7 @@
 import { Module } from '@nestjs/common'
+import { ControlLoop } from './control-loop.js'
+import { Reconciler } from './reconciler.js'
 
-@Module({})
+/** Slots are kept placed. */
+@Module({ providers: [Reconciler, ControlLoop] })
 export class ScheduleModule {}

@@ -1,0 +1,135 @@
+import { Injectable } from '@nestjs/common'
+import type { AppId, BuildId, InstanceId, ReleaseId, TeamId } from '@croft/kit'
+import type { InstanceLimits } from '@croft/protocol'
+import type { EntityManager } from 'typeorm'
+import { bumpRevision, type RevisionName } from '../db/revision.js'
+import { notify } from '../db/signals.js'
+
+export interface NewServiceInstance {
+  teamId: TeamId
+  appId: AppId
+  type: string
+  slot: number
+  releaseId: ReleaseId
+  releaseVersion: number
+  limits: InstanceLimits
+}
+
+export interface NewBuildInstance {
+  app: { id: AppId; teamId: TeamId }
+  build: { id: BuildId }
+  limits: InstanceLimits
+}
+
+/**
+ * The writer of `instance`, used by the control loop (deployer and reconciler) and, to insert a build, by the build module. An
+ * inserted instance has no node yet: the reconciler places it. `intent` moves forward only: run, drain, stop.
+ */
+@Injectable()
+export class InstanceWriter {
+  /** Inserts a service instance; the reconciler hears of it when the transaction commits. */
+  async insertService(manager: EntityManager, wanted: NewServiceInstance): Promise<{ id: InstanceId }> {
+    const rows = await manager.query<{ id: InstanceId }[]>(
+      `INSERT INTO instance (team_id, app_id, kind, type, slot, release_id, release_version, intent, limits)
+       VALUES ($1, $2, 'service', $3, $4, $5, $6, 'run', $7) RETURNING id`,
+      [
+        wanted.teamId,
+        wanted.appId,
+        wanted.type,
+        wanted.slot,
+        wanted.releaseId,
+        wanted.releaseVersion,
+        JSON.stringify(wanted.limits),
+      ],
+    )
+    await notify(manager, `app ${wanted.appId}`)
+    return { id: idOf(rows) }
+  }
+
+  /** Inserts the instance of a build; it is told to stop once the build's row no longer runs in it. */
+  async insertBuild(manager: EntityManager, wanted: NewBuildInstance): Promise<{ id: InstanceId }> {
+    const rows = await manager.query<{ id: InstanceId }[]>(
+      `INSERT INTO instance (team_id, app_id, kind, type, slot, build_id, intent, limits)
+       VALUES ($1, $2, 'build', 'build', 1, $3, 'run', $4) RETURNING id`,
+      [wanted.app.teamId, wanted.app.id, wanted.build.id, JSON.stringify(wanted.limits)],
+    )
+    await notify(manager, `app ${wanted.app.id}`)
+    return { id: idOf(rows) }
+  }
+
+  /** Puts instances on nodes; what was placed meanwhile stays where it is. */
+  async place(
+    manager: EntityManager,
+    placements: readonly { instanceId: InstanceId; nodeId: string }[],
+    errors: readonly { instanceId: InstanceId; error: string }[],
+  ): Promise<void> {
+    const watched: RevisionName[] = []
+    for (const { instanceId, nodeId } of placements) {
+      await manager.query(
+        `UPDATE instance SET node_id = $2, placement_error = NULL WHERE id = $1 AND node_id IS NULL AND gone_at IS NULL`,
+        [instanceId, nodeId],
+      )
+      watched.push(`node:${nodeId}`)
+    }
+    for (const { instanceId, error } of errors) {
+      await manager.query(`UPDATE instance SET placement_error = $2 WHERE id = $1 AND node_id IS NULL`, [instanceId, error])
+    }
+    await bumpAll(manager, watched)
+  }
+
+  /** Takes instances out of the route table; they serve what they have until the reconciler stops them. */
+  async drain(manager: EntityManager, ids: readonly InstanceId[]): Promise<void> {
+    if (ids.length === 0) return
+    const nodes = await nodesOf(manager, ids)
+    const revision = await bumpAll(manager, [...nodes, 'routes'])
+    await manager.query(
+      `UPDATE instance SET intent = 'drain', drain_revision = $2, drain_started_at = now()
+       WHERE id = ANY($1) AND intent = 'run' AND gone_at IS NULL`,
+      [ids, revision.get('routes')],
+    )
+  }
+
+  /** Ends one; nothing happens when it is gone. */
+  async stop(manager: EntityManager, id: InstanceId): Promise<void> {
+    await this.stopAll(manager, [id])
+  }
+
+  /** Tells the nodes to end them. A service must have been drained before. */
+  async stopAll(manager: EntityManager, ids: readonly InstanceId[]): Promise<void> {
+    if (ids.length === 0) return
+    await manager.query(`UPDATE instance SET intent = 'stop' WHERE id = ANY($1) AND intent <> 'stop'`, [ids])
+    await bumpAll(manager, await nodesOf(manager, ids))
+  }
+
+  /** They are history: their nodes hear of them no longer. */
+  async markGone(manager: EntityManager, ids: readonly InstanceId[]): Promise<void> {
+    if (ids.length === 0) return
+    const nodes = await nodesOf(manager, ids)
+    await manager.query(`UPDATE instance SET gone_at = now() WHERE id = ANY($1) AND intent = 'stop' AND gone_at IS NULL`, [ids])
+    await bumpAll(manager, nodes)
+  }
+}
+
+function idOf(rows: { id: InstanceId }[]): InstanceId {
+  const [row] = rows
+  if (row === undefined) throw new Error('the inserted instance has no id')
+  return row.id
+}
+
+async function nodesOf(manager: EntityManager, ids: readonly InstanceId[]): Promise<RevisionName[]> {
+  const rows = await manager.query<{ node_id: string }[]>(
+    'SELECT DISTINCT node_id FROM instance WHERE id = ANY($1) AND node_id IS NOT NULL',
+    [ids],
+  )
+  return rows.map((row): RevisionName => `node:${row.node_id}`)
+}
+
+/** Raises each counter once, always in the same order, so that two transactions never wait for each other. */
+export async function bumpAll(
+  manager: EntityManager,
+  names: readonly RevisionName[],
+): Promise<ReadonlyMap<RevisionName, number>> {
+  const revisions = new Map<RevisionName, number>()
+  for (const name of [...new Set(names)].toSorted()) revisions.set(name, await bumpRevision(manager, name))
+  return revisions
+}

@@ -1,0 +1,102 @@
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common'
+import { messageOf, type Clock, type Logger } from '@croft/kit'
+import type { DataSource } from 'typeorm'
+import type { ControllerConfig } from '../config.js'
+import { Leadership, NotLeader } from '../db/leader.js'
+import { Signals } from '../db/signals.js'
+import { Deployer } from '../deploy/deployer.js'
+import { CLOCK, CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
+import { Reconciler } from './reconciler.js'
+import type { LoopClock } from './view.js'
+import { loadWorld } from './world.js'
+
+/** Without a notification a pass comes this often. */
+const IDLE_MS = 2_000
+/** While a deployment is active. */
+const BUSY_MS = 1_000
+/** After a pass that failed. */
+const RETRY_MS = 500
+const LEASE_MS = 10_000
+/** A pass that changed something is followed by another at once, so many times at most. */
+const MAX_FOLLOW_UPS = 20
+
+/**
+ * The one loop that changes what is wanted: a timer and notifications lead to a pass, a pass loads the world and lets the deployer,
+ * then the reconciler decide. Only the holder of the lease `schedule` runs it.
+ */
+@Injectable()
+export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #stop = new AbortController()
+  readonly #leadership: Leadership
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(
+    @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(CONFIG) private readonly config: ControllerConfig,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Signals) private readonly signals: Signals,
+    @Inject(Deployer) private readonly deployer: Deployer,
+    @Inject(Reconciler) private readonly reconciler: Reconciler,
+  ) {
+    this.#leadership = new Leadership(dataSource, {
+      name: 'schedule',
+      homeId: config.homeId,
+      leaseMs: LEASE_MS / config.timeScale,
+    })
+  }
+
+  onApplicationBootstrap(): void {
+    this.#running = this.#run()
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort(new Error('the controller stops'))
+    await this.#running
+    await this.#leadership.release().catch(() => undefined)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    const waiter = this.signals.waiter((topic) => !topic.startsWith('revision '))
+    let loopClock: LoopClock | undefined
+    try {
+      while (!signal.aborted) {
+        try {
+          loopClock ??= await this.#startClock()
+          const isBusy = await this.#passes(loopClock)
+          await waiter.wait(isBusy ? BUSY_MS : IDLE_MS, signal)
+        } catch (error) {
+          if (error instanceof NotLeader) this.logger.warn('leadership-lost', {})
+          else this.logger.error('control-pass-failed', { why: messageOf(error), error })
+          await this.clock.sleep(RETRY_MS, signal).catch(() => undefined)
+        }
+      }
+    } finally {
+      waiter.close()
+    }
+  }
+
+  /** Passes until one changes nothing; whether a deployment is active. */
+  async #passes(loopClock: LoopClock): Promise<boolean> {
+    const term = this.#leadership.term
+    if (!(await this.#leadership.ensure())) return false
+    if (this.#leadership.term !== term) this.logger.info('leading', { term: this.#leadership.term })
+    for (let followUps = 0; ; followUps += 1) {
+      const world = await loadWorld(this.dataSource)
+      // The deployer's writes make this world old: the reconciler looks at a new one.
+      const isChanged =
+        (await this.deployer.pass(world, this.#leadership)) ||
+        (await this.reconciler.pass(world, loopClock, this.#leadership))
+      if (!isChanged || this.#stop.signal.aborted) return world.deployments.length > 0
+      if (followUps >= MAX_FOLLOW_UPS) return true
+    }
+  }
+
+  async #startClock(): Promise<LoopClock> {
+    const [row] = await this.dataSource.query<{ now_ms: number }[]>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms',
+    )
+    return { controllerStartedAtMs: row?.now_ms ?? 0, timeScale: this.config.timeScale }
+  }
+}
