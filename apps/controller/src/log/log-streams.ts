@@ -51,9 +51,9 @@ export class LogStreams implements OnModuleDestroy {
     this.#server.close()
   }
 
-  /** The streams in the desired set of a node. */
+  /** The streams in the desired set of a node, until they end: an executor closes what is not in its set. */
   forNode(nodeId: NodeId): DesiredStream[] {
-    return [...this.#streams.values()].filter((stream) => stream.nodeId === nodeId && !stream.hasSocket).map(({ desired }) => desired)
+    return [...this.#streams.values()].filter((stream) => stream.nodeId === nodeId).map(({ desired }) => desired)
   }
 
   /** Asks a node for the log of an app. */

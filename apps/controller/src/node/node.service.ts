@@ -32,7 +32,6 @@ interface KnownInstance {
 @Injectable()
 export class NodeService implements OnModuleDestroy {
   readonly #renewals: LeaseRenewals
-  readonly #buildListeners = new Set<(status: InstanceStatus) => void>()
 
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
@@ -45,11 +44,6 @@ export class NodeService implements OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     await this.#renewals.close()
-  }
-
-  /** Calls `listener` with each changed status of a build's instance, after it was committed. Only shortens the sweeper's wait. */
-  onBuildStatus(listener: (status: InstanceStatus) => void): void {
-    this.#buildListeners.add(listener)
   }
 
   /**
@@ -123,7 +117,6 @@ export class NodeService implements OnModuleDestroy {
     for (const { before, after } of changed.transitions) {
       this.logger.info('instance-observed', { instance: after.id, before, now: after.observed, reason: after.reason })
     }
-    for (const status of changed.buildStatuses) for (const listener of this.#buildListeners) listener(status)
   }
 }
 
@@ -162,7 +155,6 @@ interface Changes {
   written: InstanceStatus[]
   forgotten: InstanceId[]
   transitions: { before: Observed | null; after: InstanceStatus }[]
-  buildStatuses: InstanceStatus[]
   isRoutingChanged: boolean
   apps: Set<AppId>
   builds: Set<BuildId>
@@ -174,7 +166,6 @@ function changesOf(known: ReadonlyMap<InstanceId, KnownInstance>, statuses: read
     written: [],
     forgotten: [],
     transitions: [],
-    buildStatuses: [],
     isRoutingChanged: false,
     apps: new Set(),
     builds: new Set(),
@@ -190,7 +181,6 @@ function changesOf(known: ReadonlyMap<InstanceId, KnownInstance>, statuses: read
     if (before?.observed !== status.observed) changes.transitions.push({ before: before?.observed ?? null, after: status })
     if (footprint(instance, before) !== footprint(instance, status)) changes.isRoutingChanged = true
     if (matters(before, status)) noteChange(changes, instance)
-    if (instance.kind === 'build') changes.buildStatuses.push(status)
   }
   for (const instance of known.values()) {
     if (instance.status === null || reported.has(instance.id)) continue
