@@ -100,7 +100,7 @@ function ask(socketPath: string, method: string, path: string, options: AskOptio
         headers: {
           host: 'croft.localhost:8080',
           ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(body !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
           ...options.headers,
         },
       },

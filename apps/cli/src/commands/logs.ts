@@ -25,7 +25,7 @@ export function register(program: Command): void {
   appVerb(command).action((options: LogOptions) => {
     if (!/^\d{1,6}$/.test(options.num)) throw new UsageError(`--num ${options.num} is not a number of lines`)
     return withApp(options, undefined, async ({ api, app, signal }) => {
-      const query = { num: options.num, ps: options.ps, ...(options.tail === true && { tail: 'true' }) }
+      const query = { lines: options.num, instance: options.ps, ...(options.tail === true && { follow: '1' }) }
       for await (const text of api.lines(appPath(app, '/logs'), { query, signal })) {
         if (text === '') continue // keeps the connection open
         if (options.json === true) printLines(text)
