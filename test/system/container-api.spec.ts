@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { once } from 'node:events'
@@ -35,20 +35,40 @@ interface TestHome {
 }
 
 /** Shared by all homes of this file: the root file system and the compiled shim. */
-const shared = await mkdtemp('/tmp/backend-spec-shared-')
+const shared = await mkdtemp(`/tmp/backend-spec-${process.pid}-shared-`)
 const root = join(shared, 'root')
 await makeHostRoot(root)
 const shimPath = await buildShim({ cacheDir: shared })
 afterAll(async () => await rm(shared, { recursive: true, force: true }))
 
+const foldersOf = (dir: string): Pick<LinuxBackendOptions, 'depotDir' | 'runDir' | 'runcRoot'> => ({
+  depotDir: join(dir, 'containers'),
+  runDir: join(dir, 'run'),
+  runcRoot: join(dir, 'runc'),
+})
+
+/** Takes down what a run of this file left that was killed: its homes bear its process id. */
+async function sweep(): Promise<void> {
+  const running = await readdir('/proc')
+  for (const name of await readdir('/tmp')) {
+    const pid = /^backend-spec-(\d+)-/.exec(name)?.[1]
+    if (pid === undefined || running.includes(pid)) continue
+    const dir = join('/tmp', name)
+    if ((await readdir(dir)).includes('k')) {
+      await cleanHome({ index: await reserveHomeIndex(dir), ...foldersOf(dir) })
+      await releaseHomeIndex(dir)
+    }
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+await sweep()
+
 async function makeHome(): Promise<TestHome> {
-  const dir = await mkdtemp('/tmp/backend-spec-')
+  const dir = await mkdtemp(`/tmp/backend-spec-${process.pid}-`)
   const index = await reserveHomeIndex(dir)
   const options = {
     index,
-    depotDir: join(dir, 'containers'),
-    runDir: join(dir, 'run'),
-    runcRoot: join(dir, 'runc'),
+    ...foldersOf(dir),
     shimPath,
     network: `10.222.${index * 4}.0/22`,
     images: { resolve: async (uri: string) => ({ lowerPaths: [uri.replace('raw://', '')], env: ['IMAGE=yes'] }) },
@@ -380,6 +400,29 @@ describe('the way out of a container', () => {
       'EADDRNOTAVAIL\n',
     )
     await backend.destroy(container.handle)
+  })
+})
+
+describe('the index of a home', () => {
+  it('is its own, stays the same until it is given back, and is another for a home of an earlier boot', async () => {
+    const homes = await Promise.all([1, 2].map(async () => await mkdtemp(`/tmp/backend-spec-${process.pid}-`)))
+    const [one, two] = homes as [string, string]
+    try {
+      const first = await reserveHomeIndex(one)
+      const second = await reserveHomeIndex(two)
+      expect(second).not.toBe(first)
+      expect(await reserveHomeIndex(one)).toBe(first)
+      expect(await readFile(join(one, 'k'), 'utf8')).toMatch(new RegExp(`^${first} [0-9a-f-]{36}\n$`))
+      await releaseHomeIndex(one)
+      await releaseHomeIndex(one)
+      await writeFile(join(one, 'k'), `${second} 00000000-0000-0000-0000-000000000000\n`)
+      expect(await reserveHomeIndex(one)).not.toBe(second)
+    } finally {
+      for (const dir of homes) {
+        await releaseHomeIndex(dir)
+        await rm(dir, { recursive: true, force: true })
+      }
+    }
   })
 })
 

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, stat, statfs } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { isIPv4 } from 'node:net'
-import { systemClock } from '@croft/kit'
+import { messageOf, systemClock } from '@croft/kit'
 import {
   AlreadyInUseError,
   ContainerNotFoundError,
   InvalidSpecError,
   ServiceUnavailableError,
+  UnrecoverableError,
   type Backend,
   type Capabilities,
   type Capacity,
@@ -203,7 +204,11 @@ class Linux implements LinuxBackend {
     entry.state.step = 'destroying'
     /* without its folder there is nothing to journal, and the rest may still be there */
     if (await this.host.depot.has(entry.handle)) await this.host.depot.write(entry.handle, entry.state)
-    await removeContainer(this.host, entry)
+    try {
+      await removeContainer(this.host, entry)
+    } catch (error) {
+      throw new UnrecoverableError(`container ${entry.handle} cannot be destroyed now: ${messageOf(error)}`, error)
+    }
     this.#entries.delete(entry.handle)
   }
   #container(entry: Entry): LinuxContainer {

@@ -8,6 +8,7 @@ import {
   GardenError,
   ProcessNotFoundError,
   StreamError,
+  UnrecoverableError,
   type Container,
   type ContainerInfo,
   type LogChunk,
@@ -31,6 +32,7 @@ import { directoryUsage } from './volumizer/usage.js'
 import { readLinkCounters } from './networker/counters.js'
 
 const TERM_TIMEOUT_MS = 10_000
+const KILL_TIMEOUT_MS = 10_000
 const DEFAULT_COLUMNS = 80
 const DEFAULT_ROWS = 24
 const MAX_STREAM_ERROR_BYTES = 4096
@@ -79,10 +81,12 @@ export class LinuxContainer implements Container {
     this.#check()
     if (options.kill !== true) {
       await this.#signalAll('SIGTERM')
-      const end = systemClock.monotonic() + TERM_TIMEOUT_MS
-      while ((await this.#others()).length > 0 && systemClock.monotonic() < end) await systemClock.sleep(20)
+      const patience = systemClock.monotonic() + TERM_TIMEOUT_MS
+      while ((await this.#others()).length > 0 && systemClock.monotonic() < patience) await systemClock.sleep(20)
     }
+    const end = systemClock.monotonic() + KILL_TIMEOUT_MS
     while ((await this.#others()).length > 0) {
+      if (systemClock.monotonic() > end) throw new UnrecoverableError('a process of the container does not die')
       await this.#signalAll('SIGKILL')
       await systemClock.sleep(5)
     }
