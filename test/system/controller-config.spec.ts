@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { AppService, ConfigStore, TokenService, type Principal } from '@croft/controller'
+import { AppService, ConfigStore, ReleaseService, TokenService, type Principal } from '@croft/controller'
 import type { DataSource } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { controllerRig, type Answer, type ControllerRig } from './support/controller-rig.js'
@@ -153,6 +153,38 @@ describe('config vars of a controller', () => {
   it('survive ten changes at once, each whole', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, index) => change({ set: { [`V${index}`]: String(index) } })))
     expect(Object.keys((await values()).json as object)).toHaveLength(10)
+  })
+
+  it('make one new release of what serves, with the values of now, and a deployment of it', async () => {
+    const apps = rig.controller.app.get(AppService)
+    const releases = rig.controller.app.get(ReleaseService)
+    const operator = (await rig.controller.app.get(TokenService).find(rig.operatorToken)) as Principal
+    await change({ set: { A: 'before' } })
+    const row = await apps.findInTeam(operator.teamId, app)
+    const first = await releases.create({
+      app: row,
+      image: `sha256:${'a'.repeat(64)}`,
+      processTypes: { web: { command: 'node server.js', argv: ['node', 'server.js'] } },
+      commit: 'c'.repeat(40),
+      description: 'first',
+      author: 'test',
+    })
+    await dataSource.query('UPDATE app SET current_release = 1 WHERE id = $1', [row.id])
+
+    const answer = await change({ set: { A: 'after', B: 'new' } })
+    expect(answer.json).toMatchObject({ changed: ['A', 'B'], release: 2, deployment: expect.any(String) as string })
+    const second = await releases.find(row, 'v2')
+    expect(second).toMatchObject({ image: first.image, commit: first.commit, description: 'set A, B', author: 'operator' })
+    const store = rig.controller.app.get(ConfigStore)
+    expect(store.open(row, first.config)).toEqual({ A: 'before' })
+    expect(store.open(row, second.config)).toEqual({ A: 'after', B: 'new' })
+
+    const meanwhile = await change({ set: { A: 'too soon' } })
+    expect(meanwhile.json).toMatchObject({ status: 409, code: 'deployment-active' })
+    expect((await values()).json).toEqual({ A: 'after', B: 'new' })
+    expect(await releases.list(row.id, 10)).toHaveLength(2)
+    const deployment = `/api/v1/apps/${app}/deployments/${(answer.json as { deployment: string }).deployment}`
+    expect((await rig.ask('GET', deployment, { token: viewer })).json).toMatchObject({ release: 2, endedAt: null })
   })
 
   it('open after a restart, and without their keys the controller does not start but says what to restore', async () => {
