@@ -41,8 +41,9 @@ export class ApiClient {
   ): Promise<z.infer<T>> {
     const answer = await this.#send(method, path, options, options.timeoutMs ?? REQUEST_TIMEOUT_MS)
     const text = await this.#whole(answer)
-    const parsed = schema.safeParse(text === '' ? undefined : JSON.parse(text))
-    if (parsed.success) return parsed.data
+    const body = text === '' ? { value: undefined } : parseJson(text)
+    const parsed = body === undefined ? undefined : schema.safeParse(body.value)
+    if (parsed?.success === true) return parsed.data
     throw new PlatformUnreachable(this.url, `its answer to ${method} ${path} is not understood; is it a newer version?`)
   }
 
@@ -96,5 +97,14 @@ export class ApiClient {
     } catch (error) {
       throw new PlatformUnreachable(this.url, messageOf(error), error)
     }
+  }
+}
+
+/** The value of a JSON text, in a box so that `null` is told from text that is no JSON. */
+function parseJson(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) as unknown }
+  } catch {
+    return undefined
   }
 }
