@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Clock, Logger } from '@croft/kit'
 import type { Backend } from '@croft/garden-api'
-import type { BuildResult, DesiredInstance } from '@croft/protocol'
 import { checkBackend } from './admit/backend-check.js'
 import type { ExecutorConfig } from './config.js'
 import { ExecutorCore } from './converge/executor-core.js'
@@ -31,7 +30,7 @@ export interface ExecutorPorts {
   logger: Logger
   bootId: string
   ensureImage: (appId: string, digest: string, signal: AbortSignal) => Promise<void>
-  runBuild: (item: DesiredInstance, handle: string, signal: AbortSignal) => Promise<BuildResult>
+  runBuild: InstancePorts['runBuild']
   /** An image for the probe container; null skips the probe. */
   probeImage: string | null
 }

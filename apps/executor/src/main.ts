@@ -67,12 +67,12 @@ const executor = createExecutor(config, {
   bootId,
   probeImage: PROBE_IMAGE,
   ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
-  runBuild: async (item, handle, signal) => {
+  runBuild: async (item, { handle, address }, signal) => {
     if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)
     const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id }
     return await runBuild(
       item.spec,
-      { instanceId: item.id, appId: item.appId, appName: item.appName, handle, properties },
+      { instanceId: item.id, appId: item.appId, appName: item.appName, handle, address, properties },
       buildPorts,
       signal,
     )

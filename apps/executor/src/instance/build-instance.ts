@@ -96,7 +96,8 @@ export class BuildInstance implements NodeInstance {
     this.#ports.onChange()
     let result: BuildResult
     try {
-      result = await this.#ports.runBuild(this.item, `${this.item.id}-1`, this.#abort.signal)
+      const address = await this.#ports.addressOf(this.item.id)
+      result = await this.#ports.runBuild(this.item, { handle: `${this.item.id}-1`, address }, this.#abort.signal)
     } catch (error) {
       this.#ports.logger.error('build-failed-inside', { instance: this.item.id, error })
       result = {

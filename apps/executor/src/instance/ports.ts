@@ -30,7 +30,11 @@ export interface InstancePorts {
   check: typeof check
   /** What the container of a process (host pid) listens on. */
   listenersOf: (pid: number) => Promise<Listener[]>
-  runBuild: (item: DesiredInstance, handle: string, signal: AbortSignal) => Promise<BuildResult>
+  runBuild: (
+    item: DesiredInstance,
+    container: { handle: string; address: string },
+    signal: AbortSignal,
+  ) => Promise<BuildResult>
   /** Something a report must tell has changed. */
   onChange: () => void
 }
