@@ -1,3 +1,4 @@
+import { errnoOf } from '@croft/kit'
 import { CommanderError } from 'commander'
 import { joinTopic } from './argv.js'
 import { printError } from './output.js'
@@ -18,4 +19,9 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// whoever reads our output may have seen enough: `croft ps | head -1`
+process.stdout.on('error', (error) => {
+  if (errnoOf(error) === 'EPIPE') process.exit(0)
+  throw error
+})
 process.exitCode = await main(process.argv.slice(2))

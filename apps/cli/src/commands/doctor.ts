@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { existsSync } from 'node:fs'
 import { runCheck, type CheckReport } from '../doctor/check.js'
 import { checks } from '../doctor/checks/index.js'
 import { examples } from '../examples.js'
@@ -7,6 +6,7 @@ import { paint, printJson, printLines } from '../output.js'
 import { findLocalPlatform } from '../platform/local-platform.js'
 import { askHealth } from '../up/platform-health.js'
 import { statusOf } from '../up/status-report.js'
+import { hasIpv6Loopback } from '../up/ipv6.js'
 import { readSettings, type UpOptions } from '../up/settings.js'
 import { homeOf, homeOption } from './options.js'
 
@@ -44,7 +44,7 @@ async function examine(home: string): Promise<CheckReport[]> {
           sshPort: String(running.state.settings.sshPort),
           listen: running.state.settings.listen.join(','),
         }
-  const settings = readSettings({ ...asStarted, home }, process.env, existsSync('/proc/net/if_inet6'))
+  const settings = readSettings({ ...asStarted, home }, process.env, hasIpv6Loopback())
   const found = await Promise.all(checks.map((check) => runCheck(check, settings)))
   return [...found, await platformReport(home)]
 }

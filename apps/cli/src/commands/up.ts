@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { existsSync } from 'node:fs'
 import { examples } from '../examples.js'
 import { up } from '../up/up.js'
+import { hasIpv6Loopback } from '../up/ipv6.js'
 import { readSettings, type UpOptions } from '../up/settings.js'
 import { homeOption, requireRoot } from './options.js'
 
@@ -27,7 +27,7 @@ export function register(program: Command): void {
     .option('--redis-url <url>', 'a Redis to use instead of our own (CROFT_REDIS_URL)')
     .option('--no-example', 'do not push examples/node-hello on the first start')
     .action(async (options: UpOptions) => {
-      const settings = readSettings(options, process.env, existsSync('/proc/net/if_inet6'))
+      const settings = readSettings(options, process.env, hasIpv6Loopback())
       requireRoot('up')
       await up(settings, options.detach === true)
     })
