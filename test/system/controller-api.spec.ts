@@ -293,6 +293,13 @@ describe('credentials on a platform with a domain', () => {
     if (status === 403) expect(answer.json).toMatchObject({ code: 'plain-http' })
   })
 
+  it('are not even asked for over plain HTTP from another machine: git would send them', async () => {
+    const headers = { 'x-forwarded-proto': 'http', 'x-forwarded-for': '203.0.113.9' }
+    const answer = await rig.ask('GET', '/api/v1/apps', { headers })
+    expect(answer.status).toBe(403)
+    expect(answer.headers['www-authenticate']).toBeUndefined()
+  })
+
   it('change with the operator token of the home: the older one is no longer valid', async () => {
     const headers = { 'x-forwarded-for': '127.0.0.1' }
     const { createHash } = await import('node:crypto')

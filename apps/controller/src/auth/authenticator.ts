@@ -18,14 +18,15 @@ export class Authenticator {
 
   /** @throws Unauthenticated, PlainHttpRefused */
   async authenticate(headers: IncomingHttpHeaders): Promise<Principal> {
-    const token = tokenOf(headers.authorization)
-    if (token === undefined) throw new Unauthenticated(false)
     const isSafe = isSafeTransport({
       domain: this.config.domain,
       forwardedProto: one(headers['x-forwarded-proto']),
       forwardedFor: one(headers['x-forwarded-for']),
     })
+    // before anybody is asked for a password: a challenge would make git send one
     if (!isSafe) throw new PlainHttpRefused(`croft.${this.config.domain}`)
+    const token = tokenOf(headers.authorization)
+    if (token === undefined) throw new Unauthenticated(false)
     const principal = token === '' ? undefined : await this.tokens.find(token)
     if (principal === undefined) throw new Unauthenticated(true)
     return principal

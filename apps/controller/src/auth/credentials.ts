@@ -1,5 +1,3 @@
-import { isIPv4 } from 'node:net'
-
 /** The token a request carries: `Authorization: Bearer T`, or `Basic` with the token as password; undefined without credentials. Pure. */
 export function tokenOf(authorization: string | undefined): string | undefined {
   if (authorization === undefined) return undefined
@@ -37,5 +35,5 @@ export function isSafeTransport(transport: Transport): boolean {
 
 function isLoopback(address: string): boolean {
   const plain = address.replace(/^\[|\]$/g, '').replace(/^::ffff:/i, '')
-  return plain === '::1' || (isIPv4(plain) && plain.startsWith('127.'))
+  return plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain)
 }
