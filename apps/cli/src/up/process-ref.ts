@@ -45,9 +45,10 @@ export function signalProcess(ref: ProcessRef, signal: NodeJS.Signals): boolean 
 /** Bytes of memory the process holds (RSS), or null when it is gone. */
 export async function rssBytes(pid: number): Promise<number | null> {
   try {
-    const pages = Number((await readFile(`/proc/${pid}/statm`, 'utf8')).split(' ')[1])
-    return pages * 4096
-  } catch {
-    return null
+    const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return kibibytes === undefined ? null : Number(kibibytes) * 1024
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
+    throw error
   }
 }

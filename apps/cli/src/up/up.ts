@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { releaseHomeIndex } from '@croft/backend-linux'
 import type { CheckReport } from '../doctor/check.js'
 import { paint, printLines } from '../output.js'
 import { findLocalPlatform, type LocalPlatform } from '../platform/local-platform.js'
@@ -28,14 +30,28 @@ export async function up(settings: Settings, detach: boolean): Promise<void> {
       printLines(`Croft already runs in ${settings.home}.`)
       return running
     }
-    const result = await setUp(settings, steps)
-    return startPlatform(result, steps)
+    return startPlatform(await setUpWhole(settings, steps), steps)
   })
   if (settings.pushExample && !wasExamplePushed(settings.home)) {
     await steps.run(`git push of examples/${EXAMPLE_APP}`, () => pushExample(platform, programFolder(platform)))
   }
   greet(platform, performance.now() - started)
   if (!detach) await stayInForeground(platform)
+}
+
+/** Sets up; of a home that was not there before nothing stays when that fails. */
+async function setUpWhole(settings: Settings, steps: Steps): Promise<SetUpResult> {
+  const isNew = !existsSync(join(settings.home, 'id'))
+  try {
+    return await setUp(settings, steps)
+  } catch (error) {
+    // `checkHome` let it pass: it was not there, or empty
+    if (isNew && existsSync(join(settings.home, 'id'))) {
+      await releaseHomeIndex(settings.home)
+      await rm(settings.home, { recursive: true, force: true })
+    }
+    throw error
+  }
 }
 
 /** The platform of the home when it runs from this program with these settings; otherwise `up` replaces its components. */
