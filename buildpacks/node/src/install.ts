@@ -21,7 +21,8 @@ export interface InstallInput {
 }
 
 const LOCK_FILES = ['package-lock.json', 'npm-shrinkwrap.json']
-const FLAGS = ['--no-audit', '--no-fund', '--no-progress', '--prefer-offline', '--logs-max=0', '--loglevel=error']
+const QUIET = ['--no-update-notifier', '--logs-max=0', '--loglevel=error']
+const FLAGS = [...QUIET, '--no-audit', '--no-fund', '--no-progress', '--prefer-offline']
 
 /**
  * Installs the app's dependencies and runs its build script.
@@ -200,7 +201,7 @@ export class Installer {
     say.step(`Running the script ${name}`)
     const ran = await run(
       join(this.input.node.bin, 'node'),
-      [this.#npmCli(), 'run', name, '--logs-max=0', '--loglevel=error', '--no-update-notifier'],
+      [this.#npmCli(), 'run', name, ...QUIET],
       { cwd: this.input.appDirectory, env: this.input.env, shows: 'all' },
     )
     if (ran.exitCode !== 0) throw npmFailure(`the script ${name}`, ran.exitCode, ran.stderr)

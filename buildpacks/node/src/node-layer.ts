@@ -79,7 +79,7 @@ async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatfor
   const name = `node-linux-${process.arch}`
   const packed = await run(
     process.execPath,
-    [join(platform.npm, 'bin/npm-cli.js'), 'pack', `${name}@${wanted.range}`, '--json', '--loglevel=error', '--pack-destination', work],
+    [join(platform.npm, 'bin/npm-cli.js'), 'pack', `${name}@${wanted.range}`, '--json', '--loglevel=error', '--no-update-notifier', '--pack-destination', work],
     { cwd: work, env: platform.env },
   )
   if (packed.exitCode !== 0) {

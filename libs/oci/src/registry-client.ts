@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { Agent, request, type Dispatcher } from 'undici'
-import { backoffMs, messageOf, systemClock, type Clock, type Digest } from '@croft/kit'
+import { backoffMs, isDigest, messageOf, systemClock, type Clock, type Digest } from '@croft/kit'
 import { digestOf, VerifyStream } from './digest.js'
 import { RegistryError } from './errors.js'
 import type { Descriptor } from './manifest.js'
@@ -11,6 +11,13 @@ export interface RegistryAddress {
   socketPath?: string
   /** e.g. `http://localhost`. */
   origin: string
+}
+
+interface RequestOptions {
+  signal: AbortSignal | undefined
+  timeoutMs: number
+  headers?: Record<string, string>
+  body?: () => Buffer | Readable
 }
 
 const HEAD_TIMEOUT_MS = 10_000
@@ -63,33 +70,37 @@ export class RegistryClient {
     return response.body.pipe(verified)
   }
 
-  /** Uploads a blob in one piece; `open` gives its bytes anew for every try. */
+  /** Uploads a blob in one piece; `open` gives its bytes anew for every try, and every try begins a new upload. */
   async putBlob(
     name: string,
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
     open: () => Buffer | Readable,
     signal?: AbortSignal,
   ): Promise<void> {
-    const begun = await this.#send('POST', `/v2/${name}/blobs/uploads/`, { signal, timeoutMs: HEAD_TIMEOUT_MS })
-    const location = begun.headers['location']
-    await this.#expect(begun, 202, 'an upload')
-    await begun.body.dump()
-    if (typeof location !== 'string') throw new RegistryError('the registry gave an upload no location')
-    const url = new URL(location, this.#origin)
-    url.searchParams.set('digest', descriptor.digest)
-    const response = await this.#send('PUT', url.pathname + url.search, {
-      signal,
-      timeoutMs: TRANSFER_TIMEOUT_MS,
-      headers: { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) },
-      body: open,
+    const what = `blob ${descriptor.digest}`
+    const response = await this.#persist(`PUT ${what}`, signal, async () => {
+      const begun = await this.#once('POST', `/v2/${name}/blobs/uploads/`, { signal, timeoutMs: HEAD_TIMEOUT_MS })
+      if (begun.statusCode >= 500) return begun
+      await this.#expect(begun, 202, 'an upload')
+      await begun.body.dump()
+      const { location } = begun.headers
+      if (typeof location !== 'string') throw new RegistryError('the registry gave an upload no location')
+      const url = new URL(location, this.#origin)
+      url.searchParams.set('digest', descriptor.digest)
+      return this.#once('PUT', url.pathname + url.search, {
+        signal,
+        timeoutMs: TRANSFER_TIMEOUT_MS,
+        headers: { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) },
+        body: open,
+      })
     })
-    await this.#expect(response, 201, `blob ${descriptor.digest}`)
+    await this.#expect(response, 201, what)
     await response.body.dump()
   }
 
   /** The manifest of a tag or digest as it is stored, or null when there is none. */
   async manifest(name: string, reference: string, signal?: AbortSignal): Promise<{ digest: Digest; bytes: Buffer } | null> {
-    const response = await this.#send('GET', `/v2/${name}/manifests/${encodeURIComponent(reference)}`, {
+    const response = await this.#send('GET', `/v2/${name}/manifests/${checked(reference)}`, {
       signal,
       timeoutMs: HEAD_TIMEOUT_MS,
       headers: { accept: mediaTypes.manifest },
@@ -113,7 +124,7 @@ export class RegistryClient {
   }
 
   async putManifest(name: string, reference: string, bytes: Buffer, signal?: AbortSignal): Promise<void> {
-    const response = await this.#send('PUT', `/v2/${name}/manifests/${encodeURIComponent(reference)}`, {
+    const response = await this.#send('PUT', `/v2/${name}/manifests/${checked(reference)}`, {
       signal,
       timeoutMs: HEAD_TIMEOUT_MS,
       headers: { 'content-type': mediaTypes.manifest },
@@ -129,42 +140,53 @@ export class RegistryClient {
     throw new RegistryError(`the registry answered ${response.statusCode} for ${what}`, text)
   }
 
-  async #send(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options: {
-      signal: AbortSignal | undefined
-      timeoutMs: number
-      headers?: Record<string, string>
-      body?: () => Buffer | Readable
-    },
+  /** One request, again and again while the registry cannot be reached or answers 5xx. */
+  #send(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<Dispatcher.ResponseData> {
+    return this.#persist(`${method} ${path}`, options.signal, () => this.#once(method, path, options))
+  }
+
+  #once(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<Dispatcher.ResponseData> {
+    return request(this.#origin + path, {
+      method,
+      dispatcher: this.#agent,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      ...(options.signal !== undefined && { signal: options.signal }),
+      ...(options.headers !== undefined && { headers: options.headers }),
+      ...(options.body !== undefined && { body: options.body() }),
+    })
+  }
+
+  async #persist(
+    what: string,
+    signal: AbortSignal | undefined,
+    attempt: () => Promise<Dispatcher.ResponseData>,
   ): Promise<Dispatcher.ResponseData> {
     let why = ''
     let cause: unknown
-    for (let attempt = 0; attempt < TRIES; attempt += 1) {
-      options.signal?.throwIfAborted()
-      if (attempt > 0) await this.#clock.sleep(backoffMs(attempt - 1, RETRY, Math.random()), options.signal)
+    for (let failures = 0; failures < TRIES; failures += 1) {
+      signal?.throwIfAborted()
+      if (failures > 0) await this.#clock.sleep(backoffMs(failures - 1, RETRY, Math.random()), signal)
       try {
-        const response = await request(this.#origin + path, {
-          method,
-          dispatcher: this.#agent,
-          headersTimeout: options.timeoutMs,
-          bodyTimeout: options.timeoutMs,
-          ...(options.signal !== undefined && { signal: options.signal }),
-          ...(options.headers !== undefined && { headers: options.headers }),
-          ...(options.body !== undefined && { body: options.body() }),
-        })
+        const response = await attempt()
         if (response.statusCode < 500) return response
         why = `it answered ${response.statusCode}`
         await response.body.dump()
       } catch (error) {
-        options.signal?.throwIfAborted()
+        signal?.throwIfAborted()
+        if (error instanceof RegistryError) throw error
         why = messageOf(error)
         cause = error
       }
     }
-    throw new RegistryError('the registry cannot be reached', `${method} ${path}: ${why}`, cause)
+    throw new RegistryError('the registry cannot be reached', `${what}: ${why}`, cause)
   }
+}
+
+/** A tag or a digest, as it stands in a path. */
+function checked(reference: string): string {
+  if (isDigest(reference) || /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(reference)) return reference
+  throw new RegistryError(`not a tag or digest: ${reference.slice(0, 80)}`)
 }
 
 async function readAll(stream: Readable, limitBytes: number): Promise<Buffer> {

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable, type Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { BindMount, Container, ContainerSpec, Process } from '@croft/garden-api'
 import type { BuildSpec } from '@croft/protocol'
 import {
@@ -132,7 +133,14 @@ export class BuildContainer implements BuildPort {
 
   /** Unpacks the source into `/workspace`, as the build user. */
   async streamIn(tar: Readable): Promise<void> {
-    await this.#container.streamIn({ user: USER, path: WORKSPACE, tar })
+    const onAbort = (): void => void tar.destroy(this.#signal.reason as Error)
+    this.#signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      this.#signal.throwIfAborted()
+      await this.#container.streamIn({ user: USER, path: WORKSPACE, tar })
+    } finally {
+      this.#signal.removeEventListener('abort', onAbort)
+    }
   }
 
   async detect(buildpack: Buildpack, env: Env): Promise<DetectResult> {
@@ -164,6 +172,7 @@ export class BuildContainer implements BuildPort {
     const onLine = (line: string): void => {
       if (line.trim() !== '') last = line.trim()
     }
+    const outputs = [this.#log.lines(onLine), this.#log.lines(onLine)] as const
     const process = await this.#container.run(
       {
         path: `${buildpack.directory}/bin/build`,
@@ -178,9 +187,10 @@ export class BuildContainer implements BuildPort {
           CROFT_FAILURE_PATH: `${EXCHANGE}/${failureFile}`,
         }),
       },
-      { stdout: this.#log.lines(onLine), stderr: this.#log.lines(onLine) },
+      { stdout: outputs[0], stderr: outputs[1] },
     )
     const exitCode = await this.#waitFor(process)
+    await Promise.all(outputs.map((output) => finished(output.end())))
     if (exitCode === 0) return
     const told = (await readBeneath(this.#folders.exchange, [failureFile], SMALL_FILE_BYTES)) ?? ''
     const [cause = '', remedy = ''] = told.split('\n')

@@ -115,7 +115,10 @@ class Exporter {
       appDirectory: WORKSPACE,
     })
     const encodedConfig = encodeConfig(image.config)
-    const manifest = encodeManifest(encodedConfig.descriptor, image.layers.map(({ descriptor }) => descriptor))
+    const manifest = encodeManifest(
+      encodedConfig.descriptor,
+      image.layers.map(({ descriptor }) => descriptor),
+    )
     const { registry, images } = this.ports
     const { appId, signal } = this.input
     if (!(await registry.hasBlob(appId, encodedConfig.descriptor.digest, signal))) {
@@ -146,7 +149,10 @@ class Exporter {
         else if (layer.types.cache) {
           const tree = await this.#cachedTree(buildpack, layer)
           if (tree === null) continue
-          cache[buildpack.id] = { ...cache[buildpack.id], [layer.name]: { types: layer.types, metadata: layer.metadata, tree } }
+          cache[buildpack.id] = {
+            ...cache[buildpack.id],
+            [layer.name]: { types: layer.types, metadata: layer.metadata, tree },
+          }
         }
       }
       layers.set(buildpack.id, exported)
@@ -183,7 +189,8 @@ class Exporter {
       const title = `layer "${layer.name}" of ${buildpack.id} is in no former image`
       throw new LifecycleError('export', title, 'push with -o rebuild')
     }
-    if (await this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal)) return { diffId, descriptor }
+    if (await this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal))
+      return { diffId, descriptor }
     const tree = this.ports.layers.path(diffId)
     const blob = await compressLayer(layerTar(tree, ['layers'], BUILD_USER), this.#spoolPath())
     return this.#upload(blob, () => blob.open())
@@ -206,7 +213,11 @@ class Exporter {
     return { key, upper: join(this.input.folders.layers, key), lower: tree === null ? null : join(tree, 'layers', key) }
   }
 
-  async #collect(place: { upper: string; lower: string | null }, state: 'replaced' | 'modified', to: string): Promise<void> {
+  async #collect(
+    place: { upper: string; lower: string | null },
+    state: 'replaced' | 'modified',
+    to: string,
+  ): Promise<void> {
     if (state === 'modified' && place.lower !== null) await mergeTrees(place.upper, place.lower, to)
     else await moveTree(place.upper, to)
   }
@@ -242,10 +253,7 @@ class Exporter {
     return this.#upload(blob, () => blob.open())
   }
 
-  async #upload(
-    layer: Pick<LayerBlob, 'diffId' | 'descriptor'>,
-    open: () => Buffer | Readable,
-  ): Promise<ImageLayer> {
+  async #upload(layer: Pick<LayerBlob, 'diffId' | 'descriptor'>, open: () => Buffer | Readable): Promise<ImageLayer> {
     const { appId, signal } = this.input
     const { diffId, descriptor } = layer
     if (!(await this.ports.registry.hasBlob(appId, descriptor.digest, signal))) {

@@ -184,7 +184,11 @@ class Build {
       this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
       const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
       if (built.processes.length === 0) {
-        throw new LifecycleError('buildpack', 'nothing says how the app is started', 'add a Procfile, e.g. with the line  web: node server.js')
+        throw new LifecycleError(
+          'buildpack',
+          'nothing says how the app is started',
+          'add a Procfile, e.g. with the line  web: node server.js',
+        )
       }
       return { built, restored }
     } finally {
@@ -237,7 +241,13 @@ function targetOf(base: BaseImage): Target {
 }
 
 function baseEnv(base: BaseImage): Env {
-  return { HOME: '/tmp', LANG: 'C.UTF-8', ...base.env, PATH: base.env['PATH'] ?? DEFAULT_PATH, CNB_STACK_ID: `croft.${base.stack}` }
+  return {
+    HOME: '/tmp',
+    LANG: 'C.UTF-8',
+    ...base.env,
+    PATH: base.env['PATH'] ?? DEFAULT_PATH,
+    CNB_STACK_ID: `croft.${base.stack}`,
+  }
 }
 
 function detectedLine(group: readonly Buildpack[]): string {
@@ -248,5 +258,7 @@ function detectedLine(group: readonly Buildpack[]): string {
 function exportLine({ image, newLayers, newBytes }: Exported): string {
   const short = `${image.slice(0, 'sha256:'.length + 4)}...`
   const layers = newLayers === 1 ? '1 new layer' : `${newLayers} new layers`
-  return newLayers === 0 ? `Exporting image ${short} (nothing new)` : `Exporting image ${short} (${layers}, ${humanBytes(newBytes)})`
+  return newLayers === 0
+    ? `Exporting image ${short} (nothing new)`
+    : `Exporting image ${short} (${layers}, ${humanBytes(newBytes)})`
 }

@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { dirname, join, resolve } from 'node:path'
+import { once } from 'node:events'
+import { PassThrough, Readable, Writable } from 'node:stream'
+import { buildShim, cleanHome, createLinuxBackend, releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
+import { bareEnv, run, silentLogger, start, systemClock, type Digest } from '@croft/kit'
+import { RegistryClient } from '@croft/oci'
+import type { BuildResult, BuildSpec } from '@croft/protocol'
+import type { BuildController, BuildPorts } from '../../../apps/executor/src/build/ports.js'
+import { runBuild } from '../../../apps/executor/src/build/run-build.js'
+import { BaseImages } from '../../../apps/executor/src/image/base-image.js'
+import { CroftImageResolver } from '../../../apps/executor/src/image/image-resolver.js'
+import { Images } from '../../../apps/executor/src/image/images.js'
+import { LayerStore } from '../../../apps/executor/src/image/layers.js'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+const CACHE = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
+const PLATFORM_NODE = join(ROOT, `node_modules/node-linux-${process.arch}`)
+
+export interface Pushed {
+  result: BuildResult
+  log: string
+  tookMs: number
+}
+
+/** A node that builds: the Linux backend, the image stores, and a controller and registry that only remember. */
+export interface BuildRig {
+  folder: string
+  backend: LinuxBackend
+  ports: BuildPorts
+  registry: MemoryRegistry
+  /** Builds the files (path to content) of app `appId`; `change` alters the spec. */
+  build(files: Record<string, string>, options?: BuildOptions): Promise<Pushed>
+  /** Runs a command in a container of an image and gives its output. */
+  runIn(image: string, argv: string[], env?: string[]): Promise<{ exitCode: number; output: string }>
+  /** Forgets everything unpacked, as after the loss of a node's cache. */
+  loseLayers(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface BuildOptions {
+  appId?: string
+  previousImage?: string | null
+  change?: Partial<BuildSpec>
+  signal?: AbortSignal
+  onLog?: (log: string) => void
+  source?: BuildController['source']
+}
+
+export const APP = '01890000-0000-7000-8000-000000000001'
+
+/** What builds need of the host: root, the base image and npm, which set-up makes. */
+export function buildNeeds(): string | null {
+  if (process.getuid?.() !== 0) return 'root'
+  if (!existsSync(join(CACHE, 'base/debian-12/current/image.json'))) return 'the base image (./croft up makes it)'
+  return npmFolder() === null ? 'npm in the cache (./croft up fetches it)' : null
+}
+
+function npmFolder(): string | null {
+  const folder = join(CACHE, 'npm')
+  const version = existsSync(folder) ? readdirSync(folder).find((name) => !name.startsWith('.')) : undefined
+  return version === undefined ? null : join(folder, version)
+}
+
+export async function buildRig(network: string): Promise<BuildRig> {
+  const folder = mkdtempSync('/tmp/build-spec-')
+  const index = await reserveHomeIndex(folder)
+  const registry = await MemoryRegistry.listen(join(folder, 'registry.sock'))
+  const client = new RegistryClient({ socketPath: join(folder, 'registry.sock'), origin: 'http://registry' })
+  const bases = new BaseImages(join(CACHE, 'base'))
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const openLayers = (): Promise<LayerStore> => LayerStore.open({ folder: join(folder, 'layers'), bootId, logger: silentLogger })
+  const layers = await openLayers()
+  const images = new Images({ folder: join(folder, 'images'), layers, bases, registry: client })
+  const resolver = { current: new CroftImageResolver(images, bases) }
+  const options = {
+    index,
+    depotDir: join(folder, 'containers'),
+    runDir: join(folder, 'run'),
+    runcRoot: join(folder, 'runc'),
+    shimPath: await buildShim({ cacheDir: folder }),
+    network,
+    images: { resolve: (uri: string) => resolver.current.resolve(uri) },
+    logger: silentLogger,
+  }
+  const backend = await createLinuxBackend(options)
+  await backend.recover()
+  await bundleBuildpacks(join(folder, 'buildpacks'))
+  const npmrc = join(folder, 'npmrc')
+  writeFileSync(npmrc, '')
+  const ports: BuildPorts = {
+    backend,
+    layers,
+    images,
+    bases,
+    registry: client,
+    controller: { source: () => Promise.reject(new Error('no source')), log: () => Promise.resolve() },
+    clock: systemClock,
+    logger: silentLogger,
+    paths: {
+      builds: join(folder, 'builds'),
+      caches: join(folder, 'caches'),
+      secrets: join(folder, 'secrets'),
+      buildpacks: join(folder, 'buildpacks'),
+      platformNode: PLATFORM_NODE,
+      platformNpm: npmFolder() ?? '',
+      npmrc,
+      ca: existsSync('/etc/ssl/certs/ca-certificates.crt') ? '/etc/ssl/certs/ca-certificates.crt' : null,
+      proxyEnvironment: {},
+    },
+  }
+  let serial = 0
+  return {
+    folder,
+    backend,
+    ports,
+    registry,
+    async build(files, options = {}) {
+      serial += 1
+      const tree = join(folder, `source-${serial}`)
+      writeTree(tree, files)
+      let log = ''
+      const controller: BuildController = {
+        source: options.source ?? (() => Promise.resolve(tarOf(tree))),
+        log: (_id, text) => {
+          log += text
+          options.onLog?.(log)
+          return Promise.resolve()
+        },
+      }
+      const spec: BuildSpec = {
+        kind: 'build',
+        buildId: uuid(serial),
+        stack: 'debian-12',
+        previousImage: options.previousImage ?? null,
+        env: {},
+        limits: { memoryBytes: 2 * 1024 ** 3, cpuShares: 1000, cpuQuotaMillis: null, pids: 512, diskBytes: 4 * 1024 ** 3 },
+        timeoutMs: 120_000,
+        isClean: false,
+        commit: '0'.repeat(40),
+        ...options.change,
+      }
+      const context = { instanceId: uuid(serial), appId: options.appId ?? APP, appName: 'shop', handle: `build-${serial}` }
+      const startedAt = performance.now()
+      const result = await runBuild(spec, context, { ...ports, controller }, options.signal ?? new AbortController().signal)
+      return { result, log, tookMs: Math.round(performance.now() - startedAt) }
+    },
+    async runIn(image, argv, env = []) {
+      serial += 1
+      await ports.images.ensure(APP, image)
+      const container = await backend.create({ handle: `run-${serial}`, image: { uri: `croft:${image}` }, env })
+      try {
+        const chunks: Buffer[] = []
+        const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => void (chunks.push(chunk), done()) })
+        const [path = '', ...args] = argv
+        const process = await container.run({ path, args, user: 'croft', dir: '/workspace' }, { stdout: sink, stderr: sink })
+        const exit = await process.wait()
+        return { exitCode: exit.exitCode, output: Buffer.concat(chunks).toString() }
+      } finally {
+        await backend.destroy(container.handle)
+      }
+    },
+    async loseLayers() {
+      await rm(join(folder, 'layers'), { recursive: true, force: true })
+      await rm(join(folder, 'images'), { recursive: true, force: true })
+      ports.layers = await openLayers()
+      ports.images = new Images({ folder: join(folder, 'images'), layers: ports.layers, bases, registry: client })
+      resolver.current = new CroftImageResolver(ports.images, bases)
+    },
+    async close() {
+      await backend.destroyAll()
+      await backend.close()
+      await client.close()
+      await registry.close()
+      await cleanHome(options)
+      await releaseHomeIndex(folder)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const uuid = (n: number): string => `01890000-0000-7000-9000-${String(n).padStart(12, '0')}`
+
+/** Copies the buildpacks and compiles and bundles their programs, so that the test never sees an older build of them. */
+async function bundleBuildpacks(folder: string): Promise<void> {
+  const { build } = await import('esbuild')
+  const { cp } = await import('node:fs/promises')
+  await cp(join(ROOT, 'buildpacks'), folder, { recursive: true, filter: (path) => !/\/(src|dist)$/.test(path) })
+  for (const name of readdirSync(join(ROOT, 'buildpacks'))) {
+    const entry = join(ROOT, 'buildpacks', name, 'src/build.ts')
+    if (!existsSync(entry)) continue
+    await build({
+      entryPoints: [entry],
+      outfile: join(folder, name, 'dist/build.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node24',
+      logLevel: 'error',
+      banner: { js: "import { createRequire as __r } from 'node:module'; const require = __r(import.meta.url);" },
+    })
+  }
+}
+
+export function writeTree(folder: string, files: Record<string, string>): void {
+  mkdirSync(folder, { recursive: true })
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), content)
+  }
+}
+
+/** The files of an example, by path. */
+export function exampleFiles(name: string): Record<string, string> {
+  const folder = join(ROOT, 'examples', name)
+  const names = readdirSync(folder).filter((file) => file !== 'node_modules')
+  return Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file), 'utf8')]))
+}
+
+export function tarOf(folder: string): Readable {
+  const child = start('tar', ['--create', '--numeric-owner', '--owner=0', '--group=0', '-C', folder, '.'], {
+    env: bareEnv(),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  // Read at once: what a process that ended wrote is thrown away when nobody listens yet.
+  return child.stdout?.pipe(new PassThrough()) ?? Readable.from([])
+}
+
+/** The distribution endpoints an executor uses, in memory. */
+export class MemoryRegistry {
+  readonly blobs = new Map<string, Buffer>()
+  readonly manifests = new Map<string, Buffer>()
+  /** Paths of uploads that were finished, for counting. */
+  readonly uploads: string[] = []
+  readonly #server: Server
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      this.#answer(request).then(
+        ({ status, headers, body }) => response.writeHead(status, headers).end(body),
+        () => response.writeHead(500).end(),
+      )
+    })
+  }
+  static async listen(socketPath: string): Promise<MemoryRegistry> {
+    const registry = new MemoryRegistry()
+    registry.#server.listen(socketPath)
+    await once(registry.#server, 'listening')
+    return registry
+  }
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  async #answer(request: IncomingMessage): Promise<{ status: number; headers?: Record<string, string>; body?: Buffer }> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const body = Buffer.concat(chunks)
+    const url = new URL(request.url ?? '', 'http://registry')
+    const [, , , kind, reference, upload] = url.pathname.split('/')
+    if (kind === 'blobs' && reference === 'uploads') {
+      if (request.method === 'POST') return { status: 202, headers: { location: `${url.pathname}1` } }
+      const digest = url.searchParams.get('digest') ?? ''
+      if (upload === undefined || digestOf(body) !== digest) return { status: 400 }
+      this.blobs.set(digest, body)
+      this.uploads.push(digest)
+      return { status: 201 }
+    }
+    const store = kind === 'blobs' ? this.blobs : this.manifests
+    if (request.method === 'PUT') {
+      if (digestOf(body) !== reference) return { status: 400 }
+      store.set(reference, body)
+      return { status: 201 }
+    }
+    const found = store.get(decodeURIComponent(reference ?? ''))
+    if (found === undefined) return { status: 404 }
+    const headers = { 'content-length': String(found.length) }
+    return request.method === 'HEAD' ? { status: 200, headers } : { status: 200, headers, body: found }
+  }
+}
+
+const digestOf = (bytes: Buffer): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest
+
+/** The names in a layer's blob, sorted as they lie in it. */
+export async function namesIn(blob: Buffer): Promise<string[]> {
+  const { stdout } = await run('tar', ['--list', '--zstd', '-f', '-', '--absolute-names'], { input: blob, timeoutMs: 30_000, env: bareEnv() })
+  return stdout.toString().trim().split('\n')
+}
