@@ -8,6 +8,7 @@ import { runFolder } from '../platform/local-platform.js'
 import { version } from '../version.js'
 import { prepareBuildEnvironment } from './build-environment.js'
 import { egressOf } from './egress.js'
+import { resolveEgress } from './egress-addresses.js'
 import { prepareHome, prepareRun } from './home.js'
 import { takeOverSetupChanges } from './host-changes.js'
 import { checkoutFolder, waitForHostPart } from './host-part.js'
@@ -95,12 +96,14 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     redisUrl,
     logLevel: process.env['CROFT_LOG_LEVEL'] ?? 'info',
     timeScale: process.env['CROFT_TIME_SCALE'] ?? '1',
-    egress: egressOf({
-      npm: npmSettings,
-      proxyEnvironment: buildEnvironment.proxyEnvironment,
-      aptSources: await readAptSources(),
-      resolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
-    }),
+    egress: await resolveEgress(
+      egressOf({
+        npm: npmSettings,
+        proxyEnvironment: buildEnvironment.proxyEnvironment,
+        aptSources: await readAptSources(),
+        resolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+      }),
+    ),
     build: buildEnvironment,
     extraEnvironment: Object.fromEntries(
       EXTRA_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
