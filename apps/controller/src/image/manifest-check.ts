@@ -19,7 +19,7 @@ const manifestSchema = z.looseObject({
   mediaType: z.string().optional(),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).max(MAX_LAYERS),
-  manifests: z.undefined(),
+  manifests: z.never().optional(),
 })
 
 /**

@@ -1,12 +1,18 @@
-/** `.croftignore`: which files of a commit are no part of an app's source; the patterns of `.gitignore`. Pure. */
+/**
+ * `.croftignore`: which files of a commit are no part of an app's source; the patterns of `.gitignore`. Pushed by anybody, so
+ * no pattern becomes a regular expression: matching costs at most pattern times path. Pure.
+ */
 
 export type IsIgnored = (path: string, isFolder: boolean) => boolean
 
 interface Rule {
-  matches: RegExp
+  /** One list of tokens for each component; null is `**`. */
+  components: (Token[] | null)[]
   isNegated: boolean
   foldersOnly: boolean
 }
+
+type Token = { kind: 'star' } | { kind: 'any' } | { kind: 'char'; char: string } | { kind: 'set'; ranges: [string, string][]; isNegated: boolean }
 
 const MAX_RULES = 1_000
 const MAX_PATTERN_LENGTH = 512
@@ -34,10 +40,11 @@ export function parseIgnoreFile(text: string): IsIgnored {
 }
 
 function decide(rules: readonly Rule[], path: string, isFolder: boolean): boolean {
+  const names = path.split('/')
   let answer = false
   for (const rule of rules) {
     if (rule.foldersOnly && !isFolder) continue
-    if (rule.matches.test(path)) answer = !rule.isNegated
+    if (matchesPath(rule.components, names)) answer = !rule.isNegated
   }
   return answer
 }
@@ -52,49 +59,100 @@ function ruleOf(line: string): Rule | undefined {
   const isAnchored = pattern.includes('/')
   if (pattern.startsWith('/')) pattern = pattern.slice(1)
   if (pattern === '') return undefined
-  return { matches: expressionOf(pattern, isAnchored), isNegated, foldersOnly }
+  const parts = isAnchored ? pattern.split('/') : ['**', pattern]
+  return { components: parts.map((part) => (part === '**' ? null : tokensOf(part))), isNegated, foldersOnly }
 }
 
-/** No construct of it backtracks over another: `*` stays inside a name, `**` is a whole component. */
-function expressionOf(pattern: string, isAnchored: boolean): RegExp {
-  let source = isAnchored ? '^' : '^(?:.*/)?'
-  // `**` runs are collapsed, so that two never meet.
-  const components = pattern.split('/').filter((part, index, all) => part !== '**' || all[index - 1] !== '**')
-  for (const [index, component] of components.entries()) {
-    const isLast = index === components.length - 1
-    if (component === '**') source += isLast ? '.+' : '(?:.*/)?'
-    else source += componentSource(component) + (isLast ? '' : '/')
-  }
-  return new RegExp(`${source}$`, 's')
-}
-
-function componentSource(component: string): string {
-  let source = ''
-  for (let at = 0; at < component.length; at++) {
-    const char = component[at] ?? ''
-    if (char === '*') {
-      if (component[at - 1] !== '*') source += '[^/]*'
-    } else if (char === '?') source += '[^/]'
-    else if (char === '\\' && at + 1 < component.length) source += escaped(component[++at] ?? '')
-    else if (char === '[' && component.indexOf(']', at + 2) > 0) {
-      const end = component.indexOf(']', at + 2)
-      const set = component.slice(at + 1, end)
-      const isNegated = set.startsWith('!') || set.startsWith('^')
-      const members = (isNegated ? set.slice(1) : set).replace(/[\\[\]^]/g, String.raw`\$&`)
-      source += `(?!/)[${isNegated ? '^' : ''}${orderedRanges(members)}]`
-      at = end
-    } else source += escaped(char)
-  }
-  return source
-}
-
-/** A range that runs backwards matches nothing in git and does not compile here: its `-` becomes a plain character. */
-function orderedRanges(members: string): string {
-  return members.replace(/([^\\])-([^\\])/gs, (whole, from: string, to: string) =>
-    from <= to ? whole : `${from}\\-${to}`,
+/** Components against names; on a mismatch only the last `**` takes one name more, so nothing is tried twice. */
+function matchesPath(components: readonly (Token[] | null)[], names: readonly string[]): boolean {
+  // A `**` at the end stands for everything inside, so for at least one name.
+  const needsMore = components.length > 1 && components.at(-1) === null
+  const wanted = needsMore ? [...components, [{ kind: 'star' } as const]] : components
+  return wildcard(
+    wanted.length,
+    names.length,
+    (at) => wanted[at] === null,
+    (at, name) => matchesName(wanted[at] ?? [], names[name] ?? ''),
   )
 }
 
-function escaped(char: string): string {
-  return char.replace(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`)
+function matchesName(tokens: readonly Token[], name: string): boolean {
+  return wildcard(
+    tokens.length,
+    name.length,
+    (at) => tokens[at]?.kind === 'star',
+    (at, char) => matchesChar(tokens[at], name[char] ?? ''),
+  )
+}
+
+/** Whether a pattern of `length` items, some of them stars, covers all of `size` items. */
+function wildcard(
+  length: number,
+  size: number,
+  isStar: (at: number) => boolean,
+  matches: (at: number, item: number) => boolean,
+): boolean {
+  let at = 0
+  let item = 0
+  let star = -1
+  let resume = 0
+  while (item < size) {
+    if (at < length && isStar(at)) {
+      star = at
+      resume = item
+      at += 1
+    } else if (at < length && matches(at, item)) {
+      at += 1
+      item += 1
+    } else if (star >= 0) {
+      resume += 1
+      at = star + 1
+      item = resume
+    } else return false
+  }
+  while (at < length && isStar(at)) at += 1
+  return at === length
+}
+
+function matchesChar(token: Token | undefined, char: string): boolean {
+  switch (token?.kind) {
+    case 'any':
+      return true
+    case 'char':
+      return token.char === char
+    case 'set':
+      return token.ranges.some(([from, to]) => from <= char && char <= to) !== token.isNegated
+    default:
+      return false
+  }
+}
+
+function tokensOf(component: string): Token[] {
+  const tokens: Token[] = []
+  for (let at = 0; at < component.length; at++) {
+    const char = component[at] ?? ''
+    const end = char === '[' ? component.indexOf(']', at + 2) : -1
+    if (char === '*') {
+      if (tokens.at(-1)?.kind !== 'star') tokens.push({ kind: 'star' })
+    } else if (char === '?') tokens.push({ kind: 'any' })
+    else if (char === '\\' && at + 1 < component.length) tokens.push({ kind: 'char', char: component[++at] ?? '' })
+    else if (end > 0) {
+      tokens.push(setOf(component.slice(at + 1, end)))
+      at = end
+    } else tokens.push({ kind: 'char', char })
+  }
+  return tokens
+}
+
+function setOf(text: string): Token {
+  const isNegated = text.startsWith('!') || text.startsWith('^')
+  const members = isNegated ? text.slice(1) : text
+  const ranges: [string, string][] = []
+  for (let at = 0; at < members.length; at++) {
+    const from = members[at] ?? ''
+    const to = members[at + 1] === '-' ? members[at + 2] : undefined
+    ranges.push([from, to ?? from])
+    if (to !== undefined) at += 2
+  }
+  return { kind: 'set', ranges, isNegated }
 }

@@ -56,10 +56,15 @@ function otherRef(ref: string): Refusal {
       suggestion: 'git push croft HEAD:main',
     }
   }
-  const source = shellWord(kind === 'tags' ? `${name}^{commit}:refs/heads/main` : `${name}:main`)
+  const source = kind === 'tags' ? tagSource(name) : shellWord(name, ':main')
   return {
     reason: 'ref-not-deployed',
     cause: `${kind === 'tags' ? 'tag' : 'branch'} ${named(name)} does not deploy: only main and master do`,
     suggestion: `git push croft ${source ?? 'HEAD:main'}`,
   }
+}
+
+/** A tag is no branch: its commit is what can be pushed. */
+function tagSource(name: string): string | undefined {
+  return shellWord(`${name}^{commit}:refs/heads/main`)
 }

@@ -19,10 +19,13 @@ export function named(name: string, max = 120): string {
   return text.length <= max ? text : `${text.slice(0, max - 3)}...`
 }
 
-/** `name` as one argument of a POSIX shell command a person may copy, or undefined when it holds what should not be copied. */
-export function shellWord(name: string): string | undefined {
-  if (/^[A-Za-z0-9_][A-Za-z0-9._/@+-]*$/.test(name)) return name
-  if (/^[\x20-\x26\x28-\x7e]+$/.test(name) && !name.startsWith('-')) return `'${name}'`
+/**
+ * `name` and a safe `suffix` as one argument of a POSIX shell command a person may copy, or undefined when it holds what should
+ * not be copied.
+ */
+export function shellWord(name: string, suffix = ''): string | undefined {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._/@+-]*$/.test(name)) return name + suffix
+  if (/^[\x20-\x26\x28-\x7e]+$/.test(name) && !name.startsWith('-')) return `'${name}${suffix}'`
   return undefined
 }
 

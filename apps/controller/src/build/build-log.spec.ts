@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { BuildId } from '@croft/kit'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ControllerConfig } from '../config.js'
+import { BuildLog, cleanLine } from './build-log.js'
+
+const id = '01234567-89ab-7def-8123-456789abcdef' as BuildId
+let home = ''
+let log: BuildLog
+const openLog = async (): Promise<BuildLog> => {
+  const opened = new BuildLog({ home } as ControllerConfig)
+  await opened.onModuleInit()
+  return opened
+}
+beforeEach(async () => {
+  home = mkdtempSync('/tmp/push-log-')
+  log = await openLog()
+})
+afterEach(() => rmSync(home, { recursive: true, force: true }))
+
+describe('a build log', () => {
+  it('gives whole lines to whoever follows, wherever the chunks are cut', async () => {
+    const lines: string[] = []
+    log.follow(id, (line) => lines.push(line))
+    const bytes = Buffer.from('-----> grün\n       npm ci\nlast')
+    for (const byte of bytes) await log.append(id, Buffer.from([byte]))
+    expect(lines).toEqual(['-----> grün', '       npm ci'])
+    await log.close(id)
+    expect(lines.at(-1)).toBe('last')
+    expect(await log.read(id)).toBe('-----> grün\n       npm ci\nlast\n')
+  })
+  it('goes on where it ended after a restart', async () => {
+    await log.append(id, Buffer.from('one\n'))
+    await (await openLog()).append(id, Buffer.from('two\n'))
+    expect(await log.read(id)).toBe('one\ntwo\n')
+  })
+  it('is cut with a marker', async () => {
+    const chunk = Buffer.from(`${'x'.repeat(999)}\n`.repeat(1_000))
+    for (let n = 0; n < 12; n += 1) await log.append(id, chunk)
+    const text = await log.read(id)
+    expect(text.length).toBeLessThan(10.1 * 1024 * 1024)
+    expect(text).toMatch(/cut here.*\n$/)
+  })
+  it.each([
+    ['10%\r50%\r100%', '100%'],
+    ['\u001b[31mred\u001b[0m', '\u001b[31mred\u001b[0m'],
+    ['\u001b]0;title\u0007\u001b[2Jx\u0000\u0085', 'x'],
+  ])('keeps of %j what a person may see', (line, expected) => {
+    expect(cleanLine(line)).toBe(expected)
+  })
+  it('has no path for what is no id', async () => {
+    await expect(log.read('../../etc/passwd' as BuildId)).rejects.toThrow(RangeError)
+  })
+})
