@@ -6,8 +6,8 @@ import { checks } from '../doctor/checks/index.js'
 import { requireFit, runCheck, type Check, type CheckReport } from '../doctor/check.js'
 import { runFolder } from '../platform/local-platform.js'
 import { version } from '../version.js'
-import { prepareBuildEnvironment } from './build-environment.js'
-import { egressOf } from './egress.js'
+import { prepareBuildEnvironment, type BuildEnvironment } from './build-environment.js'
+import { egressOf, type EgressTarget } from './egress.js'
 import { resolveEgress } from './egress-addresses.js'
 import { prepareHome, prepareRun } from './home.js'
 import { takeOverSetupChanges } from './host-changes.js'
@@ -67,11 +67,13 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     ? ensurePlatformNpm(settings.cache)
     : steps.run("Fetching npm for the apps' builds", () => ensurePlatformNpm(settings.cache))
   const build = prepareBuildEnvironment(join(settings.home, 'node'), process.env)
-  const [{ found, shim }, program, platformNpm, { npm: npmSettings, ...buildEnvironment }] = await all([
+  const reachable = build.then(readEgress)
+  const [{ found, shim }, program, platformNpm, files, egress] = await all([
     hostPart,
     installed,
     npm,
     build,
+    reachable,
     database,
   ])
 
@@ -96,15 +98,8 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     redisUrl,
     logLevel: process.env['CROFT_LOG_LEVEL'] ?? 'info',
     timeScale: process.env['CROFT_TIME_SCALE'] ?? '1',
-    egress: await resolveEgress(
-      egressOf({
-        npm: npmSettings,
-        proxyEnvironment: buildEnvironment.proxyEnvironment,
-        aptSources: await readAptSources(),
-        resolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
-      }),
-    ),
-    build: buildEnvironment,
+    egress,
+    build: { npmrc: files.npmrc, ca: files.ca, proxyEnvironment: files.proxyEnvironment },
     extraEnvironment: Object.fromEntries(
       EXTRA_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
     ),
@@ -124,6 +119,15 @@ export async function setUpHost(cache: string, steps: Steps): Promise<void> {
       return ensurePlatformNpm(cache)
     }),
   ])
+}
+
+/** What containers may reach beside public addresses, as this host is configured. */
+async function readEgress({ npm, proxyEnvironment }: BuildEnvironment): Promise<EgressTarget[]> {
+  const [aptSources, resolvConf] = await Promise.all([
+    readAptSources(),
+    readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+  ])
+  return resolveEgress(egressOf({ npm, proxyEnvironment, aptSources, resolvConf }))
 }
 
 /** The text of every source file apt reads on this host. */
