@@ -1,15 +1,18 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
-import { failpoint, type Logger, type PushId } from '@croft/kit'
+import { CroftError, failpoint, type Clock, type Logger, type PushId } from '@croft/kit'
 import { In, type DataSource } from 'typeorm'
 import { App } from '../app/app.entity.js'
 import { appUrl } from '../addresses.js'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
 import type { ControllerConfig } from '../config.js'
+import { DeployService } from '../deploy/deploy.service.js'
+import { DeploymentActive } from '../deploy/errors.js'
+import type { Deployment } from '../deploy/deployment.entity.js'
+import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
-import { CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
+import { CLOCK, CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
 import type { AppManifest } from './app-manifest.js'
 import { closeLeftChannels } from './hook-channel.js'
-import { DEPLOYS, type Deploys } from './ports.js'
 import { PushLock } from './push-lock.js'
 import type { PushOptions } from './push-options.js'
 import type { PushOutput } from './push-output.js'
@@ -45,6 +48,9 @@ interface Built {
   buildId: string | null
 }
 
+/** While another deployment of the app is under way, ms. */
+const RETRY_MS = 250
+
 const LEFT: Refusal = { reason: 'canceled', cause: 'the client left', suggestion: 'push again' }
 
 /**
@@ -63,7 +69,8 @@ export class PushService implements OnApplicationBootstrap {
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(ReleaseService) private readonly releases: ReleaseService,
-    @Inject(DEPLOYS) private readonly deploys: Deploys,
+    @Inject(DeployService) private readonly deploys: DeployService,
+    @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -156,7 +163,7 @@ export class PushService implements OnApplicationBootstrap {
       // Its release runs already: only the note of it was lost.
       await this.#move(push.id, 'deploy', { releaseVersion: deployment.releaseVersion })
     } else if (push.state !== 'deployed') {
-      if (deployment !== null) await this.deploys.cancel(deployment.id)
+      if (deployment !== null) await this.deploys.cancel(deployment.id, 'the controller was restarted')
       await this.builds.cancelOfPush(push.id, 'the controller was restarted')
       await this.#move(push.id, 'refuse', { reason: 'interrupted', message: 'the controller was restarted' })
       return
@@ -235,7 +242,8 @@ export class PushService implements OnApplicationBootstrap {
       pushId: job.id,
     })
     failpoint('release-created')
-    const deployment = await this.deploys.start(release, { pushId: job.id })
+    output.step(`Releasing v${release.version}`)
+    const deployment = await this.#start(job, release)
     const end = await this.deploys.wait(deployment.id, { onLine: (line) => output.line(line), signal: job.abandoned })
     if (end.state === 'canceled') throw new PushRefused({ ...LEFT, cause: 'the deployment was canceled' })
     if (end.state === 'failed') {
@@ -245,6 +253,22 @@ export class PushService implements OnApplicationBootstrap {
     failpoint('deployment-succeeded')
     await this.#move(job.id, 'deploy', { releaseVersion: release.version })
     failpoint('push-deployed')
+  }
+
+  /** Starts the deployment once no other one of the app is under way, for example after `config:set`. */
+  async #start(job: PushJob, release: Release): Promise<Deployment> {
+    let hasSaid = false
+    for (;;) {
+      try {
+        return await this.deploys.start(release, { pushId: job.id })
+      } catch (error) {
+        if (!(error instanceof DeploymentActive)) throw error
+        if (!hasSaid) job.output.detail(`waiting: ${error.title}`)
+        hasSaid = true
+      }
+      if (job.abandoned.aborted) throw new PushRefused(LEFT)
+      await this.clock.sleep(RETRY_MS, job.abandoned).catch(() => undefined)
+    }
   }
 
   /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
@@ -295,14 +319,21 @@ export class PushService implements OnApplicationBootstrap {
       job.output.failure(error.refusal, details)
       return error.refusal
     }
+    const refusal = this.#unexpected(job, error)
+    job.output.failure(refusal, details)
+    return refusal
+  }
+
+  #unexpected(job: PushJob, error: unknown): Refusal {
+    if (error instanceof CroftError && error.kind === 'user') {
+      return { reason: error.code, cause: error.message, suggestion: error.suggestion ?? 'correct it and push again' }
+    }
     this.logger.error('push-failed', { push: job.id, app: job.app.id, error })
-    const refusal = {
+    return {
       reason: 'internal',
       cause: 'something went wrong inside Croft',
       suggestion: `push again; if it happens again, give push ${job.id} to whoever runs this platform`,
     }
-    job.output.failure(refusal, details)
-    return refusal
   }
 
   async #end(job: PushJob, refusal: Refusal): Promise<void> {
