@@ -12,6 +12,10 @@ describe('address book', () => {
     const { book, address } = assign(empty(), 'a', 0)
     expect(assign(book, 'a', 1e9).address).toBe(address)
   })
+  it('gives another address to an instance whose address lies outside a new range', () => {
+    const { book } = assign(empty(), 'a', 0)
+    expect(assign({ ...book, network: '10.192.16.0/20' }, 'a', 1).address).toBe('10.192.16.2')
+  })
   it('lets a freed address rest for ten minutes', () => {
     const freed = free(assign(empty(), 'a', 0).book, 'a', 1_000)
     expect(assign(freed, 'b', 1_000 + QUARANTINE_MS - 1).address).toBe('10.192.0.3')

@@ -25,8 +25,8 @@ export class NoAddressLeftError extends CroftError {
 }
 
 /**
- * The address of an instance: the one it has, or the next free one. Network, gateway (the first) and broadcast are never given.
- * Pure: returns the book to keep. @throws NoAddressLeftError
+ * The address of an instance: the one it has, or the next free one. Network, gateway (the first) and broadcast are never given;
+ * an address of a range the node had before is replaced. Pure: returns the book to keep. @throws NoAddressLeftError
  */
 export function assign(
   book: AddressBook,
@@ -34,13 +34,14 @@ export function assign(
   nowMs: number,
   quarantineMs = QUARANTINE_MS,
 ): { book: AddressBook; address: string } {
+  const { first, last } = usable(book.network)
   const present = book.assigned[id]
-  if (present !== undefined) return { book, address: present }
+  if (present !== undefined && toNumber(present) >= first && toNumber(present) <= last)
+    return { book, address: present }
   const taken = new Set(Object.values(book.assigned))
   const resting = Object.fromEntries(
     Object.entries(book.resting).filter(([, freedAt]) => nowMs - freedAt < quarantineMs),
   )
-  const { first, last } = usable(book.network)
   for (let number = first; number <= last; number += 1) {
     const address = toText(number)
     if (taken.has(address) || address in resting) continue

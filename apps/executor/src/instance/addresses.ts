@@ -22,7 +22,7 @@ export class Addresses {
     private book: AddressBook,
   ) {}
 
-  /** Opens the book; `network` is null until the node has joined for the first time. */
+  /** Opens the book; `network` is empty until the node has joined for the first time. */
   static async open(path: string, clock: Clock, timeScale: number): Promise<Addresses> {
     const empty: AddressBook = { network: '', assigned: {}, resting: {} }
     const parsed = bookSchema.safeParse(await readFile(path, 'utf8').then(JSON.parse, () => empty))
@@ -34,8 +34,10 @@ export class Addresses {
     return this.book.network
   }
 
-  async setNetwork(network: string): Promise<void> {
-    if (network !== this.book.network) await this.#keep({ ...this.book, network })
+  setNetwork(network: string): Promise<void> {
+    return this.#queue.run('book', async () => {
+      if (network !== this.book.network) await this.#keep({ ...this.book, network })
+    })
   }
 
   /** The address of an instance, the same whenever it is asked. @throws NoAddressLeftError */

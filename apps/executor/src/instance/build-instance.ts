@@ -70,13 +70,21 @@ export class BuildInstance implements NodeInstance {
   status(): InstanceStatus {
     return this.#record.status
   }
+  settled(): Promise<void> {
+    return Promise.resolve()
+  }
+  flushLogs(): Promise<void> {
+    return Promise.resolve() // a build's output goes to the controller
+  }
   async update(item: DesiredInstance): Promise<void> {
     this.#record = { ...this.#record, item }
-    await this.#ports.records.write(this.#record)
+    await this.#write()
   }
 
   async stop(): Promise<void> {
     this.#abort.abort(new Error('canceled'))
+    this.#record = { ...this.#record, item: { ...this.item, intent: 'stop' } }
+    await this.#write()
     await this.#running
     await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true })
     await this.#ports.records.remove(this.item.id)
@@ -90,8 +98,9 @@ export class BuildInstance implements NodeInstance {
     await this.#running
   }
 
+  /** Never rejects. */
   async #run(): Promise<void> {
-    await this.#ports.records.write(this.#record)
+    await this.#write()
     this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'starting' } }
     this.#ports.onChange()
     let result: BuildResult
@@ -110,10 +119,21 @@ export class BuildInstance implements NodeInstance {
     if (!this.#isDetached) await this.#finish(result)
   }
 
+  /** Never rejects: a container that cannot be destroyed now is when the instance is stopped. */
   async #finish(build: BuildResult): Promise<void> {
-    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true })
+    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true }).catch((error: unknown) => {
+      this.#ports.logger.warn('build-container-not-destroyed', { instance: this.item.id, why: messageOf(error) })
+    })
     this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'exited', build } }
-    if (!this.isStopping) await this.#ports.records.write(this.#record)
+    if (!this.isStopping) await this.#write()
     this.#ports.onChange()
+  }
+
+  async #write(): Promise<void> {
+    try {
+      await this.#ports.records.write(this.#record)
+    } catch (error) {
+      this.#ports.logger.error('record-not-written', { instance: this.item.id, why: messageOf(error) })
+    }
   }
 }

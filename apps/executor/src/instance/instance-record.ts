@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import { desiredInstanceSchema, instanceStatusSchema } from '@croft/protocol'
 import { z } from 'zod'
+import { SerialQueues } from '../converge/serial-queues.js'
 
 /** What is kept on disk of one instance, so that it goes on after the executor, or the host, has been away. Root's own. */
 export const instanceRecordSchema = z.object({
@@ -30,16 +31,20 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   await rename(temporary, path)
 }
 
-/** The records of a node: `<node home>/instances/<id>.json`. */
+/** The records of a node: `<node home>/instances/<id>.json`. Writes of one record happen in the order they were asked for. */
 export class InstanceRecords {
+  readonly #queues = new SerialQueues()
+
   constructor(private readonly folder: string) {}
 
-  async write(record: InstanceRecord): Promise<void> {
-    await writeDurably(this.#path(record.item.id), JSON.stringify(record))
+  write(record: InstanceRecord): Promise<void> {
+    return this.#queues.run(record.item.id, async () => {
+      await writeDurably(this.#path(record.item.id), JSON.stringify(record))
+    })
   }
 
-  async remove(id: string): Promise<void> {
-    await rm(this.#path(id), { force: true })
+  remove(id: string): Promise<void> {
+    return this.#queues.run(id, async () => await rm(this.#path(id), { force: true }))
   }
 
   /** Every readable record; an unreadable one is removed, its container is then nobody's and goes too. */

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -64,13 +64,28 @@ describe('log store', () => {
   it('gives back what was appended, also to another store over the same folder', async () => {
     await new LogStore(folder).append('app', [line('one', 4), line('two', 8)])
     expect((await new LogStore(folder).read('app')).map((kept) => kept.line)).toEqual(['one', 'two'])
-    expect(await new LogStore(folder).lastOffset('app', 'h-1', 'stdout')).toBe(8)
-    expect(await new LogStore(folder).lastOffset('app', 'h-2', 'stdout')).toBe(0)
+    expect(await new LogStore(folder).lastOffsets('app', 'h-1')).toEqual({ stdout: 8, stderr: 0 })
+    expect(await new LogStore(folder).lastOffsets('app', 'h-2')).toEqual({ stdout: 0, stderr: 0 })
   })
   it('passes over a line that a crash cut off', async () => {
     await new LogStore(folder).append('app', [line('one', 4)])
     await appendFile(join(folder, 'app/current.jsonl'), '{"at":"2026')
     expect((await new LogStore(folder).read('app')).map((kept) => kept.line)).toEqual(['one'])
+  })
+  it('loses nothing of what comes after a line that a crash cut off', async () => {
+    await new LogStore(folder).append('app', [line('one', 4)])
+    await appendFile(join(folder, 'app/current.jsonl'), '{"at":"2026')
+    await new LogStore(folder).append('app', [line('two', 8)])
+    expect((await new LogStore(folder).read('app')).map((kept) => kept.line)).toEqual(['one', 'two'])
+  })
+  it('forgets the apps that have said nothing for long, and no other', async () => {
+    const store = new LogStore(folder)
+    await store.append('old', [line('one', 4)])
+    await store.append('new', [line('one', 4)])
+    await utimes(join(folder, 'old/current.jsonl'), 1, 1)
+    expect(await store.sweep(Date.now())).toEqual(['old'])
+    expect(await store.read('old')).toEqual([])
+    expect(await store.read('new')).toHaveLength(1)
   })
   it('keeps the newest within its budget', async () => {
     const store = new LogStore(folder, 4_000)

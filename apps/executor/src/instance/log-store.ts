@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import type { LogLine } from '@croft/protocol'
@@ -7,6 +7,8 @@ import { SerialQueues } from '../converge/serial-queues.js'
 
 /** What is kept of one app's output on this node; half of it in each of two files. */
 export const DEFAULT_LOG_BUDGET_BYTES = 10 * 1024 * 1024
+/** What nobody added to for this long is forgotten. */
+export const MAX_LOG_AGE_MS = 30 * 24 * 60 * 60_000
 /** A line longer than this is cut into several. */
 export const MAX_LINE_BYTES = 10 * 1024
 
@@ -15,6 +17,8 @@ export interface KeptLine extends LogLine {
   handle: string
   /** Offset of the first byte after the line in its stream; absent for lines of our own. */
   end?: number
+  /** A line of ours about output that was lost: in this stream, up to here. */
+  lost?: { stream: 'stdout' | 'stderr'; end: number }
 }
 
 /**
@@ -40,14 +44,16 @@ export class LogStore {
     return this.#queues.run(appId, async () => {
       const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
       const path = this.#path(appId, 'current')
-      let size = this.#sizes.get(appId) ?? (await sizeOf(path))
-      if (size > 0 && size + text.length > this.#budgetBytes / 2) {
+      const bytes = Buffer.byteLength(text)
+      let size = this.#sizes.get(appId) ?? (await mendEnd(path))
+      this.#sizes.delete(appId) // until it is known what a failure has left
+      if (size > 0 && size + bytes > this.#budgetBytes / 2) {
         await rename(path, this.#path(appId, 'previous'))
         size = 0
       }
       if (size === 0) await mkdir(join(this.#folder, appId), { recursive: true, mode: 0o700 })
       await appendFile(path, text, { mode: 0o600 })
-      this.#sizes.set(appId, size + Buffer.byteLength(text))
+      this.#sizes.set(appId, size + bytes)
       for (const line of lines) this.#lines.emit(appId, line)
     })
   }
@@ -62,10 +68,15 @@ export class LogStore {
     })
   }
 
-  /** Where reading of a container's stream goes on: after the last line that was kept. */
-  async lastOffset(appId: string, handle: string, stream: 'stdout' | 'stderr'): Promise<number> {
-    const lines = await this.read(appId)
-    return lines.findLast((line) => line.handle === handle && line.stream === stream)?.end ?? 0
+  /** Where reading of a container's streams goes on: after the last lines that were kept. */
+  async lastOffsets(appId: string, handle: string): Promise<{ stdout: number; stderr: number }> {
+    const offsets = { stdout: 0, stderr: 0 }
+    for (const line of await this.read(appId)) {
+      if (line.handle !== handle) continue
+      if (line.lost !== undefined) offsets[line.lost.stream] = line.lost.end
+      else if (line.stream !== 'system') offsets[line.stream] = line.end ?? offsets[line.stream]
+    }
+    return offsets
   }
 
   /** Calls back for each line appended from now on; the result ends it. */
@@ -74,12 +85,22 @@ export class LogStore {
     return () => this.#lines.off(appId, onLine)
   }
 
-  /** Forgets an app. */
-  async remove(appId: string): Promise<void> {
-    await this.#queues.run(appId, async () => {
-      this.#sizes.delete(appId)
-      await rm(join(this.#folder, appId), { recursive: true, force: true })
-    })
+  /** Forgets apps that have said nothing for `maxAgeMs`; their instances are long gone, or have nothing to say. */
+  async sweep(nowMs: number, maxAgeMs = MAX_LOG_AGE_MS): Promise<string[]> {
+    const removed: string[] = []
+    for (const appId of await foldersOf(this.#folder)) {
+      await this.#queues.run(appId, async () => {
+        const files = await Promise.all(
+          (['previous', 'current'] as const).map((name) => stat(this.#path(appId, name)).catch(() => null)),
+        )
+        const newestMs = Math.max(...files.map((file) => file?.mtimeMs ?? 0))
+        if (nowMs - newestMs < maxAgeMs) return
+        this.#sizes.delete(appId)
+        await rm(join(this.#folder, appId), { recursive: true, force: true })
+        removed.push(appId)
+      })
+    }
+    return removed
   }
 
   #path(appId: string, name: 'current' | 'previous'): string {
@@ -103,11 +124,32 @@ export function cutLines(data: Buffer, offset: number, isFinal: boolean): { text
   return lines
 }
 
-async function sizeOf(path: string): Promise<number> {
+/** The size of a file of lines; a last line that a crash or a full disk cut off is ended first, or the next would be lost with it. */
+async function mendEnd(path: string): Promise<number> {
+  let file: FileHandle
   try {
-    return (await stat(path)).size
+    file = await open(path, 'r+')
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 0
+    throw error
+  }
+  try {
+    const { size } = await file.stat()
+    if (size === 0) return 0
+    const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+    if (buffer[0] === 0x0a) return size
+    await file.write('\n', size)
+    return size + 1
+  } finally {
+    await file.close()
+  }
+}
+
+async function foldersOf(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
     throw error
   }
 }

@@ -10,6 +10,7 @@ import type { LogStore } from './log-store.js'
 export const OWNER_PROPERTY = 'croft.owner'
 export const OWNER = 'executor'
 export const INSTANCE_PROPERTY = 'croft.instance'
+export const APP_PROPERTY = 'croft.app'
 
 /** What an instance needs of its surroundings. */
 export interface InstancePorts {
@@ -47,8 +48,12 @@ export interface NodeInstance {
   /** Handle of the present container, if there is one. */
   readonly handle: string | null
   update(item: DesiredInstance): Promise<void>
-  /** Ends it, within its grace time; resolves when nothing of it is left. */
+  /** Resolves once it is known what is left of an instance of before; its status is true from then on. */
+  settled(): Promise<void>
+  /** Ends it, within its grace time; resolves when nothing of it is left. After a failure it may be called again. */
   stop(): Promise<void>
+  /** Takes over the output there is now. */
+  flushLogs(): Promise<void>
   /** Lets go of it without touching its container: the executor ends. */
   detach(): Promise<void>
 }

@@ -1,38 +1,30 @@
 import { messageOf } from '@croft/kit'
-import {
-  ContainerNotFoundError,
-  ExecutableNotFoundError,
-  ImageError,
-  ProcessNotFoundError,
-  type Container,
-  type Process,
-  type ProcessExit,
-} from '@croft/garden-api'
-import type { DesiredInstance, InstanceReason, InstanceStatus, ServiceSpec } from '@croft/protocol'
+import { ContainerNotFoundError, ProcessNotFoundError, type Container, type Process } from '@croft/garden-api'
+import type { DesiredInstance, InstanceStatus, ServiceSpec } from '@croft/protocol'
+import { containerSpec } from './container-spec.js'
+import { diagnoseBoot } from './diagnose.js'
+import { endingBeforeStart, endingOf, exitStatus, type Ending } from './ending.js'
 import type { InstanceRecord } from './instance-record.js'
 import { lifecycleMachine, type LifecycleState } from './lifecycle.machine.js'
-import { diagnosePort } from './listeners.js'
 import { LogDrain } from './log-drain.js'
-import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY, type InstancePorts, type NodeInstance } from './ports.js'
+import { INSTANCE_PROPERTY, type InstancePorts, type NodeInstance } from './ports.js'
 import { decideRestart, NO_CRASHES } from './restart-policy.js'
+import { watchHealth, type FailedCheck } from './watch-health.js'
 
-/** How often a starting instance is asked, so that its first readiness is noticed at once. */
-const STARTING_EVERY_MS = 25
-/** A process that has not come up after this long is asked less often. */
-const SLOW_START_MS = 10_000
-const SLOW_STARTING_EVERY_MS = 250
-/** Failed checks in a row that make a ready instance unready. */
-const FAILURES_TO_UNREADY = 2
 /** The one process of a service container. */
 const PROCESS_ID = 'main'
+const APP_USER = 'croft'
+const APP_FOLDER = '/workspace'
 const KILL = 9
 const TERM = 15
-
-type Ended = { reason: InstanceReason | null; message: string | null; exit: ProcessExit | null }
+/** Between two tries of what should never fail. */
+const BROKEN_PAUSE_MS = 1_000
+/** No back-off of before is waited for longer than the policy's longest. */
+const MAX_RESUMED_WAIT_MS = 6 * 60_000
 
 /**
  * One service instance: a container with one process, made again whenever it ends, until it is stopped. The address stays the
- * same through all of it. Every change is on disk before it is reported.
+ * same through all of it. Every change is on disk before it is reported; a disk that takes no more stops nobody's restart.
  */
 export class ServiceInstance implements NodeInstance {
   readonly #ports: InstancePorts
@@ -43,6 +35,7 @@ export class ServiceInstance implements NodeInstance {
   #process: Process | undefined
   #drain: LogDrain | undefined
   #running: Promise<void> = Promise.resolve()
+  readonly #settled = Promise.withResolvers<void>()
 
   private constructor(record: InstanceRecord, ports: InstancePorts) {
     this.#record = record
@@ -95,6 +88,12 @@ export class ServiceInstance implements NodeInstance {
   status(): InstanceStatus {
     return this.#record.status
   }
+  settled(): Promise<void> {
+    return this.#settled.promise
+  }
+  async flushLogs(): Promise<void> {
+    await this.#drain?.flush()
+  }
 
   async update(item: DesiredInstance): Promise<void> {
     await this.#write({ item })
@@ -102,9 +101,12 @@ export class ServiceInstance implements NodeInstance {
 
   async stop(): Promise<void> {
     this.#stop.abort(new Error('stopped'))
+    // an executor that dies in the grace time goes on stopping it
+    await this.#write({ item: { ...this.item, intent: 'stop' } }, true)
     await this.#running
     await this.#endProcess()
-    await this.#destroyContainer()
+    await this.#letGo()
+    await this.#destroyContainers()
     await this.#ports.records.remove(this.item.id)
     this.#ports.onChange()
   }
@@ -112,14 +114,17 @@ export class ServiceInstance implements NodeInstance {
   async detach(): Promise<void> {
     this.#detach.abort(new Error('detached'))
     await this.#running
+    await this.#drain?.detach()
+  }
+
+  /** Sets the figures of the last measurement; not a change worth a report. */
+  measure(cpuMillis: number, memoryBytes: number): void {
+    this.#record = { ...this.#record, status: { ...this.#record.status, cpuMillis, memoryBytes } }
   }
 
   get #spec(): ServiceSpec {
     if (this.item.spec.kind !== 'service') throw new TypeError(`${this.item.id} is no service instance`)
     return this.item.spec
-  }
-  get #signal(): AbortSignal {
-    return AbortSignal.any([this.#stop.signal, this.#detach.signal])
   }
   get #name(): string {
     return `${this.item.type}.${this.item.slot}`
@@ -127,248 +132,201 @@ export class ServiceInstance implements NodeInstance {
 
   /** Its whole life: run, see it end, decide, again. Never rejects. */
   async #live(isResumed: boolean): Promise<void> {
-    const signal = this.#signal
+    const signal = AbortSignal.any([this.#stop.signal, this.#detach.signal])
+    const { clock, logger } = this.#ports
     let isAdopting = isResumed
+    if (!isResumed) await this.#write({})
     while (!signal.aborted) {
       try {
         const isAdopted = isAdopting && (await this.#adopt())
+        this.#settled.resolve()
+        if (isAdopting && !isAdopted) await this.#waitOutBackoff(signal)
         isAdopting = false
-        const ended = isAdopted ? await this.#watch(signal) : await this.#runOnce(signal)
-        if (signal.aborted || ended === undefined) return
-        await this.#afterEnd(ended, signal)
+        const ending = isAdopted ? await this.#watch(signal) : await this.#runOnce(signal)
+        if (signal.aborted || ending === undefined) return
+        await this.#afterEnd(ending, signal)
       } catch (error) {
-        if (signal.aborted) return
+        this.#settled.resolve()
         isAdopting = false
-        this.#ports.logger.error('instance-failed', { instance: this.item.id, error })
-        await this.#afterEnd({ reason: 'create-failed', message: messageOf(error), exit: null }, signal).catch(
-          () => undefined,
-        )
+        if (signal.aborted) return
+        logger.error('instance-broke', { instance: this.item.id, error })
+        await this.#letGo()
+        await clock.sleep(BROKEN_PAUSE_MS, signal).catch(() => undefined)
+        if (!signal.aborted) await this.#to('creating', { reason: 'create-failed', message: messageOf(error) }, {}, true)
       }
     }
   }
 
-  /** Takes up the container of before. False when there is none to take up. */
+  /** Takes up the container of before. False when there is none to take up: then it is made anew. */
   async #adopt(): Promise<boolean> {
     const { observed } = this.#record.status
-    if (observed === 'creating' || observed === 'backoff' || observed === 'exited') {
-      await this.#forgetContainer()
-      if (observed !== 'creating') await this.#to('creating', {}, true)
+    if (observed === 'backoff') return false
+    if (observed === 'creating' || observed === 'exited') {
+      await this.#to('creating', {}, {}, true)
       return false
     }
-    const handle = `${this.item.id}-${this.#record.n}`
     try {
-      this.#container = await this.#ports.backend.lookup(handle)
+      this.#container = await this.#ports.backend.lookup(`${this.item.id}-${this.#record.n}`)
       this.#process = await this.#container.attach(PROCESS_ID)
       await this.#startDrain(true)
       return true
     } catch (error) {
       if (!(error instanceof ContainerNotFoundError) && !(error instanceof ProcessNotFoundError)) throw error
-      await this.#forgetContainer()
-      await this.#to('creating', {}, true)
+      await this.#letGo()
+      await this.#to('creating', {}, {}, true)
       return false
     }
   }
 
-  /** Makes the container, starts the process and watches it to its end. */
-  async #runOnce(signal: AbortSignal): Promise<Ended | undefined> {
-    const failed = await this.#create(signal)
-    if (failed !== undefined) return failed
-    if (signal.aborted) return undefined
+  /** An instance that was in back-off waits for the rest of it. */
+  async #waitOutBackoff(signal: AbortSignal): Promise<void> {
+    const { observed, nextStartAt } = this.#record.status
+    if (observed !== 'backoff') return
+    const leftMs = nextStartAt === null ? 0 : Date.parse(nextStartAt) - this.#ports.clock.now()
+    if (leftMs > 0) {
+      await this.#ports.clock.sleep(Math.min(leftMs, MAX_RESUMED_WAIT_MS), signal).catch(() => undefined)
+    }
+    if (!signal.aborted) await this.#to('creating', { nextStartAt: null })
+  }
+
+  /** Makes the container, starts the process and watches it to its end. Undefined when asked to let go. */
+  async #runOnce(signal: AbortSignal): Promise<Ending | undefined> {
+    try {
+      await this.#create(signal)
+    } catch (error) {
+      if (signal.aborted) return undefined
+      const ending = endingBeforeStart(error)
+      this.#ports.logger.warn('instance-not-created', {
+        instance: this.item.id,
+        reason: ending.reason,
+        why: ending.message,
+      })
+      return ending
+    }
     return await this.#watch(signal)
   }
 
-  async #create(signal: AbortSignal): Promise<Ended | undefined> {
+  async #create(signal: AbortSignal): Promise<void> {
     const { backend, ensureImage, addressOf, turnAtCreating, clock } = this.#ports
-    const { appId, appName, id } = this.item
     const spec = this.#spec
-    try {
-      await ensureImage(appId, spec.image, signal)
-      const ip = await addressOf(id)
-      await this.#write({ n: this.#record.n + 1 })
-      const handle = `${id}-${this.#record.n}`
-      const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`)
-      this.#container = await turnAtCreating(() =>
-        backend.create(
-          {
-            handle,
-            image: { uri: `croft:${spec.image}` },
-            network: ip,
-            hostname: `${appName}-${this.item.type}-${this.item.slot}`,
-            env,
-            properties: { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: id },
-            limits: {
-              memory: { limitBytes: spec.limits.memoryBytes },
-              cpu: {
-                limitInShares: spec.limits.cpuShares,
-                ...(spec.limits.cpuQuotaMillis !== null && { quotaMillis: spec.limits.cpuQuotaMillis }),
-              },
-              pids: { max: spec.limits.pids },
-              disk: { byteHard: spec.limits.diskBytes, scope: 'exclusive' },
-            },
-          },
-          signal,
-        ),
-      )
-      const [path = '', ...args] = spec.command
-      this.#process = await this.#container.run({ id: PROCESS_ID, path, args, user: 'croft', dir: '/workspace' })
-      await this.#startDrain(false)
-      await this.#to('starting', {
-        handle,
-        address: spec.port === null ? null : `${ip}:${spec.port}`,
-        startedAt: new Date(clock.now()).toISOString(),
-        nextStartAt: null,
-      })
-      return undefined
-    } catch (error) {
-      if (signal.aborted) return undefined
-      const reason =
-        error instanceof ImageError
-          ? 'image'
-          : error instanceof ExecutableNotFoundError
-            ? 'command-not-found'
-            : 'create-failed'
-      this.#ports.logger.warn('instance-not-created', { instance: id, reason, why: messageOf(error) })
-      return { reason, message: messageOf(error), exit: null }
-    }
+    await ensureImage(this.item.appId, spec.image, signal)
+    const ip = await addressOf(this.item.id)
+    await this.#destroyContainers()
+    await this.#write({ n: this.#record.n + 1 })
+    const handle = `${this.item.id}-${this.#record.n}`
+    this.#container = await turnAtCreating(async () => {
+      signal.throwIfAborted()
+      return await backend.create(containerSpec(this.item, spec, { handle, ip }), signal)
+    })
+    const [path = '', ...args] = spec.command
+    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, user: APP_USER, dir: APP_FOLDER })
+    await this.#startDrain(false)
+    await this.#to('starting', {
+      handle,
+      address: spec.port === null ? null : `${ip}:${spec.port}`,
+      startedAt: new Date(clock.now()).toISOString(),
+      nextStartAt: null,
+    })
   }
 
   /** Watches the process: checks, readiness, boot time-out, end. Undefined when asked to let go. */
-  async #watch(signal: AbortSignal): Promise<Ended | undefined> {
+  async #watch(signal: AbortSignal): Promise<Ending | undefined> {
     const process = this.#process
     if (process === undefined) throw new TypeError('there is no process to watch')
     const watching = new AbortController()
-    const both = AbortSignal.any([signal, watching.signal])
-    let bootFailure: Ended | undefined
-    const checking = this.#check(both, async (failure) => {
-      bootFailure = failure
-      await process.signal(KILL).catch(() => undefined)
+    let lateBoot: Ending | undefined
+    const checking = this.#checkHealth(AbortSignal.any([signal, watching.signal]), async (failed) => {
+      lateBoot = { ...(await this.#diagnose(failed)), exit: null }
+      await process.signal(KILL).catch(() => undefined) // it has just ended by itself
     })
-    let exit: ProcessExit
+    checking.catch((error: unknown) => {
+      this.#ports.logger.error('health-watch-broke', { instance: this.item.id, error })
+    })
     try {
-      exit = await process.wait(signal)
+      const exit = await process.wait(signal)
+      await this.#drain?.finish()
+      return lateBoot === undefined ? endingOf(exit, this.#spec) : { ...lateBoot, exit }
     } catch (error) {
       if (signal.aborted) return undefined
       return { reason: 'crashed', message: messageOf(error), exit: null }
     } finally {
       watching.abort()
-      await checking
-    }
-    await this.#drain?.finish()
-    if (bootFailure !== undefined) return { ...bootFailure, exit }
-    if (exit.isOutOfMemory) {
-      return {
-        reason: 'out-of-memory',
-        message: `it needed more than its ${this.#spec.limits.memoryBytes / 2 ** 20} MiB of memory`,
-        exit,
-      }
-    }
-    return {
-      reason: 'crashed',
-      message:
-        exit.signal === null ? `it ended with exit code ${exit.exitCode}` : `it was killed by signal ${exit.signal}`,
-      exit,
     }
   }
 
-  /** Looks at the instance until told to stop; calls `onBootFailure` once when it does not come up in time. */
-  async #check(signal: AbortSignal, onBootFailure: (failure: Ended) => Promise<void>): Promise<void> {
-    const { clock } = this.#ports
-    const { health, port, bootTimeoutMs } = this.#spec
-    const ip = await this.#ports.addressOf(this.item.id)
-    const began = clock.monotonic()
-    let failures = 0
-    while (!signal.aborted) {
-      const state = this.#record.status.observed
-      const isUp = state === 'ready' || state === 'unready'
-      const hasWaited = clock.monotonic() - began
-      const isDue = health.kind !== 'uptime' || hasWaited >= health.uptimeMs
-      const result = isDue
-        ? await this.#ports.check(health, { ip, port }, this.item.appName)
-        : ({ isPassed: false, why: 'it has just started' } as const)
-      if (signal.aborted) return
-      failures = result.isPassed ? 0 : failures + 1
-      if (result.isPassed && state !== 'ready') await this.#becomeReady()
-      else if (!result.isPassed && state === 'ready' && failures >= FAILURES_TO_UNREADY) {
-        await this.#to('unready', { reason: 'check-failed', message: result.why })
-      } else if (!result.isPassed && !isUp && hasWaited >= bootTimeoutMs) {
-        return await onBootFailure(await this.#diagnose(result.why))
-      }
-      const everyMs =
-        isUp || result.isPassed
-          ? this.#checkEveryMs()
-          : hasWaited > SLOW_START_MS
-            ? SLOW_STARTING_EVERY_MS
-            : STARTING_EVERY_MS
-      await clock.sleep(everyMs, signal).catch(() => undefined)
-    }
+  async #checkHealth(signal: AbortSignal, onBootTimeout: (failed: FailedCheck) => Promise<void>): Promise<void> {
+    const { clock, check } = this.#ports
+    await watchHealth(
+      {
+        spec: this.#spec,
+        ip: this.#record.status.address?.split(':')[0] ?? '',
+        appName: this.item.appName,
+        clock,
+        check,
+        state: () => this.#record.status.observed,
+        onReady: async () =>
+          await this.#to(
+            'ready',
+            { reason: null, message: null, lastLines: [] },
+            { wasReady: true, readySinceMs: clock.now() },
+          ),
+        onUnready: async ({ reason, why }) => await this.#to('unready', { reason, message: why }),
+        onBootTimeout,
+      },
+      signal,
+    )
   }
 
-  #checkEveryMs(): number {
-    const { health } = this.#spec
-    return health.kind === 'uptime' ? 60_000 : health.intervalMs
-  }
-
-  async #becomeReady(): Promise<void> {
-    await this.#write({ wasReady: true, readySinceMs: this.#ports.clock.now() })
-    await this.#to('ready', { reason: null, message: null, lastLines: [] })
-  }
-
-  /** Why it did not come up in time, in words for the person who pushed. */
-  async #diagnose(why: string): Promise<Ended> {
-    const { port, health, bootTimeoutMs } = this.#spec
-    const seconds = Math.round(bootTimeoutMs / 100) / 10
-    const pid = (await this.#container?.processes().catch(() => []))?.find(({ id }) => id === PROCESS_ID)?.pid ?? null
+  /** Why it did not come up in time. */
+  async #diagnose(failed: FailedCheck): Promise<Omit<Ending, 'exit'>> {
+    const processes = await this.#container?.processes().catch(() => [])
+    const pid = processes?.find(({ id }) => id === PROCESS_ID)?.pid ?? null
     const listeners = pid === null ? [] : await this.#ports.listenersOf(pid).catch(() => [])
-    const isListening = port !== null && listeners.some((listener) => listener.port === port && !listener.isLoopback)
-    if (port === null || (health.kind === 'http' && isListening)) {
-      return { reason: 'boot-timeout', message: `it was not ready within ${seconds} s: ${why}`, exit: null }
-    }
-    const { reason, message } = diagnosePort(port, listeners)
-    return {
-      reason: reason === 'port-closed' ? 'boot-timeout' : reason,
-      message: `it was not ready within ${seconds} s: ${message}`,
-      exit: null,
-    }
+    return diagnoseBoot(this.#spec, failed, listeners)
   }
 
   /** Counts the end, clears the container away, and waits as the policy says. */
-  async #afterEnd(ended: Ended, signal: AbortSignal): Promise<void> {
+  async #afterEnd(ending: Ending, signal: AbortSignal): Promise<void> {
     const { clock, random, timeScale, logger } = this.#ports
     const { readySinceMs, wasReady, crashes, status } = this.#record
+    await this.#drain?.finish()
     const atMs = clock.now()
+    const readyForMs = readySinceMs === null ? 0 : atMs - readySinceMs
+    // the policy thinks in unscaled time
     const decision = decideRestart(
       crashes,
-      { atMs, readyForMs: readySinceMs === null ? 0 : atMs - readySinceMs },
+      { atMs: atMs * timeScale, readyForMs: readyForMs * timeScale },
       random(),
     )
-    const delayMs = decision.delayMs / timeScale
-    await this.#write({ crashes: decision.history, readySinceMs: null })
-    await this.#to('exited', {
-      restarts: status.restarts + 1,
-      reason: ended.reason,
-      message: ended.message,
-      lastLines: this.#drain?.lastLines ?? [],
-      crashesBeforeReady: wasReady ? 0 : status.crashesBeforeReady + 1,
-      exit:
-        ended.exit === null
-          ? null
-          : {
-              code: ended.exit.exitCode,
-              signal: ended.exit.signal,
-              isOutOfMemory: ended.exit.isOutOfMemory,
-              at: new Date(ended.exit.exitedAtMs).toISOString(),
-            },
-    })
+    const delayMs = Math.round(decision.delayMs / timeScale)
+    await this.#to(
+      'exited',
+      {
+        restarts: status.restarts + 1,
+        reason: ending.reason,
+        message: ending.message,
+        lastLines: wasReady ? [] : (this.#drain?.lastLines ?? []),
+        crashesBeforeReady: wasReady ? 0 : status.crashesBeforeReady + 1,
+        exit: exitStatus(ending.exit),
+        cpuMillis: 0,
+        memoryBytes: 0,
+      },
+      { crashes: decision.history, readySinceMs: null },
+    )
     logger.info('instance-ended', {
       instance: this.item.id,
       app: this.item.appName,
       name: this.#name,
-      reason: ended.reason,
-      why: ended.message,
+      reason: ending.reason,
+      why: ending.message,
       delayMs,
     })
-    await this.#say(`${this.#name} ${ended.message ?? 'ended'}`)
-    await this.#destroyContainer()
+    await this.#say(`${this.#name} ${ending.message}${delayMs > 0 ? `; it starts again in ${Math.round(delayMs / 1_000)} s` : ''}`)
+    await this.#letGo()
+    await this.#destroyContainers().catch((error: unknown) => {
+      // tried again before the next container is made
+      logger.warn('container-not-destroyed', { instance: this.item.id, why: messageOf(error) })
+    })
     if (delayMs > 0) {
       await this.#to('backoff', { nextStartAt: new Date(clock.now() + delayMs).toISOString() })
       await clock.sleep(delayMs, signal).catch(() => undefined)
@@ -377,16 +335,24 @@ export class ServiceInstance implements NodeInstance {
     await this.#to('creating', { nextStartAt: null })
   }
 
+  /** SIGTERM, the grace time, SIGKILL. */
   async #endProcess(): Promise<void> {
     const process = this.#process
     if (process === undefined) return
+    const over = new AbortController()
     try {
       await process.signal(TERM)
-      await process.wait(AbortSignal.timeout(Math.max(1, this.#spec.graceMs)))
-    } catch {
-      await process.signal(KILL).catch(() => undefined) // it has ended, or its grace time has
+      const graceOver = this.#ports.clock.sleep(this.#spec.graceMs, over.signal).then(async () => {
+        this.#ports.logger.info('instance-killed', { instance: this.item.id, graceMs: this.#spec.graceMs })
+        await process.signal(KILL)
+      })
+      await Promise.race([process.wait(over.signal), graceOver])
+    } catch (error) {
+      // it has ended, or its container has: what is left of it is destroyed next
+      this.#ports.logger.debug('instance-gone-before-its-end', { instance: this.item.id, why: messageOf(error) })
+    } finally {
+      over.abort()
     }
-    await this.#drain?.finish()
   }
 
   async #startDrain(isResumed: boolean): Promise<void> {
@@ -404,49 +370,55 @@ export class ServiceInstance implements NodeInstance {
     await this.#drain.start(isResumed)
   }
 
-  async #destroyContainer(): Promise<void> {
+  /** Takes over the last output and forgets the container. */
+  async #letGo(): Promise<void> {
     await this.#drain?.finish()
     this.#drain = undefined
     this.#process = undefined
-    const handle = this.#container?.handle
     this.#container = undefined
-    if (handle !== undefined) await this.#ports.backend.destroy(handle, { ifExists: true })
   }
 
-  /** Destroys whatever container bears our present handle. */
-  async #forgetContainer(): Promise<void> {
-    this.#container = undefined
-    this.#process = undefined
-    await this.#ports.backend.destroy(`${this.item.id}-${this.#record.n}`, { ifExists: true })
+  /** Destroys every container of this instance, whatever left it behind: two would claim one address. */
+  async #destroyContainers(): Promise<void> {
+    const { backend } = this.#ports
+    for (const { handle } of await backend.containers({ [INSTANCE_PROPERTY]: this.item.id })) {
+      await backend.destroy(handle, { ifExists: true })
+    }
   }
 
   /** A line of ours among the app's own. */
   async #say(line: string): Promise<void> {
     const at = new Date(this.#ports.clock.now()).toISOString()
-    await this.#ports.logs.append(this.item.appId, [
-      { at, instance: this.#name, stream: 'system', line, handle: this.handle ?? '' },
-    ])
+    await this.#ports.logs
+      .append(this.item.appId, [{ at, instance: this.#name, stream: 'system', line, handle: this.handle ?? '' }])
+      .catch((error: unknown) => this.#ports.logger.warn('log-not-written', { why: messageOf(error) }))
   }
 
-  async #to(state: LifecycleState, changes: Partial<InstanceStatus>, isResumed = false): Promise<void> {
+  /** Moves on: state, status and record change in one write. `isResumed`: from wherever it was before the executor's start. */
+  async #to(
+    state: LifecycleState,
+    changes: Partial<InstanceStatus>,
+    record: Partial<InstanceRecord> = {},
+    isResumed = false,
+  ): Promise<void> {
     const from = this.#record.status.observed
     if (!isResumed && from !== state) {
       const event = EVENT_TO[state].find((candidate) => lifecycleMachine.can(from, candidate))
       if (event === undefined) throw new TypeError(`an instance does not go from ${from} to ${state}`)
     }
-    await this.#write({ status: { ...this.#record.status, ...changes, observed: state } })
+    await this.#write({ ...record, status: { ...this.#record.status, ...changes, observed: state } })
     this.#ports.logger.debug('instance-state', { instance: this.item.id, from, to: state })
     this.#ports.onChange()
   }
 
-  async #write(changes: Partial<InstanceRecord>): Promise<void> {
+  async #write(changes: Partial<InstanceRecord>, isFinal = false): Promise<void> {
     this.#record = { ...this.#record, ...changes }
-    if (!this.isStopping) await this.#ports.records.write(this.#record)
-  }
-
-  /** Sets the figures of the last measurement; not a change worth a report. */
-  measure(cpuMillis: number, memoryBytes: number): void {
-    this.#record = { ...this.#record, status: { ...this.#record.status, cpuMillis, memoryBytes } }
+    if (this.isStopping && !isFinal) return
+    try {
+      await this.#ports.records.write(this.#record)
+    } catch (error) {
+      this.#ports.logger.error('record-not-written', { instance: this.item.id, why: messageOf(error) })
+    }
   }
 }
 
