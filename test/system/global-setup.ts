@@ -1,13 +1,23 @@
 import { spawn } from 'node:child_process'
-import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, HOME_PREFIX } from './support/platform.js'
 
-/** Homes of this suite are known by their prefix; whoever finds one that nobody tests any more takes it down. */
+/** Takes down the homes of this run (its pid is in their names) and of runs that are no more; another run's stay. */
 async function sweep(): Promise<void> {
   for (const home of globSync(`${HOME_PREFIX}*`)) {
+    const run = home.slice(HOME_PREFIX.length).split('-')[0] ?? ''
+    if (run !== String(process.pid) && isTestRun(run)) continue
     await command('./croft', ['down', '--yes', '--home', home], { timeoutMs: 60_000 })
     rmSync(home, { recursive: true, force: true })
+  }
+}
+
+function isTestRun(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('vitest')
+  } catch {
+    return false
   }
 }
 
@@ -18,6 +28,7 @@ async function sweep(): Promise<void> {
 export default async function setup(): Promise<() => Promise<void>> {
   if (process.getuid?.() !== 0)
     throw new Error('the system tests need root: run ./croft test with sudo, or npm test for the rest')
+  process.env['CROFT_TEST_RUN'] = String(process.pid) // the workers inherit it
   await sweep()
   const folder = '/run/croft-test'
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -25,7 +36,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   writeFileSync(mark, '')
   const watchdog = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'support/watchdog.mjs'), String(process.pid), mark, HOME_PREFIX],
+    [join(import.meta.dirname, 'support/watchdog.mjs'), String(process.pid), mark, `${HOME_PREFIX}${process.pid}-`],
     { detached: true, stdio: 'ignore' },
   )
   watchdog.unref()

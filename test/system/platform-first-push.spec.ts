@@ -6,7 +6,7 @@ import { checkout, command, Platform, webApp, type PsRow } from './support/platf
 
 /** The main line of the product, as a person goes through it. */
 
-const platform = Platform.at('push', 24_080)
+const platform = Platform.at('push')
 
 beforeAll(async () => {
   await platform.up('--no-example')

@@ -8,7 +8,7 @@ import { Platform, webApp } from './support/platform.js'
 /** What must not stop, and what must come back. Counts and durations of the issue are for the long form. */
 
 const isLong = process.env['CROFT_TEST_LONG'] === '1'
-const platform = Platform.at('healing', 24_280)
+const platform = Platform.at('healing')
 const host = (app: string): string => `${app}.localhost:${platform.httpPort}`
 
 beforeAll(async () => {

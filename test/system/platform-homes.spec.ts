@@ -5,8 +5,8 @@ import { command, Platform, webApp } from './support/platform.js'
 
 /** Two homes on one host, the death of everything at once, and the end. */
 
-const one = Platform.at('one', 24_380)
-const two = Platform.at('two', 24_480)
+const one = Platform.at('one')
+const two = Platform.at('two')
 
 afterAll(async () => {
   for (const platform of [one, two]) {

@@ -3,7 +3,7 @@ import { Platform } from './support/platform.js'
 
 /** What an app can see and reach of its host: asked from inside a pushed app. */
 
-const platform = Platform.at('isolation', 24_580)
+const platform = Platform.at('isolation')
 
 /** Answers questions of a test with what it sees: `/ids`, `/processes`, `/connect?host=…&port=…`, `/fork`. */
 const probe = `

@@ -5,7 +5,7 @@ import { command, Platform, webApp } from './support/platform.js'
 
 /** What a person sees when a push cannot be deployed: a cause, a remedy, and the former release still serving. */
 
-const platform = Platform.at('refused', 24_180)
+const platform = Platform.at('refused')
 
 beforeAll(async () => {
   await platform.up('--no-example')

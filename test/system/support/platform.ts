@@ -8,8 +8,23 @@ import { waitFor } from '@croft/kit'
 /** The product from outside: `./croft`, git and HTTP. Every platform here has a home, ports and a cache entry of its own. */
 
 export const checkout = resolve(import.meta.dirname, '../../..')
-/** Names every home of this suite, so that a sweep knows them. */
+/** Names every home of this suite, so that a sweep knows them; the pid of the run follows. */
 export const HOME_PREFIX = '/var/tmp/croft-test-'
+
+/** A port nobody listens on: this suite runs beside other platforms, and beside itself. */
+function freePort(): number {
+  const taken = new Set(
+    ['tcp', 'tcp6'].flatMap((name) =>
+      [...readFileSync(`/proc/net/${name}`, 'utf8').matchAll(/^\s*\d+: \w+:(\w{4})/gm)].map((match) =>
+        Number.parseInt(match[1] ?? '', 16),
+      ),
+    ),
+  )
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 4_000) * 3
+    if (![port, port + 1, port + 2].some((one) => taken.has(one))) return port
+  }
+}
 
 export interface CommandResult {
   code: number
@@ -179,9 +194,9 @@ export class Platform {
     readonly httpPort: number,
   ) {}
 
-  /** A platform that is not up yet. `httpPort` must be free on this host. */
-  static at(name: string, httpPort: number): Platform {
-    return new Platform(`${HOME_PREFIX}${name}`, httpPort)
+  /** A platform that is not up yet, with a home and ports of its own. */
+  static at(name: string): Platform {
+    return new Platform(`${HOME_PREFIX}${process.env['CROFT_TEST_RUN'] ?? process.pid}-${name}`, freePort())
   }
 
   get portOptions(): string[] {
