@@ -6,10 +6,9 @@ import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
-import type { ControllerConfig } from '../config.js'
 import { Answers } from '../http/answers.js'
-import { nodeHealth } from '../schedule/node-health.js'
-import { CONFIG, DATA_SOURCE } from '../tokens.js'
+import { NodeLeases } from '../node/node-leases.js'
+import { DATA_SOURCE } from '../tokens.js'
 import { deriveState } from './state.js'
 
 export const psSchema = z.object({
@@ -60,21 +59,12 @@ interface PsRow {
   status: InstanceStatus | null
 }
 
-interface NodeRow {
-  id: NodeId
-  name: string
-  lastReportAtMs: number | null
-  nowMs: number
-}
-
 @Controller('api/v1/apps/:app/ps')
 export class PsController {
-  #startedAtMs: number | undefined
-
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(CONFIG) private readonly config: ControllerConfig,
     @Inject(AppService) private readonly apps: AppService,
+    @Inject(NodeLeases) private readonly leases: NodeLeases,
   ) {}
 
   /** The instances that are not gone, by type and slot. */
@@ -83,7 +73,7 @@ export class PsController {
   @Answers(z.array(psSchema))
   async list(@Who() principal: Principal, @Param('app') name: string): Promise<PsAnswer[]> {
     const app = await this.apps.findInTeam(principal.teamId, name)
-    const nodes = await this.#nodes()
+    const { names, lost } = await this.leases.read()
     const rows = await this.dataSource.query<PsRow[]>(
       `SELECT i.id, i.type, i.slot, i.intent, i.release_version AS "releaseVersion", i.placement_error AS "placementError",
          i.limits, i.node_id AS "nodeId", s.status
@@ -93,25 +83,13 @@ export class PsController {
        ORDER BY i.type, i.slot, i.created_at`,
       [app.id, app.teamId],
     )
-    return rows.map((row) => answer(row, row.nodeId === null ? undefined : nodes.get(row.nodeId)))
-  }
-
-  async #nodes(): Promise<Map<NodeId, { name: string; isLost: boolean }>> {
-    const rows = await this.dataSource.query<NodeRow[]>(
-      `SELECT id, name, (extract(epoch FROM last_report_at) * 1000)::float8 AS "lastReportAtMs",
-         (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs" FROM node`,
+    return rows.map((row) =>
+      answer(row, row.nodeId === null ? null : { name: names.get(row.nodeId) ?? null, isLost: lost.has(row.nodeId) }),
     )
-    const nowMs = rows[0]?.nowMs ?? 0
-    this.#startedAtMs ??= nowMs
-    const { states } = nodeHealth(
-      rows.map((row) => ({ ...row, isCordoned: false, isDraining: false, hasInstances: true })),
-      { nowMs, controllerStartedAtMs: this.#startedAtMs, timeScale: this.config.timeScale },
-    )
-    return new Map(rows.map((row) => [row.id, { name: row.name, isLost: states.get(row.id) === 'lost' }]))
   }
 }
 
-function answer(row: PsRow, node: { name: string; isLost: boolean } | undefined): PsAnswer {
+function answer(row: PsRow, node: { name: string | null; isLost: boolean } | null): PsAnswer {
   const { status } = row
   return {
     id: row.id,

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { AppId, InstanceId, NodeId } from '@croft/kit'
 import type { Intent, Observed, Route, Snapshot } from '@croft/protocol'
-import type { DataSource, EntityManager } from 'typeorm'
+import type { DataSource } from 'typeorm'
 import type { ControllerConfig } from '../config.js'
 import { EPOCH } from '../db/signals.module.js'
 import { readRevision } from '../db/revision.js'
+import { NodeLeases } from '../node/node-leases.js'
 import { TRAFFIC_TYPE } from '../release/service-spec.js'
-import { nodeHealth } from '../schedule/node-health.js'
 import { CONFIG, DATA_SOURCE } from '../tokens.js'
 import { routeTable } from './table.js'
 
@@ -24,18 +24,19 @@ interface InstanceRow {
 /** Derives the route table from the rows of one moment. */
 @Injectable()
 export class RouteReader {
-  #startedAtMs: number | undefined
-
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(CONFIG) private readonly config: ControllerConfig,
     @Inject(EPOCH) private readonly epoch: string,
+    @Inject(NodeLeases) private readonly leases: NodeLeases,
   ) {}
 
   async read(): Promise<Snapshot<Route>> {
     return this.dataSource.transaction('REPEATABLE READ', async (manager) => {
       const revision = await readRevision(manager, 'routes')
-      const lost = await this.#lostNodes(manager)
+      const nodes = await this.leases.read(manager)
+      // In a mass loss every endpoint stays: a wrong guess must not empty the table.
+      const lost = nodes.isMassLoss ? new Set<NodeId>() : nodes.lost
       const apps = await manager.query<{ id: AppId; name: string; wanted: number }[]>(
         `SELECT a.id, a.name, CASE WHEN a.current_release IS NULL AND NOT EXISTS (
              SELECT FROM deployment d WHERE d.app_id = a.id AND d.state IN ('pending','releasing','rolling','reverting'))
@@ -64,21 +65,5 @@ export class RouteReader {
       })
       return { epoch: this.epoch, revision, complete: true, items }
     })
-  }
-
-  /** Nodes whose endpoints leave the table. In a mass loss all of them stay: a wrong guess must not empty the table. */
-  async #lostNodes(manager: EntityManager): Promise<ReadonlySet<NodeId>> {
-    const rows = await manager.query<{ id: NodeId; lastReportAtMs: number | null; nowMs: number }[]>(
-      `SELECT id, (extract(epoch FROM last_report_at) * 1000)::float8 AS "lastReportAtMs",
-         (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs" FROM node`,
-    )
-    const nowMs = rows[0]?.nowMs ?? 0
-    this.#startedAtMs ??= nowMs
-    const { states, isMassLoss } = nodeHealth(
-      rows.map((row) => ({ ...row, isCordoned: false, isDraining: false, hasInstances: true })),
-      { nowMs, controllerStartedAtMs: this.#startedAtMs, timeScale: this.config.timeScale },
-    )
-    if (isMassLoss) return new Set()
-    return new Set([...states].filter(([, state]) => state === 'lost').map(([id]) => id))
   }
 }

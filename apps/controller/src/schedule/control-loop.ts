@@ -5,6 +5,7 @@ import type { ControllerConfig } from '../config.js'
 import { Leadership, NotLeader } from '../db/leader.js'
 import { Signals } from '../db/signals.js'
 import { Deployer } from '../deploy/deployer.js'
+import { NodeLeases } from '../node/node-leases.js'
 import { CLOCK, CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { Reconciler } from './reconciler.js'
 import type { LoopClock } from './view.js'
@@ -38,6 +39,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
     @Inject(Signals) private readonly signals: Signals,
     @Inject(Deployer) private readonly deployer: Deployer,
     @Inject(Reconciler) private readonly reconciler: Reconciler,
+    @Inject(NodeLeases) private readonly leases: NodeLeases,
   ) {
     this.#leadership = new Leadership(dataSource, {
       name: 'schedule',
@@ -59,11 +61,10 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
   async #run(): Promise<void> {
     const { signal } = this.#stop
     const waiter = this.signals.waiter((topic) => !topic.startsWith('revision '))
-    let loopClock: LoopClock | undefined
+    const loopClock = { controllerStartedAtMs: this.leases.startedAtMs, timeScale: this.config.timeScale }
     try {
       while (!signal.aborted) {
         try {
-          loopClock ??= await this.#startClock()
           const isBusy = await this.#passes(loopClock)
           await waiter.wait(isBusy ? BUSY_MS : IDLE_MS, signal)
         } catch (error) {
@@ -91,12 +92,5 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
       if (!isChanged || this.#stop.signal.aborted) return world.deployments.length > 0
       if (followUps >= MAX_FOLLOW_UPS) return true
     }
-  }
-
-  async #startClock(): Promise<LoopClock> {
-    const [row] = await this.dataSource.query<{ now_ms: number }[]>(
-      'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms',
-    )
-    return { controllerStartedAtMs: row?.now_ms ?? 0, timeScale: this.config.timeScale }
   }
 }
