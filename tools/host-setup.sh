@@ -82,7 +82,8 @@ install_packages() {
     case $package in haproxy | redis-server) ! command -v update-rc.d >/dev/null || update-rc.d "$package" disable >>"$setup/host.log" 2>&1 || true ;; esac
   done
   restore_policy
-  printf '%s\t%s\n' "$(seconds_since "$started")" "Installing $# host packages" >>"$setup/host.steps"
+  # when Node had to be waited for, the launcher has shown it
+  [ -n "${CROFT_NEEDS_NODE-}" ] || printf '%s\t%s\n' "$(seconds_since "$started")" "Installing $# host packages" >>"$setup/host.steps"
 }
 
 : >"$setup/host.log"

@@ -23,7 +23,6 @@ import { stayInForeground } from './foreground.js'
  */
 export async function up(settings: Settings, detach: boolean): Promise<void> {
   const steps = new Steps()
-  const started = performance.now()
   const platform = await withHomeLock(settings.home, async () => {
     const running = await runningAsWanted(settings)
     if (running !== undefined) {
@@ -35,7 +34,7 @@ export async function up(settings: Settings, detach: boolean): Promise<void> {
   if (settings.pushExample && !wasExamplePushed(settings.home)) {
     await steps.run(`git push of examples/${EXAMPLE_APP}`, () => pushExample(platform, programFolder(platform)))
   }
-  greet(platform, performance.now() - started)
+  greet(platform, sinceStart())
   if (!detach) await stayInForeground(platform)
 }
 
@@ -84,6 +83,12 @@ async function startPlatform({ config, warnings }: SetUpResult, steps: Steps): P
   for (const warning of warnings) printWarning(warning)
   await removeOtherPrograms(join(home, 'program'), [config.programHash])
   return platform
+}
+
+/** Milliseconds since the person pressed return: the launcher may have worked before this program could run. */
+function sinceStart(): number {
+  const launcherStarted = Number(process.env['CROFT_STARTED_MS'] ?? performance.timeOrigin)
+  return Date.now() - launcherStarted
 }
 
 const programFolder = (platform: LocalPlatform): string => join(platform.home, 'program', platform.state.programHash)
