@@ -1,42 +1,44 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import type { Clock, Logger } from '@croft/kit'
+import { backoffMs, messageOf, type Clock, type Logger } from '@croft/kit'
 import type { Backend } from '@croft/garden-api'
-import { checkBackend } from './admit/backend-check.js'
+import type { NodeJoined } from '@croft/protocol'
+import { checkBackend, PROBE_ID } from './admit/backend-check.js'
 import type { ExecutorConfig } from './config.js'
 import { ExecutorCore } from './converge/executor-core.js'
+import { KeptFreshness } from './converge/kept-freshness.js'
 import { Turns } from './converge/turns.js'
 import { Addresses } from './instance/addresses.js'
 import { check } from './instance/health.js'
 import { InstanceRecords } from './instance/instance-record.js'
 import { parseListeners, type Listener } from './instance/listeners.js'
 import { LogStore } from './instance/log-store.js'
-import type { InstancePorts } from './instance/ports.js'
+import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY, type InstancePorts } from './instance/ports.js'
 import { keepMeasuring } from './measure.js'
 import { takenNetworks } from './networks.js'
 import { Streams } from './server/streams.js'
-import type { ControllerClient } from './sync/controller-client.js'
+import type { ControllerClient, DesiredSet } from './sync/controller-client.js'
 import { StatusReporter } from './sync/report-status.js'
-import { watchDesired } from './sync/watch-desired.js'
+import { DesiredWatch } from './sync/watch-desired.js'
+
+const ADMISSION_RETRY = { baseMs: 500, maxMs: 30_000, jitter: 0.2 }
+const SWEEP_LOGS_EVERY_MS = 24 * 60 * 60_000
 
 /** What an executor is made of besides its configuration; `main.ts` chooses, tests choose otherwise. */
-export interface ExecutorPorts {
-  /** Recovers in `run`. */
+export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 'logger' | 'ensureImage' | 'runBuild'> {
+  /** Recovers in `run`; one whose containers have addresses of its host's is told the node's range. */
   backend: Backend & { setNetwork?: (network: string) => Promise<void> }
   controller: ControllerClient
-  clock: Clock
-  random: () => number
-  logger: Logger
   bootId: string
-  ensureImage: (appId: string, digest: string, signal: AbortSignal) => Promise<void>
-  runBuild: InstancePorts['runBuild']
   /** An image for the probe container; null skips the probe. */
   probeImage: string | null
+  /** How instances are asked; tests put their own here. */
+  check?: typeof check
 }
 
 export interface Executor {
-  /** Recovers, joins and converges until `stop`. */
+  /** Recovers, joins and converges until `stop`. Rejects only when the backend cannot be taken up at all. */
   run(): Promise<void>
   /** Lets go of everything; containers run on. */
   stop(): Promise<void>
@@ -48,7 +50,7 @@ export function createExecutor(config: ExecutorConfig, ports: ExecutorPorts): Ex
   let stopped: Promise<void> = Promise.resolve()
   return {
     run() {
-      stopped = live(config, ports, stopping.signal)
+      stopped = LiveExecutor.open(config, ports).then(async (live) => await live.run(stopping.signal))
       return stopped
     },
     async stop() {
@@ -58,113 +60,178 @@ export function createExecutor(config: ExecutorConfig, ports: ExecutorPorts): Ex
   }
 }
 
-async function live(config: ExecutorConfig, ports: ExecutorPorts, signal: AbortSignal): Promise<void> {
-  const { backend, clock, logger, controller } = ports
-  const addresses = await openAddresses(config, clock)
-  // an executor that has joined before needs no controller to take up its instances
-  if (addresses.network !== '') await backend.setNetwork?.(addresses.network)
-  await backend.recover()
+class LiveExecutor {
+  readonly #ports: ExecutorPorts
+  readonly #addresses: Addresses
+  readonly #logs: LogStore
+  readonly #core: ExecutorCore
+  readonly #reporter: StatusReporter
+  readonly #streams: Streams
+  readonly #watch: DesiredWatch
+  #applied: { epoch: string | null; revision: number } = { epoch: null, revision: 0 }
+  #nodeId = ''
+  #admission: Promise<void> | undefined
 
-  const records = new InstanceRecords(join(config.nodeHome, 'instances'))
-  const logs = new LogStore(join(config.nodeHome, 'logs'))
-  const turns = new Turns(availableParallelism())
-  let applied: { epoch: string | null; revision: number } = { epoch: null, revision: 0 }
-  let nodeId: string | undefined
-  const reporter = new StatusReporter({
-    bootId: ports.bootId,
-    statuses: () => core.statuses(),
-    capacity: async () => {
-      const capacity = await backend.capacity()
-      return {
-        memoryBytes: capacity.memoryBytes,
-        diskBytes: capacity.diskBytes,
-        cpuMillis: availableParallelism() * 1_000,
-        maxInstances: capacity.maxContainers,
-      }
-    },
-    applied: () => applied,
-    send: async (report, abort) => await controller.report(nodeId ?? '', report, abort),
-    clock,
-    logger,
-  })
-  const instancePorts: InstancePorts = {
-    backend,
-    records,
-    logs,
-    clock,
-    random: ports.random,
-    logger,
-    timeScale: config.timeScale,
-    ensureImage: ports.ensureImage,
-    addressOf: async (id) => await addresses.of(id),
-    turnAtCreating: async (task) => await turns.take(task),
-    check,
-    listenersOf,
-    runBuild: ports.runBuild,
-    onChange: () => reporter.notify(),
+  static async open(config: ExecutorConfig, ports: ExecutorPorts): Promise<LiveExecutor> {
+    const { clock, logger } = ports
+    await mkdir(config.nodeHome, { recursive: true, mode: 0o700 })
+    const addresses = await Addresses.open(join(config.nodeHome, 'addresses.json'), clock, config.timeScale)
+    const path = join(config.nodeHome, 'freshness.json')
+    const freshness = await KeptFreshness.open(path, clock, logger, config.timeScale)
+    return new LiveExecutor(config, ports, addresses, freshness)
   }
-  const core = new ExecutorCore({
-    ports: instancePorts,
-    records,
-    addresses,
-    clock,
-    logger,
-    timeScale: config.timeScale,
-  })
-  const streams = new Streams(controller.socketPath, logs, logger)
 
-  if (addresses.network !== '') await core.resume()
-  const tasks: Promise<unknown>[] = [
-    core.keepPlanning(signal),
-    keepMeasuring(backend, () => core.instances(), clock, logger, signal),
-  ]
-  const following = watchDesired(
-    {
+  private constructor(config: ExecutorConfig, ports: ExecutorPorts, addresses: Addresses, freshness: KeptFreshness) {
+    const { backend, controller, clock, logger, random } = ports
+    const records = new InstanceRecords(join(config.nodeHome, 'instances'))
+    const turns = new Turns(availableParallelism())
+    this.#ports = ports
+    this.#addresses = addresses
+    this.#logs = new LogStore(join(config.nodeHome, 'logs'))
+    this.#watch = new DesiredWatch({
       client: controller,
       nodeName: config.nodeName,
       bootId: ports.bootId,
       takenNetworks,
-      onJoined: async (joined) => {
-        const isFirst = addresses.network === ''
-        if (joined.network !== addresses.network) {
-          await backend.setNetwork?.(joined.network)
-          await addresses.setNetwork(joined.network)
-        }
-        if (isFirst) await core.resume()
-        if (ports.probeImage !== null) await checkBackend(backend, ports.probeImage, logger)
-        nodeId = joined.nodeId
-        logger.info('joined', { node: joined.nodeId, network: joined.network })
-        tasks.push(reporter.run(signal))
-      },
-      apply: async (set) => {
-        streams.apply(set.streams)
-        await core.apply(set)
-        applied = { epoch: set.epoch, revision: set.revision }
-        reporter.notify()
-      },
+      onJoined: async (joined, signal) => await this.#onJoined(joined, signal),
+      apply: async (set) => await this.#apply(set),
       clock,
-      random: ports.random,
+      random,
       logger,
-    },
-    signal,
-  )
-  await following
-  await Promise.all(tasks)
-  streams.close()
-  await core.detach()
-  await backend.close()
-  await controller.close()
+    })
+    this.#reporter = new StatusReporter({
+      bootId: ports.bootId,
+      statuses: () => this.#core.statuses(),
+      capacity: async () => await capacityOf(backend),
+      applied: () => this.#applied,
+      send: async (report, signal) => await controller.report(this.#nodeId, report, signal),
+      onUnknown: () => this.#watch.rejoin(),
+      clock,
+      logger,
+    })
+    this.#core = new ExecutorCore({
+      ports: {
+        backend,
+        records,
+        logs: this.#logs,
+        clock,
+        random,
+        logger,
+        timeScale: config.timeScale,
+        ensureImage: ports.ensureImage,
+        addressOf: async (id) => await addresses.of(id),
+        turnAtCreating: async (task) => await turns.take(task),
+        check: ports.check ?? check,
+        listenersOf,
+        runBuild: ports.runBuild,
+        onChange: () => this.#reporter.notify(),
+      },
+      records,
+      addresses,
+      freshness,
+      clock,
+      logger,
+    })
+    this.#streams = new Streams({
+      socketPath: controller.socketPath,
+      logs: this.#logs,
+      flush: async (appId) => await this.#core.flushLogs(appId),
+      logger,
+    })
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { backend, clock, logger, controller } = this.#ports
+    await backend.recover()
+    await this.#reclaimAddresses()
+    // an executor that has joined before needs no controller to take up its instances
+    if (this.#addresses.network !== '') {
+      await backend.setNetwork?.(this.#addresses.network)
+      await this.#core.resume()
+    }
+    await Promise.all([
+      this.#watch.run(signal),
+      this.#core.keepPlanning(signal),
+      keepMeasuring(backend, () => this.#core.instances(), clock, logger, signal),
+      this.#keepSweepingLogs(signal),
+    ])
+    await this.#admission
+    this.#streams.close()
+    await this.#core.detach()
+    await backend.close()
+    await controller.close()
+  }
+
+  async #onJoined(joined: NodeJoined, signal: AbortSignal): Promise<void> {
+    const { backend, logger } = this.#ports
+    const isFirst = this.#addresses.network === ''
+    if (joined.network !== this.#addresses.network) {
+      await backend.setNetwork?.(joined.network)
+      await this.#addresses.setNetwork(joined.network)
+    }
+    if (isFirst) await this.#core.resume()
+    this.#nodeId = joined.nodeId
+    logger.info('joined', { node: joined.nodeId, network: joined.network })
+    this.#admission ??= this.#admit(signal)
+  }
+
+  async #apply(set: DesiredSet): Promise<void> {
+    this.#streams.apply(set.streams)
+    await this.#core.apply(set)
+    this.#applied = { epoch: set.epoch, revision: set.revision }
+    this.#reporter.notify()
+  }
+
+  /** A node that reports is ready: it does not before its backend has shown that it can run a container. */
+  async #admit(signal: AbortSignal): Promise<void> {
+    const { backend, probeImage, logger, clock, random } = this.#ports
+    for (let failures = 0; !signal.aborted && probeImage !== null; failures += 1) {
+      try {
+        await checkBackend(backend, { image: probeImage, network: await this.#addresses.of(PROBE_ID) }, logger)
+        break
+      } catch (error) {
+        logger.error('backend-unfit', { failures, why: messageOf(error) })
+        await clock.sleep(backoffMs(failures, ADMISSION_RETRY, random()), signal).catch(() => undefined)
+      }
+    }
+    await this.#reporter.run(signal)
+  }
+
+  /** A book that is lost must not give the addresses of running containers to others. */
+  async #reclaimAddresses(): Promise<void> {
+    if (this.#addresses.holders().length > 0) return
+    for (const container of await this.#ports.backend.containers({ [OWNER_PROPERTY]: OWNER })) {
+      const { properties, containerIp } = await container.info()
+      const id = properties[INSTANCE_PROPERTY]
+      if (id !== undefined) await this.#addresses.reclaim(id, containerIp)
+    }
+  }
+
+  async #keepSweepingLogs(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports
+    while (!signal.aborted) {
+      try {
+        const apps = await this.#logs.sweep(clock.now())
+        if (apps.length > 0) logger.info('logs-forgotten', { apps })
+      } catch (error) {
+        logger.warn('logs-not-swept', { why: messageOf(error) })
+      }
+      await clock.sleep(SWEEP_LOGS_EVERY_MS, signal).catch(() => undefined)
+    }
+  }
 }
 
-async function openAddresses(config: ExecutorConfig, clock: Clock): Promise<Addresses> {
-  await mkdir(config.nodeHome, { recursive: true, mode: 0o700 })
-  return await Addresses.open(join(config.nodeHome, 'addresses.json'), clock, config.timeScale)
+async function capacityOf(
+  backend: Backend,
+): Promise<{ memoryBytes: number; diskBytes: number; cpuMillis: number; maxInstances: number }> {
+  const { memoryBytes, diskBytes, maxContainers } = await backend.capacity()
+  return { memoryBytes, diskBytes, cpuMillis: availableParallelism() * 1_000, maxInstances: maxContainers }
 }
 
 /** What the network namespace of a process listens on. */
 async function listenersOf(pid: number): Promise<Listener[]> {
   const tables = await Promise.all(
-    ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => '')),
+    ['tcp', 'tcp6'].map(async (name) => await readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => '')),
   )
   return tables.flatMap(parseListeners)
 }

@@ -16,6 +16,7 @@ export async function keepMeasuring(
   let before = new Map<string, { usageNs: number; atMs: number }>()
   while (!signal.aborted) {
     await clock.sleep(EVERY_MS, signal).catch(() => undefined)
+    if (signal.aborted) return
     const running = instances().filter(
       (instance): instance is ServiceInstance => instance instanceof ServiceInstance && instance.handle !== null,
     )

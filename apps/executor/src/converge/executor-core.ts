@@ -1,12 +1,12 @@
-import { messageOf, type Clock, type Logger } from '@croft/kit'
+import { assertNever, messageOf, type Clock, type Logger } from '@croft/kit'
 import type { DesiredInstance, InstanceStatus } from '@croft/protocol'
+import type { Addresses } from '../instance/addresses.js'
 import { BuildInstance } from '../instance/build-instance.js'
 import type { InstanceRecords } from '../instance/instance-record.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY, type InstancePorts, type NodeInstance } from '../instance/ports.js'
 import { ServiceInstance } from '../instance/service-instance.js'
-import type { Addresses } from '../instance/addresses.js'
-import { BREAK_MS, mayDestroy, NEVER_SEEN, observe, type Freshness } from './freshness.js'
-import { plan, type Step } from './plan.js'
+import type { KeptFreshness } from './kept-freshness.js'
+import { plan, type PlanInput, type Step } from './plan.js'
 import { SerialQueues } from './serial-queues.js'
 
 /** How often the last set is planned again: a step that failed is then tried again. */
@@ -16,24 +16,28 @@ export interface CoreOptions {
   ports: InstancePorts
   records: InstanceRecords
   addresses: Addresses
+  freshness: KeptFreshness
   clock: Clock
   logger: Logger
-  timeScale: number
 }
 
 /** Keeps the placed instances running: the last complete desired set, planned against what is here. */
 export class ExecutorCore {
   readonly #options: CoreOptions
   readonly #instances = new Map<string, NodeInstance>()
+  /** Instances whose stop is under way. One that failed is not among them: it is planned again. */
+  readonly #stopping = new Set<string>()
   readonly #queues = new SerialQueues()
   #desired: readonly DesiredInstance[] | undefined
-  #freshness: Freshness = NEVER_SEEN
 
   constructor(options: CoreOptions) {
     this.#options = options
   }
 
-  /** Takes up what was here before: call it once, after the backend has recovered. */
+  /**
+   * Takes up what was here before, also without a controller: call it once, after the backend has recovered. When it resolves,
+   * what `statuses` says is true.
+   */
   async resume(): Promise<void> {
     const { records, ports, logger } = this.#options
     for (const record of await records.readAll()) {
@@ -41,13 +45,17 @@ export class ExecutorCore {
         record.item.spec.kind === 'build' ? BuildInstance.resume(record, ports) : ServiceInstance.resume(record, ports)
       this.#instances.set(record.item.id, instance)
     }
+    await Promise.all([...this.#instances.values()].map(async (instance) => await instance.settled()))
     logger.info('instances-resumed', { count: this.#instances.size })
+    for (const { item } of this.#instances.values()) {
+      // its stop was decided by a complete set and has begun
+      if (item.intent === 'stop') this.#carryOut({ kind: 'stop', id: item.id, why: 'asked' })
+    }
   }
 
   /** Applies a complete set. Steps that take long go on after it has returned. */
   async apply(set: { epoch: string; revision: number; items: readonly DesiredInstance[] }): Promise<void> {
-    const { clock, timeScale } = this.#options
-    this.#freshness = observe(this.#freshness, set, clock.monotonic(), BREAK_MS / timeScale)
+    this.#options.freshness.observe(set)
     this.#desired = set.items
     await this.#pass()
   }
@@ -68,40 +76,53 @@ export class ExecutorCore {
     return [...this.#instances.values()]
   }
 
-  /** Lets go of everything; containers run on. */
-  async detach(): Promise<void> {
-    await Promise.all([...this.#instances.values()].map((instance) => instance.detach()))
+  /** Takes over what the instances of an app have said so far. */
+  async flushLogs(appId: string): Promise<void> {
+    const own = [...this.#instances.values()].filter(({ item }) => item.appId === appId)
+    await Promise.all(own.map(async (instance) => await instance.flushLogs()))
   }
 
+  /** Lets go of everything; containers run on. */
+  async detach(): Promise<void> {
+    await Promise.all([...this.#instances.values()].map(async (instance) => await instance.detach()))
+    await this.#options.freshness.idle()
+  }
+
+  /** One pass at a time: two would both find the same instance missing. */
   async #pass(): Promise<void> {
-    if (this.#desired === undefined) return
-    const { ports, addresses, clock } = this.#options
-    const containers = await ports.backend.containers({ [OWNER_PROPERTY]: OWNER })
-    const steps = plan({
-      desired: this.#desired,
-      known: [...this.#instances.values()].map(({ item, isStopping }) => ({
-        id: item.id,
-        intent: item.intent,
-        isStopping,
-      })),
-      containers: await Promise.all(
-        containers.map(async (container) => ({
-          handle: container.handle,
-          instanceId:
-            (await container.properties().catch((): Record<string, string> => ({})))[INSTANCE_PROPERTY] ?? null,
+    await this.#queues.run('pass', async () => {
+      if (this.#desired === undefined) return
+      const containers = await this.#ownContainers()
+      const steps = plan({
+        desired: this.#desired,
+        known: [...this.#instances.values()].map(({ item }) => ({
+          id: item.id,
+          intent: item.intent,
+          isStopping: this.#stopping.has(item.id),
         })),
-      ),
-      addressed: addresses.holders(),
-      mayDestroy: mayDestroy(this.#freshness, clock.monotonic()),
+        containers,
+        addressed: this.#options.addresses.holders(),
+        mayDestroy: this.#options.freshness.mayDestroy(),
+      })
+      for (const step of steps) this.#carryOut(step)
     })
-    for (const step of steps) this.#carryOut(step)
+  }
+
+  async #ownContainers(): Promise<PlanInput['containers']> {
+    const containers = await this.#options.ports.backend.containers({ [OWNER_PROPERTY]: OWNER })
+    const own = containers.map(async (container) => {
+      const properties = await container.properties().catch(() => null) // it has gone meanwhile
+      return properties === null
+        ? []
+        : [{ handle: container.handle, instanceId: properties[INSTANCE_PROPERTY] ?? null }]
+    })
+    return (await Promise.all(own)).flat()
   }
 
   /** Starts a step; one that fails is logged, and planned again by a later pass. */
   #carryOut(step: Step): void {
-    const { logger } = this.#options
     this.#take(step).catch((error: unknown) =>
-      logger.error('step-failed', { step: step.kind, why: messageOf(error), error }),
+      this.#options.logger.error('step-failed', { step: step.kind, why: messageOf(error), error }),
     )
   }
 
@@ -120,25 +141,33 @@ export class ExecutorCore {
         return
       }
       case 'update':
-        await this.#instances.get(step.item.id)?.update(step.item)
-        return
-      case 'stop': {
-        const instance = this.#instances.get(step.id)
-        if (instance === undefined) return
-        logger.info('instance-stopping', { instance: step.id, why: step.why })
-        await instance.stop()
-        this.#instances.delete(step.id)
-        ports.onChange()
-        return
-      }
+        return await this.#instances.get(step.item.id)?.update(step.item)
+      case 'stop':
+        return await this.#stop(step)
       case 'free-address':
-        await addresses.free(step.id)
-        return
+        return await addresses.free(step.id)
       case 'destroy-container':
-        await this.#queues.run(step.handle, async () => {
+        return await this.#queues.run(step.handle, async () => {
           logger.info('container-destroyed', { handle: step.handle, why: step.why })
           await ports.backend.destroy(step.handle, { ifExists: true })
         })
+      default:
+        return assertNever(step)
+    }
+  }
+
+  async #stop(step: Extract<Step, { kind: 'stop' }>): Promise<void> {
+    const { ports, logger } = this.#options
+    const instance = this.#instances.get(step.id)
+    if (instance === undefined || this.#stopping.has(step.id)) return
+    this.#stopping.add(step.id)
+    logger.info('instance-stopping', { instance: step.id, why: step.why })
+    try {
+      await instance.stop()
+      this.#instances.delete(step.id)
+      ports.onChange()
+    } finally {
+      this.#stopping.delete(step.id)
     }
   }
 }

@@ -53,6 +53,14 @@ export class Addresses {
     return this.#queue.run('book', async () => await this.#keep(free(this.book, id, this.clock.now())))
   }
 
+  /** Notes the address an instance has; one of two that claim the same keeps it. */
+  reclaim(id: string, address: string): Promise<void> {
+    return this.#queue.run('book', async () => {
+      if (this.book.assigned[id] !== undefined || Object.values(this.book.assigned).includes(address)) return
+      await this.#keep({ ...this.book, assigned: { ...this.book.assigned, [id]: address } })
+    })
+  }
+
   /** Instances that hold an address. */
   holders(): string[] {
     return Object.keys(this.book.assigned)

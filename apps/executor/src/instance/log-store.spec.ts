@@ -98,11 +98,23 @@ describe('log store', () => {
   it('tells those who follow an app, and nobody else', async () => {
     const store = new LogStore(folder)
     const seen: string[] = []
-    const stop = store.follow('app', (kept) => seen.push(kept.line))
+    const over = new AbortController()
+    await store.tail('app', (kept) => seen.push(kept.line), over.signal)
     await store.append('app', [line('one', 1)])
     await store.append('other', [line('x', 1)])
-    stop()
+    over.abort()
     await store.append('app', [line('two', 2)])
     expect(seen).toEqual(['one'])
+  })
+  it('gives a follower each line once, also those appended while it reads', async () => {
+    const store = new LogStore(folder)
+    const later: string[] = []
+    const over = new AbortController()
+    const before = store.append('app', [line('one', 1)])
+    const tail = store.tail('app', (kept) => later.push(kept.line), over.signal)
+    await Promise.all([before, tail, store.append('app', [line('two', 2)])])
+    over.abort()
+    expect((await tail).map((kept) => kept.line)).toEqual(['one'])
+    expect(later).toEqual(['two'])
   })
 })

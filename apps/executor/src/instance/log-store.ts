@@ -60,12 +60,7 @@ export class LogStore {
 
   /** Every kept line of an app, oldest first. */
   async read(appId: string): Promise<KeptLine[]> {
-    return await this.#queues.run(appId, async () => {
-      const texts = await Promise.all(
-        (['previous', 'current'] as const).map((name) => readText(this.#path(appId, name))),
-      )
-      return texts.flatMap((text) => text.split('\n').flatMap(parseLine))
-    })
+    return await this.#queues.run(appId, async () => await this.#readAll(appId))
   }
 
   /** Where reading of a container's streams goes on: after the last lines that were kept. */
@@ -79,10 +74,18 @@ export class LogStore {
     return offsets
   }
 
-  /** Calls back for each line appended from now on; the result ends it. */
-  follow(appId: string, onLine: (line: KeptLine) => void): () => void {
-    this.#lines.on(appId, onLine)
-    return () => this.#lines.off(appId, onLine)
+  /**
+   * Every kept line of an app, and from the next line on `onLine` (null: none) until `signal` aborts: no line is in both, none in
+   * neither.
+   */
+  async tail(appId: string, onLine: ((line: KeptLine) => void) | null, signal: AbortSignal): Promise<KeptLine[]> {
+    return await this.#queues.run(appId, async () => {
+      const lines = await this.#readAll(appId)
+      if (onLine === null || signal.aborted) return lines
+      this.#lines.on(appId, onLine)
+      signal.addEventListener('abort', () => this.#lines.off(appId, onLine), { once: true })
+      return lines
+    })
   }
 
   /** Forgets apps that have said nothing for `maxAgeMs`; their instances are long gone, or have nothing to say. */
@@ -101,6 +104,12 @@ export class LogStore {
       })
     }
     return removed
+  }
+
+  async #readAll(appId: string): Promise<KeptLine[]> {
+    const names = ['previous', 'current'] as const
+    const texts = await Promise.all(names.map(async (name) => await readText(this.#path(appId, name))))
+    return texts.flatMap((text) => text.split('\n').flatMap(parseLine))
   }
 
   #path(appId: string, name: 'current' | 'previous'): string {

@@ -26,6 +26,9 @@ const SOURCE_TIMEOUT_MS = 120_000
 
 /** The controller did not answer as the contract says. */
 export class ControllerError extends CroftError {
+  /** The code of the problem it answered with, if it did. */
+  readonly problem: string | null
+
   constructor(what: string, status: number, detail: string) {
     super({
       code: 'controller-refused',
@@ -33,6 +36,20 @@ export class ControllerError extends CroftError {
       title: `the controller answered ${status} to ${what}`,
       detail: detail.slice(0, 500),
     })
+    this.problem = problemCodeOf(detail)
+  }
+}
+
+/** Whether the controller says that this node has to join (again). */
+export function isNodeUnknown(error: unknown): boolean {
+  return error instanceof ControllerError && error.problem === 'node-unknown'
+}
+
+function problemCodeOf(text: string): string | null {
+  try {
+    return z.object({ code: z.string() }).parse(JSON.parse(text)).code
+  } catch {
+    return null
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { messageOf, type Clock, type Logger } from '@croft/kit'
 import type { InstanceStatus, NodeReport } from '@croft/protocol'
+import { isNodeUnknown } from './controller-client.js'
 
 /** A report renews the node's lease, changed or not. */
 const EVERY_MS = 1_000
@@ -15,6 +16,8 @@ export interface ReporterOptions {
   capacity: () => Promise<NodeReport['capacity']>
   applied: () => { epoch: string | null; revision: number }
   send: (report: NodeReport, signal: AbortSignal) => Promise<'taken' | 'send-full'>
+  /** The controller does not know this node. */
+  onUnknown: () => void
   clock: Clock
   logger: Logger
 }
@@ -58,6 +61,7 @@ export class StatusReporter {
         if (!isFailing) logger.warn('report-failed', { why: messageOf(error) })
         isFailing = true
         sentHash = undefined
+        if (isNodeUnknown(error)) this.#options.onUnknown()
       }
       await this.#pause(isFailing ? EVERY_MS / 4 : EVERY_MS, signal)
     }
