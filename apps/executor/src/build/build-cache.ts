@@ -1,52 +1,59 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { bareEnv, messageOf, run, type Logger } from '@croft/kit'
 import type { BuildCache } from '@croft/lifecycle'
 
 const typesSchema = z.object({ build: z.boolean(), cache: z.boolean(), launch: z.boolean() })
+const layerSchema = z.object({
+  types: typesSchema,
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  tree: z.uuid(),
+})
 const recordSchema = z.object({
   bootId: z.string(),
   isSynced: z.boolean(),
-  buildpacks: z.record(
-    z.string(),
-    z.record(
-      z.string(),
-      z.object({ types: typesSchema, metadata: z.record(z.string(), z.unknown()).optional(), tree: z.uuid() }),
-    ),
-  ),
+  buildpacks: z.record(z.string(), z.record(z.string(), layerSchema)),
 })
 const APP_ID = /^[0-9a-f-]{36}$/
+/** Long enough for the build that wrote the cache to be over. */
+const SETTLE_AFTER_MS = 2_000
+
+export interface AppCacheOptions {
+  /** `<node home>/caches`. */
+  caches: string
+  appId: string
+  /** Where the present build makes its trees: they are kept only by `write`. On the file system of `caches`. */
+  drafts: string
+  bootId: string
+  logger: Logger
+}
 
 /**
- * What a node keeps of one app between builds: trees below `<caches>/<app id>/<uuid>/layers/<buildpack>/<layer>` and the record
- * that names them, replaced whole when a build succeeded. A record of another boot counts only if its trees had been synced.
+ * What a node keeps of one app between builds: trees `<caches>/<app id>/<uuid>/layers/<buildpack>/<layer>` and the record that
+ * names them, replaced whole when a build succeeded. A record of another boot counts only if its trees had been synced. Builds
+ * of one app never overlap.
  */
 export class AppCache {
+  readonly #options: AppCacheOptions
   readonly #folder: string
-  readonly #bootId: string
-  readonly #logger: Logger
 
-  constructor(caches: string, appId: string, bootId: string, logger: Logger) {
-    if (!APP_ID.test(appId)) throw new RangeError(`not an app id: ${appId}`)
-    this.#folder = join(caches, appId)
-    this.#bootId = bootId
-    this.#logger = logger
+  constructor(options: AppCacheOptions) {
+    if (!APP_ID.test(options.appId)) throw new RangeError(`not an app id: ${options.appId}`)
+    this.#options = options
+    this.#folder = join(options.caches, options.appId)
   }
 
   async read(): Promise<BuildCache> {
     try {
       const record = recordSchema.parse(JSON.parse(await readFile(join(this.#folder, 'cache.json'), 'utf8')))
-      if (!record.isSynced && record.bootId !== this.#bootId) return {}
-      return Object.fromEntries(
-        Object.entries(record.buildpacks).map(([id, layers]) => [
-          id,
-          Object.fromEntries(
-            Object.entries(layers).map(([name, layer]) => [name, { ...layer, metadata: layer.metadata }]),
-          ),
-        ]),
-      )
+      if (!record.isSynced && record.bootId !== this.#options.bootId) return {}
+      const withMetadata = (layer: z.infer<typeof layerSchema>): BuildCache[string][string] => ({
+        ...layer,
+        metadata: layer.metadata,
+      })
+      return mapLayers(record.buildpacks, withMetadata)
     } catch {
       return {} // no cache is a slower build, never a failed one
     }
@@ -60,35 +67,52 @@ export class AppCache {
   /** An empty folder for a new tree. */
   async draft(): Promise<{ tree: string; path: string }> {
     const tree = randomUUID()
-    const path = join(this.#folder, tree)
+    const path = join(this.#options.drafts, tree)
     await mkdir(path, { recursive: true, mode: 0o755 })
     return { tree, path }
   }
 
-  /** Makes `cache` what the next build gets, and removes every tree it does not name. */
+  /** Makes `cache` what the next build gets; trees that it no longer names go. */
   async write(cache: BuildCache): Promise<void> {
+    const before = treesOf(await this.read())
+    const now = treesOf(cache)
+    if (before.size === 0 && now.size === 0) return
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    for (const tree of now) {
+      if (!before.has(tree)) await rename(join(this.#options.drafts, tree), this.treePath(tree))
+    }
     await this.#writeRecord(cache, false)
-    void this.#settle(cache)
+    const dropped = [...before].filter((tree) => !now.has(tree))
+    setTimeout(() => void this.#settle(cache, dropped), SETTLE_AFTER_MS).unref()
   }
 
   async #writeRecord(buildpacks: BuildCache, isSynced: boolean): Promise<void> {
     const path = join(this.#folder, 'cache.json')
-    await writeFile(`${path}.new`, JSON.stringify({ bootId: this.#bootId, isSynced, buildpacks }), { mode: 0o600 })
+    const record = { bootId: this.#options.bootId, isSynced, buildpacks }
+    await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 })
     await rename(`${path}.new`, path)
   }
 
-  async #settle(cache: BuildCache): Promise<void> {
-    const kept = new Set(Object.values(cache).flatMap((layers) => Object.values(layers).map(({ tree }) => tree)))
+  async #settle(cache: BuildCache, dropped: readonly string[]): Promise<void> {
     try {
-      for (const name of await readdir(this.#folder)) {
-        if (!kept.has(name) && !name.startsWith('cache.json'))
-          await rm(join(this.#folder, name), { recursive: true, force: true })
-      }
+      for (const tree of dropped) await rm(this.treePath(tree), { recursive: true, force: true })
       await run('sync', ['--file-system', this.#folder], { timeoutMs: 120_000, env: bareEnv() })
       if (JSON.stringify(await this.read()) === JSON.stringify(cache)) await this.#writeRecord(cache, true)
     } catch (error) {
-      this.#logger.warn('build-cache-not-settled', { why: messageOf(error) })
+      this.#options.logger.warn('build-cache-not-settled', { why: messageOf(error) })
     }
   }
+}
+
+function treesOf(cache: BuildCache): Set<string> {
+  return new Set(Object.values(cache).flatMap((layers) => Object.values(layers).map(({ tree }) => tree)))
+}
+
+function mapLayers<T, U>(
+  buildpacks: Record<string, Record<string, T>>,
+  change: (layer: T) => U,
+): Record<string, Record<string, U>> {
+  const inner = (layers: Record<string, T>): Record<string, U> =>
+    Object.fromEntries(Object.entries(layers).map(([name, layer]) => [name, change(layer)]))
+  return Object.fromEntries(Object.entries(buildpacks).map(([id, layers]) => [id, inner(layers)]))
 }

@@ -20,6 +20,8 @@ export interface BuildFolders {
   exchange: string
   /** `/platform`, on a tmpfs. */
   platform: string
+  /** Trees for the build cache until the build has succeeded. */
+  drafts: string
   /** Compressed layers on their way to the registry. */
   spool: string
   remove(): Promise<void>
@@ -41,12 +43,13 @@ export async function makeBuildFolders(
     workspace: join(root, 'workspace'),
     exchange: join(root, 'exchange'),
     platform: join(secret, 'platform'),
+    drafts: join(root, 'drafts'),
     spool: join(root, 'spool'),
     remove: () => removeFolders([root, secret]),
   }
   for (const parent of [paths.builds, paths.secrets]) await mkdir(parent, { recursive: true, mode: 0o700 })
   await mkdir(root, { mode: 0o700 })
-  await Promise.all([folders.layersWork, folders.spool].map((path) => mkdir(path, { mode: 0o700 })))
+  await Promise.all([folders.layersWork, folders.drafts, folders.spool].map((path) => mkdir(path, { mode: 0o700 })))
   for (const path of [folders.layers, folders.workspace, folders.exchange]) {
     await mkdir(path, { mode: 0o755 })
     await chown(path, BUILD_USER.uid, BUILD_USER.gid)

@@ -143,19 +143,15 @@ class Exporter {
     const layers = new Map<string, Map<string, ImageLayer>>()
     const cache: Record<string, BuildCache[string]> = {}
     for (const buildpack of this.input.built.buildpacks) {
-      const exported = new Map<string, ImageLayer>()
-      for (const layer of buildpack.layers) {
-        if (layer.types.launch) exported.set(layer.name, await this.#launchLayer(buildpack, layer))
-        else if (layer.types.cache) {
-          const tree = await this.#cachedTree(buildpack, layer)
-          if (tree === null) continue
-          cache[buildpack.id] = {
-            ...cache[buildpack.id],
-            [layer.name]: { types: layer.types, metadata: layer.metadata, tree },
-          }
-        }
+      const launch = buildpack.layers.filter(({ types }) => types.launch)
+      const exported = await Promise.all(launch.map((layer) => this.#launchLayer(buildpack, layer)))
+      layers.set(buildpack.id, new Map(launch.map(({ name }, at) => [name, exported[at] as ImageLayer])))
+      for (const layer of buildpack.layers.filter(({ types }) => types.cache && !types.launch)) {
+        const tree = await this.#cachedTree(buildpack, layer)
+        if (tree === null) continue
+        const kept = { types: layer.types, metadata: layer.metadata, tree }
+        cache[buildpack.id] = { ...cache[buildpack.id], [layer.name]: kept }
       }
-      layers.set(buildpack.id, exported)
     }
     return { layers, cache }
   }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { Container } from '@croft/garden-api'
+import type { Backend, Container } from '@croft/garden-api'
 import { isDigest, messageOf, type Digest } from '@croft/kit'
 import type { Image } from '@croft/oci'
 import type { BuildResult, BuildSpec } from '@croft/protocol'
@@ -88,113 +88,128 @@ class Build {
     this.#startedAt = ports.clock.monotonic()
   }
 
-  async run(): Promise<Extract<BuildResult, { outcome: 'succeeded' }>> {
+  async run(): Promise<Succeeded> {
     const { ports, spec, context } = this
-    const folders = await makeBuildFolders(ports.paths, context.handle, spec.env)
+    const [made, ...others] = await Promise.allSettled([
+      makeBuildFolders(ports.paths, context.handle, spec.env),
+      ports.bases.current(spec.stack),
+      readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
+      this.#previousImage(),
+      readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
+    ])
+    if (made.status === 'rejected') throw made.reason
+    const folders = made.value
     try {
-      const [base, installed, previous, bootId] = await Promise.all([
-        ports.bases.current(spec.stack),
-        readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
-        this.#previousImage(),
-        readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-      ])
-      const appCache = new AppCache(ports.paths.caches, context.appId, bootId.trim(), ports.logger)
-      const made = await this.#build({ folders, base, installed, previous, appCache })
-      const exportedAt = ports.clock.monotonic()
-      const exported = await exportImage(
-        {
-          appId: context.appId,
-          ...made,
-          base,
-          folders,
-          previous,
-          appCache,
-          architecture: ARCHITECTURES[process.arch] ?? process.arch,
-          signal: this.stop.signal,
-        },
-        ports,
-      )
-      await appCache.write(exported.cache)
-      this.log.step(exportLine(exported), ports.clock.monotonic() - exportedAt)
-      return {
-        outcome: 'succeeded',
-        image: exported.image,
-        processTypes: Object.fromEntries(
-          made.built.processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }]),
-        ),
-        newLayers: exported.newLayers,
-        newBytes: exported.newBytes,
-      }
+      const [base, installed, previous, bootId] = await allOf(others)
+      const appCache = new AppCache({
+        caches: ports.paths.caches,
+        appId: context.appId,
+        drafts: folders.drafts,
+        bootId: bootId.trim(),
+        logger: ports.logger,
+      })
+      return await this.#inFolders({ folders, base, installed, previous, appCache })
     } finally {
       folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
     }
   }
 
-  /** Everything that needs the container; it is gone when this returns. */
-  async #build(input: {
-    folders: BuildFolders
-    base: BaseImage
-    installed: InstalledBuildpacks
-    previous: Image | null
-    appCache: AppCache
-  }): Promise<{ built: Built; restored: ReadonlyMap<string, Restored> }> {
-    const { ports, spec, context } = this
-    const { folders, base, installed } = input
-    const { signal } = this.stop
-    // Layers are restored before it is known which buildpacks take part: mounting is all it costs.
-    const restored = await restoreLayers({
+  async #inFolders(input: BuildInputs): Promise<Succeeded> {
+    const { ports } = this
+    const restored = await this.#restore(input)
+    const trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
+    const container = await this.#create(input.folders, [...new Set(trees.values())])
+    let built: Built
+    try {
+      built = await this.#build(container, trees, input)
+      // From here on nothing of the tenant runs: what it wrote is sealed, and the rest of the container can go meanwhile.
+      await container.stop({ kill: true })
+    } catch (error) {
+      await this.#destroy(container)
+      throw error
+    }
+    const startedAt = ports.clock.monotonic()
+    const destroying = this.#destroy(container)
+    try {
+      const exported = await exportImage(
+        {
+          appId: this.context.appId,
+          built,
+          base: input.base,
+          folders: input.folders,
+          restored,
+          previous: input.previous,
+          appCache: input.appCache,
+          architecture: ARCHITECTURES[process.arch] ?? process.arch,
+          signal: this.stop.signal,
+        },
+        ports,
+      )
+      await input.appCache.write(exported.cache)
+      this.log.step(exportLine(exported), ports.clock.monotonic() - startedAt)
+      return succeeded(exported, built)
+    } finally {
+      await destroying
+    }
+  }
+
+  /** Layers are restored before it is known which buildpacks take part: mounting is all it costs. */
+  async #restore({ folders, installed, previous, appCache }: BuildInputs): Promise<Map<string, Restored>> {
+    const { ports, spec } = this
+    const label = previous?.config.config?.Labels?.[LIFECYCLE_LABEL]
+    return restoreLayers({
       group: installed.buildpacks,
-      appId: context.appId,
-      label: spec.isClean ? null : parseLifecycleLabel(input.previous?.config.config?.Labels?.[LIFECYCLE_LABEL]),
-      previous: input.previous,
-      cache: spec.isClean ? {} : await input.appCache.read(),
-      appCache: input.appCache,
+      appId: this.context.appId,
+      label: spec.isClean ? null : parseLifecycleLabel(label),
+      previous,
+      cache: spec.isClean ? {} : await appCache.read(),
+      appCache,
       layers: ports.layers,
       images: ports.images,
       folders,
       logger: ports.logger,
-      signal,
+      signal: this.stop.signal,
     })
-    const trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
+  }
+
+  async #create(folders: BuildFolders, trees: string[]): Promise<Container> {
+    const { ports, spec, context } = this
+    const hasDiskLimits = await canLimitDisk(ports.backend)
+    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees, hasDiskLimits })
+    return ports.backend.create(containerSpec, this.stop.signal)
+  }
+
+  /** Everything that runs in the container. */
+  async #build(
+    container: Container,
+    trees: ReadonlyMap<string, string>,
+    { folders, base, installed }: BuildInputs,
+  ): Promise<Built> {
+    const { ports, spec } = this
+    const { signal } = this.stop
     const source = ports.controller.source(spec.buildId, signal)
-    source.catch(() => undefined) // read below, after the container is there
-    const { diskQuota } = await ports.backend.capabilities()
-    const containerSpec = buildContainerSpec({
-      spec,
-      context,
-      paths: ports.paths,
-      folders,
-      trees: [...new Set(trees.values())],
-      hasDiskLimits: diskQuota !== 'none',
-    })
-    const container = await ports.backend.create(containerSpec, signal)
-    const watching = watchDisk([folders.layers, folders.workspace], spec.limits.diskBytes, ports.clock, signal).then(
+    watchDisk([folders.layers, folders.workspace], spec.limits.diskBytes, ports.clock, signal).then(
       () => this.stop.abort(new DiskFull()),
       () => undefined,
     )
-    try {
-      const target = targetOf(base)
-      const port = new BuildContainer({ container, folders, restored: trees, target, log: this.log, signal })
-      await this.#streamIn(port, source)
-      const env = baseEnv(base)
-      const operator = operatorEnv(ports.paths)
-      const { group, entries } = await detect(installed.order, installed.buildpacks, target, (buildpack) =>
-        port.detect(buildpack, { ...operator, ...env, ...spec.env }),
+    const target = targetOf(base)
+    const port = new BuildContainer({ container, folders, restored: trees, target, log: this.log, signal })
+    await this.#streamIn(port, source)
+    const env = baseEnv(base)
+    const operator = operatorEnv(ports.paths)
+    const { group, entries } = await detect(installed.order, installed.buildpacks, target, (buildpack) =>
+      port.detect(buildpack, { ...operator, ...env, ...spec.env }),
+    )
+    this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
+    const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
+    if (built.processes.length === 0) {
+      throw new LifecycleError(
+        'buildpack',
+        'nothing says how the app is started',
+        'add a Procfile, e.g. with the line  web: node server.js',
       )
-      this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
-      const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
-      if (built.processes.length === 0) {
-        throw new LifecycleError(
-          'buildpack',
-          'nothing says how the app is started',
-          'add a Procfile, e.g. with the line  web: node server.js',
-        )
-      }
-      return { built, restored }
-    } finally {
-      await this.#destroy(container)
-      void watching
     }
+    return built
   }
 
   async #streamIn(port: BuildContainer, source: ReturnType<BuildPorts['controller']['source']>): Promise<void> {
@@ -210,9 +225,8 @@ class Build {
     try {
       await this.ports.backend.destroy(container.handle, { ifExists: true })
     } catch (error) {
-      // What it might still write must not become part of an image.
+      // The executor destroys what no instance of its owns.
       this.ports.logger.error('build-container-not-destroyed', { handle: container.handle, error })
-      throw error
     }
   }
 
@@ -227,6 +241,42 @@ class Build {
       return null
     }
   }
+}
+
+interface BuildInputs {
+  folders: BuildFolders
+  base: BaseImage
+  installed: InstalledBuildpacks
+  previous: Image | null
+  appCache: AppCache
+}
+type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
+
+/** The values of settled promises, or the first failure. */
+async function allOf<T extends readonly unknown[]>(settled: {
+  [K in keyof T]: PromiseSettledResult<T[K]>
+}): Promise<T> {
+  return (await Promise.all(
+    settled.map((one) => (one.status === 'fulfilled' ? one.value : Promise.reject(one.reason as Error))),
+  )) as unknown as T
+}
+
+const diskLimits = new WeakMap<Backend, Promise<boolean>>()
+
+/** Whether the backend can hold a disk limit; asked once, for it is a property of the host. */
+function canLimitDisk(backend: Backend): Promise<boolean> {
+  const known = diskLimits.get(backend)
+  if (known !== undefined) return known
+  const asked = backend.capabilities().then(({ diskQuota }) => diskQuota !== 'none')
+  diskLimits.set(backend, asked)
+  asked.catch(() => diskLimits.delete(backend))
+  return asked
+}
+
+function succeeded(exported: Exported, { processes }: Built): Succeeded {
+  const { image, newLayers, newBytes } = exported
+  const types = processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }])
+  return { outcome: 'succeeded', image, processTypes: Object.fromEntries(types), newLayers, newBytes }
 }
 
 const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }

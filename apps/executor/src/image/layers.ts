@@ -13,6 +13,9 @@ const recordSchema = z.object({
   isSynced: z.boolean(),
 })
 
+/** Long enough for the build that made a layer to be over. */
+const SYNC_AFTER_MS = 2_000
+
 export interface LayerStoreOptions {
   /** `<node home>/layers`. */
   folder: string
@@ -30,6 +33,8 @@ export class LayerStore {
   readonly #options: LayerStoreOptions
   readonly #present = new Set<string>()
   readonly #pulling = new Map<string, Promise<void>>()
+  readonly #unsynced = new Set<string>()
+  #syncTimer: NodeJS.Timeout | undefined
   #serial = 0
 
   private constructor(options: LayerStoreOptions) {
@@ -77,7 +82,7 @@ export class LayerStore {
     })
     await this.#record(hex, false)
     this.#present.add(hex)
-    void this.#sync(hex)
+    this.#syncSoon(hex)
   }
 
   /**
@@ -124,13 +129,21 @@ export class LayerStore {
     await rename(fresh, this.#recordPath(hex))
   }
 
-  /** Brings the tree to disk in the background; only then does it count after the next boot. */
-  async #sync(hex: string): Promise<void> {
+  /** Brings new trees to disk a little later, all with one call: only then do they count after the next boot. */
+  #syncSoon(hex: string): void {
+    this.#unsynced.add(hex)
+    this.#syncTimer ??= setTimeout(() => void this.#sync(), SYNC_AFTER_MS).unref()
+  }
+
+  async #sync(): Promise<void> {
+    this.#syncTimer = undefined
+    const trees = [...this.#unsynced]
+    this.#unsynced.clear()
     try {
-      await run('sync', ['--file-system', join(this.#options.folder, hex)], { timeoutMs: 120_000, env: bareEnv() })
-      if (this.#present.has(hex)) await this.#record(hex, true)
+      await run('sync', ['--file-system', this.#options.folder], { timeoutMs: 120_000, env: bareEnv() })
+      for (const hex of trees) await this.#record(hex, true)
     } catch (error) {
-      this.#options.logger.warn('layer-not-synced', { diffId: hex, why: messageOf(error) })
+      this.#options.logger.warn('layers-not-synced', { layers: trees.length, why: messageOf(error) })
     }
   }
 
