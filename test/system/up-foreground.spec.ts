@@ -6,7 +6,7 @@ import { checkout, Platform, webApp } from './support/platform.js'
 
 /** `croft up` in the foreground: its logs, its end, and what goes on after it. */
 
-const platform = Platform.at('foreground', 24_580)
+const platform = Platform.at('foreground')
 let shown = ''
 let foreground: ChildProcess
 
