@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { register as appsCreate } from './apps-create.js'
 import { register as appsDestroy } from './apps-destroy.js'
 import { register as appsInfo } from './apps-info.js'
+import { register as appsSet } from './apps-set.js'
 import { register as apps } from './apps.js'
 import { register as buildsInfo } from './builds-info.js'
 import { register as builds } from './builds.js'
@@ -24,6 +25,7 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   apps,
   appsCreate,
   appsInfo,
+  appsSet,
   appsDestroy,
   builds,
   buildsInfo,

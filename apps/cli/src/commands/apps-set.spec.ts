@@ -1,0 +1,14 @@
+import { describe, expect, it } from 'vitest'
+import { parseSettings } from './apps-set.js'
+
+describe('apps:set', () => {
+  it('takes seconds and sends milliseconds', () => {
+    expect(parseSettings(['boot-timeout=5', 'grace=0.5'])).toEqual({ bootTimeoutMs: 5_000, graceMs: 500 })
+  })
+  it('goes back to the default with an empty value', () => {
+    expect(parseSettings(['drain='])).toEqual({ drainMs: null })
+  })
+  it.each(['bogus=1', 'grace', 'grace=soon', 'grace=-1'])('refuses %s', (pair) => {
+    expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
+  })
+})
