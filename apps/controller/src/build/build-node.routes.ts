@@ -31,7 +31,7 @@ export class BuildNodeRoutes implements OnModuleInit {
       return reply.type('application/x-tar').send(tar)
     })
     fastify.post<{ Params: { id: string } }>('/v1/builds/:id/log', async (request, reply) => {
-      const { build } = await this.builds.runningSource(request.params.id)
+      const build = await this.builds.loggable(request.params.id)
       // Text and JSON were parsed by the server; anything else is still in the raw request.
       const parsed = typeof request.body === 'string' ? [Buffer.from(request.body)] : request.raw
       await this.#append(build.id, parsed)

@@ -26,6 +26,7 @@ const LOG_LOOK_MS = 20
 /** After the result, how long the last lines of the log may still be on their way, ms. */
 const LAST_LINES_MS = 1_000
 const MAX_ATTEMPTS = 2
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** Counting and starting builds is one decision. */
 const START_LOCK = 0x62756c64
 
@@ -97,7 +98,7 @@ export class BuildService {
 
   /** @throws BuildNotFound, also for a build of another app or team */
   async find(teamId: TeamId, appId: AppId, id: string): Promise<Build> {
-    const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
+    const isId = UUID.test(id)
     const build = isId ? await this.#builds().findOneBy({ teamId, appId, id: id as BuildId }) : null
     if (build === null) throw new BuildNotFound(id)
     return build
@@ -250,10 +251,18 @@ export class BuildService {
 
   /** The build and the repository its source is in; for the executor. @throws BuildNotFound unless it runs */
   async runningSource(id: string): Promise<{ build: Build; app: App }> {
-    const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
+    const isId = UUID.test(id)
     const build = isId ? await this.#builds().findOneBy({ id: id as BuildId, state: 'running' }) : null
     if (build === null) throw new BuildNotFound(id)
     return { build, app: await this.dataSource.getRepository(App).findOneByOrFail({ id: build.appId }) }
+  }
+
+  /** A build that may still have something to say: not one that waits. @throws BuildNotFound */
+  async loggable(id: string): Promise<Build> {
+    const isId = UUID.test(id)
+    const build = isId ? await this.#builds().findOneBy({ id: id as BuildId }) : null
+    if (build === null || build.instanceId === null) throw new BuildNotFound(id)
+    return build
   }
 
   /** Counts a log request, so that a build's last lines are waited for. */

@@ -1,0 +1,329 @@
+import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { dirname, join } from 'node:path'
+import { CommandFailed, run, start, waitFor } from '@croft/kit'
+import type { BuildResult, DesiredInstance } from '@croft/protocol'
+import pg from 'pg'
+import { request } from 'undici'
+import { Agent } from 'undici'
+import { call, ScriptedNode, ScriptedRouter } from './control-rig.js'
+import { testDatabase, type TestDatabase } from './database.js'
+import { checkout } from './platform.js'
+
+const TOKEN = 'croft_pusher'
+
+export interface Pushed {
+  code: number
+  /** Everything git said. */
+  output: string
+  /** What the platform said, without `remote: `. */
+  lines: string[]
+}
+
+/** What the scripted executor makes of a build. */
+export interface BuildScript {
+  /** Lines it logs. */
+  lines: string[]
+  result: BuildResult
+  /** The build goes on until this resolves. */
+  until: Promise<void>
+}
+
+/**
+ * A real controller process on a real PostgreSQL and Redis, pushed to by a real git, with an executor and a router that follow
+ * a script. The process can be killed at a failpoint and started again.
+ */
+export class PushRig {
+  readonly token = TOKEN
+  /** Sources the executor was given, as file names. */
+  readonly sources: string[][] = []
+  /** Changes what the next builds do. */
+  onBuild: (item: DesiredInstance) => Partial<BuildScript> = () => ({})
+  #controller: ChildProcess | undefined
+  #proxy: Server
+  #served = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+
+  private constructor(
+    readonly folder: string,
+    readonly database: TestDatabase,
+    readonly node: ScriptedNode,
+    readonly router: ScriptedRouter,
+    proxy: Server,
+  ) {
+    this.#proxy = proxy
+  }
+
+  static async start(): Promise<PushRig> {
+    const database = await testDatabase('/tmp/push-db-')
+    const folder = mkdtempSync('/tmp/push-rig-')
+    for (const name of ['home', 'run', 'run/api', 'run/node', 'run/control', 'run/push', 'work']) mkdirSync(join(folder, name))
+    const proxy = createServer((client) => {
+      const upstream = connect(join(folder, 'run/api/api.sock'))
+      client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy())
+      upstream.on('error', () => client.destroy()).on('close', () => client.destroy())
+      client.pipe(upstream).pipe(client)
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const node = new ScriptedNode(join(folder, 'run/node/node.sock'))
+    const router = new ScriptedRouter(join(folder, 'run/control/control.sock'))
+    const rig = new PushRig(folder, database, node, router, proxy)
+    await rig.boot()
+    await node.start()
+    await router.start()
+    rig.#timer = setInterval(() => rig.#serveBuilds(), 20)
+    return rig
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.router.stop()
+    await this.node.stop()
+    await this.kill()
+    this.#proxy.close()
+    await this.database.close()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Starts the controller; with a failpoint it dies there. */
+  async boot(failpoint?: string): Promise<void> {
+    const log = join(this.folder, 'controller.log')
+    const env = {
+      PATH: '/usr/bin:/bin',
+      CROFT_HOME: join(this.folder, 'home'),
+      CROFT_HOME_ID: 'push-rig',
+      CROFT_K: '51',
+      CROFT_RUN: join(this.folder, 'run'),
+      CROFT_PUBLIC_URL: 'http://localhost:8080',
+      CROFT_PROGRAM: this.folder,
+      CROFT_PROGRAM_HASH: 'rig',
+      CROFT_VERSION: '0.0.0',
+      CROFT_DATABASE_URL: this.database.databaseUrl,
+      CROFT_REDIS_URL: this.database.redisUrl,
+      CROFT_OPERATOR_TOKEN_SHA256: createHash('sha256').update(TOKEN).digest('hex'),
+      ...(failpoint !== undefined && { CROFT_FAILPOINT: failpoint }),
+    }
+    const child = start(process.execPath, ['--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')], { env })
+    this.#controller = child
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        said += chunk.toString()
+        writeFileSync(log, chunk, { flag: 'a' })
+      })
+    }
+    await waitFor(
+      async () => {
+        if (child.exitCode !== null) throw new Error(said)
+        return (await call(join(this.folder, 'run/api/api.sock'), 'GET', '/api/v1/apps', undefined, TOKEN)).status === 200
+      },
+      { what: 'the controller', timeoutMs: 20_000, everyMs: 50 },
+    )
+  }
+
+  /** Ends the controller as a death would. */
+  async kill(): Promise<void> {
+    this.#controller?.kill('SIGKILL')
+    await this.dead()
+  }
+
+  /** Resolves when the controller is dead, of whatever. */
+  async dead(): Promise<void> {
+    const child = this.#controller
+    await waitFor(() => child === undefined || child.exitCode !== null || child.signalCode !== null, {
+      what: 'the controller to die',
+      timeoutMs: 20_000,
+    })
+  }
+
+  get isAlive(): boolean {
+    return this.#controller?.exitCode === null && this.#controller.signalCode === null
+  }
+
+  /** Resident memory of the controller, bytes; 0 when it is gone. */
+  get pid(): number {
+    return this.#controller?.pid ?? 0
+  }
+
+  url(app: string, token = TOKEN): string {
+    const address = this.#proxy.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    return `http://croft:${token}@127.0.0.1:${port}/${app}.git`
+  }
+
+  /** A clone with one commit and the remote `croft`. */
+  async clone(app: string, files: Record<string, string> = {}): Promise<Clone> {
+    const clone = new Clone(mkdtempSync(join(this.folder, `work/${app}-`)))
+    await clone.git('init', '-q', '-b', 'main')
+    await clone.git('remote', 'add', 'croft', this.url(app))
+    clone.write({ 'package.json': '{}', ...files })
+    await clone.commit('first')
+    return clone
+  }
+
+  async query<T extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<T[]> {
+    const client = new pg.Client({ connectionString: this.database.databaseUrl })
+    await client.connect()
+    try {
+      return (await client.query<T>(sql, values)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Folder of an app's bare repository. */
+  async repository(app: string): Promise<string> {
+    const [row] = await this.query<{ repository_id: string }>('SELECT repository_id FROM app WHERE name = $1', [app])
+    return join(this.folder, 'home/git', `${row?.repository_id}.git`)
+  }
+
+  /** What main is on the platform, or undefined. */
+  async head(app: string): Promise<string | undefined> {
+    const { output } = await command(['git', `--git-dir=${await this.repository(app)}`, 'for-each-ref', '--format=%(objectname)', 'refs/heads/main'])
+    return output.trim() || undefined
+  }
+
+  /** States of an app's pushes, oldest first. */
+  async pushes(app: string): Promise<string[]> {
+    const rows = await this.query<{ state: string }>(
+      'SELECT p.state FROM push p JOIN app a ON a.id = p.app_id WHERE a.name = $1 ORDER BY p.id',
+      [app],
+    )
+    return rows.map((row) => row.state)
+  }
+
+  /** Leftovers in the folder of fifos. */
+  get channels(): string[] {
+    return readdirSync(join(this.folder, 'run/push'))
+  }
+
+  #serveBuilds(): void {
+    for (const item of this.node.items.values()) {
+      if (item.spec.kind !== 'build' || this.#served.has(item.id)) continue
+      this.#served.add(item.id)
+      this.#build(item, item.spec.buildId).catch(() => this.#served.delete(item.id)) // the controller died: once more
+    }
+  }
+
+  async #build(item: DesiredInstance, buildId: string): Promise<void> {
+    const socket = join(this.folder, 'run/node/node.sock')
+    const source = await bytesOf(socket, `/v1/builds/${buildId}/source`)
+    this.sources.push(tarNames(source))
+    const script: BuildScript = {
+      lines: ['-----> Node.js app detected (package.json)', '-----> Exporting image'],
+      until: Promise.resolve(),
+      result: {
+        outcome: 'succeeded',
+        image: `sha256:${createHash('sha256').update(source).digest('hex')}`,
+        processTypes: { web: { command: 'node server.js', argv: ['/cnb/process/web'] } },
+        newLayers: 1,
+        newBytes: 1,
+      },
+      ...this.onBuild(item),
+    }
+    await bytesOf(socket, `/v1/builds/${buildId}/log`, `${script.lines.join('\n')}\n`)
+    await script.until
+    if (this.node.items.has(item.id)) {
+      this.node.say(item.id, { observed: 'exited', build: script.result })
+    }
+  }
+}
+
+/** A folder of a person who pushes. */
+export class Clone {
+  constructor(readonly folder: string) {}
+
+  write(files: Record<string, string>): void {
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.folder, name)), { recursive: true })
+      writeFileSync(join(this.folder, name), text)
+    }
+  }
+
+  async git(...args: string[]): Promise<Pushed> {
+    return command(['git', ...args], this.folder)
+  }
+
+  async commit(message: string): Promise<string> {
+    await this.git('add', '-A')
+    await this.git('commit', '-q', '--allow-empty', '-m', message)
+    return (await this.git('rev-parse', 'HEAD')).output.trim()
+  }
+
+  /** Changes one file, commits it and gives the commit. */
+  async change(text: string = String(Math.random())): Promise<string> {
+    this.write({ 'server.js': text })
+    return this.commit('change')
+  }
+
+  async push(...refs: string[]): Promise<Pushed> {
+    return this.git('push', 'croft', ...(refs.length === 0 ? ['main'] : refs))
+  }
+
+  /** A push somebody may interrupt. */
+  startPush(...args: string[]): ChildProcess {
+    return start('git', ['push', 'croft', ...args], { cwd: this.folder, env: GIT_ENV })
+  }
+}
+
+const GIT_ENV = {
+  PATH: '/usr/bin:/bin',
+  HOME: '/nonexistent',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_AUTHOR_NAME: 'a',
+  GIT_AUTHOR_EMAIL: 'a@localhost',
+  GIT_COMMITTER_NAME: 'a',
+  GIT_COMMITTER_EMAIL: 'a@localhost',
+}
+
+/** Runs a command of the person who pushes. */
+export async function command(argv: string[], cwd = '/', input?: string): Promise<Pushed> {
+  const [name = '', ...args] = argv
+  let output = ''
+  const options = {
+    cwd,
+    env: GIT_ENV,
+    timeoutMs: 100_000,
+    onOutput: (chunk: Buffer) => (output += chunk.toString()),
+    ...(input !== undefined && { input }),
+  }
+  const code = await run(name, args, options).then(
+    () => 0,
+    (error: unknown) => (error instanceof CommandFailed ? (error.exitCode ?? -1) : -1),
+  )
+  const lines = output
+    .split('\n')
+    .filter((line) => line.startsWith('remote: '))
+    .map((line) => line.slice('remote: '.length).trimEnd())
+  return { code, output, lines }
+}
+
+async function bytesOf(socketPath: string, path: string, body?: string): Promise<Buffer> {
+  const agent = new Agent({ connect: { socketPath } })
+  try {
+    const response = await request(`http://rig${path}`, {
+      dispatcher: agent,
+      method: body === undefined ? 'GET' : 'POST',
+      ...(body !== undefined && { body, headers: { 'content-type': 'text/plain' } }),
+    })
+    const bytes = Buffer.from(await response.body.arrayBuffer())
+    if (response.statusCode >= 300) throw new Error(`${path} answered ${response.statusCode}`)
+    return bytes
+  } finally {
+    agent.destroy().catch(() => undefined)
+  }
+}
+
+/** Names in a plain tar (ustar, names under 100 bytes). */
+function tarNames(tar: Buffer): string[] {
+  const names: string[] = []
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
+    names.push(tar.toString('utf8', at, tar.indexOf(0, at)))
+    at += 512 + Math.ceil(Number.parseInt(tar.toString('latin1', at + 124, at + 135), 8) / 512) * 512
+  }
+  return names
+}
