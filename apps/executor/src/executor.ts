@@ -131,6 +131,7 @@ class LiveExecutor {
       freshness,
       clock,
       logger,
+      timeScale: config.timeScale,
     })
     this.#streams = new Streams({
       socketPath: controller.socketPath,

@@ -19,6 +19,7 @@ export interface CoreOptions {
   freshness: KeptFreshness
   clock: Clock
   logger: Logger
+  timeScale: number
 }
 
 /** Keeps the placed instances running: the last complete desired set, planned against what is here. */
@@ -62,9 +63,9 @@ export class ExecutorCore {
 
   /** Plans again from time to time until `signal` aborts. */
   async keepPlanning(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options
+    const { clock, logger, timeScale } = this.#options
     while (!signal.aborted) {
-      await clock.sleep(REPLAN_EVERY_MS, signal).catch(() => undefined)
+      await clock.sleep(REPLAN_EVERY_MS / timeScale, signal).catch(() => undefined)
       if (!signal.aborted) await this.#pass().catch((error: unknown) => logger.error('converge-failed', { error }))
     }
   }

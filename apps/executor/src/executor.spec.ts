@@ -1,0 +1,470 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FakeBackend } from '@croft/garden-api/fake'
+import { waitFor } from '@croft/kit'
+import { build, service } from './testing/desired.js'
+import { FakeNode } from './testing/fake-node.js'
+
+/** The rules of an executor, each as it is seen from the controller and from the host. */
+
+let node: FakeNode
+beforeEach(async () => {
+  node = await FakeNode.make()
+})
+afterEach(async () => {
+  await node.close()
+})
+
+const until = async (what: string, probe: () => unknown): Promise<void> => {
+  await waitFor(() => Boolean(probe()), { what, timeoutMs: 5_000, everyMs: 5 })
+}
+/** The minute for which nothing is destroyed, in the time of these tests. */
+const HELD_MS = 600
+const isUp = { isPassed: true } as const
+const isDown = { isPassed: false, reason: 'port-closed', why: 'nothing accepts connections on port 8080' } as const
+
+describe('a placed instance', () => {
+  it('runs at an address of the node, never the gateway, and is reported ready', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const status = await node.observed(web.id, 'ready')
+    expect(status).toMatchObject({ handle: `${web.id}-1`, restarts: 0, reason: null })
+    expect(status.address).toMatch(/^10\.255\.0\.(?!0:|1:)\d+:8080$/)
+    expect(node.store.records.get(`${web.id}-1`)).toMatchObject({
+      address: status.address?.split(':')[0],
+      spec: { image: { uri: expect.stringMatching(/^croft:sha256:/) }, env: ['PORT=8080'], hostname: 'shop-web-1' },
+    })
+  })
+  it('that crashes comes back at the same address in another container', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const before = await node.observed(web.id, 'ready')
+    node.crash(web.id)
+    const after = await node.observed(web.id, 'ready', ({ restarts }) => restarts === 1)
+    expect(after).toMatchObject({ address: before.address, handle: `${web.id}-2`, reason: null, exit: { signal: 9 } })
+    expect(node.store.records.has(`${web.id}-1`)).toBe(false)
+  })
+  it('that crashes again and again waits longer and longer, and says when it starts again', async () => {
+    node.web = async () => 3
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const status = await node.observed(web.id, 'backoff', ({ restarts }) => restarts === 4)
+    expect(status).toMatchObject({ reason: 'crashed', message: 'it ended with exit code 3', exit: { code: 3, signal: null } })
+    expect(Date.parse(status.nextStartAt ?? '')).toBeGreaterThan(0)
+    expect(status.crashesBeforeReady).toBeLessThanOrEqual(4)
+  })
+  it('that crashes before it was ever ready shows its last twenty lines', async () => {
+    node.check = async () => isDown
+    node.web = async (context) => {
+      for (let n = 1; n <= 25; n += 1) await context.write('stderr', `line ${n}\n`)
+      await context.write('stderr', 'the last, unfinished')
+      return 1
+    }
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const { lastLines, crashesBeforeReady } = await node.observed(web.id, 'backoff')
+    expect(crashesBeforeReady).toBe(4)
+    expect(lastLines).toHaveLength(20)
+    expect(lastLines.at(-1)).toBe('the last, unfinished')
+  })
+  it('that does not become ready in time is ended, and counted as a crash', async () => {
+    node.check = async () => isDown
+    const web = service({ bootTimeoutMs: 50 })
+    node.start()
+    node.controller.want([web])
+    const status = await node.observed(web.id, 'backoff')
+    expect(status).toMatchObject({ reason: 'port-closed', crashesBeforeReady: 4 })
+    expect(status.message).toContain('not ready within 0.1 s')
+  })
+  it('is unready after two failed checks, keeps running, and is ready again after one that passed', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    const before = node.running(web.id)
+    node.check = async () => isDown
+    expect(await node.observed(web.id, 'unready')).toMatchObject({ reason: 'port-closed' })
+    node.check = async () => isUp
+    expect(await node.observed(web.id, 'ready')).toMatchObject({ reason: null, message: null, restarts: 0 })
+    expect(node.running(web.id)).toEqual(before)
+  })
+  it('whose image cannot be fetched says so, and starts when it can', async () => {
+    let isThere = false
+    node.ensureImage = async () => {
+      if (!isThere) throw new (await import('@croft/garden-api')).ImageError('it is nowhere')
+    }
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    expect(await node.observed(web.id, 'backoff')).toMatchObject({ reason: 'image', message: 'it is nowhere' })
+    isThere = true
+    await node.observed(web.id, 'ready')
+  })
+  it('whose command does not exist says so', async () => {
+    const web = service({ command: ['/cnb/process/gone'] })
+    node.start()
+    node.controller.want([web])
+    expect(await node.observed(web.id, 'backoff')).toMatchObject({ reason: 'command-not-found', crashesBeforeReady: 4 })
+  })
+  it('gets its next container although the backend could not destroy the one before at once', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.backend.inject({ call: 'destroy', handle: `${web.id}-1`, error: new Error('busy'), times: 2 })
+    node.crash(web.id)
+    const { address } = await node.observed(web.id, 'ready', ({ handle }) => handle !== `${web.id}-1`)
+    expect([...node.store.records.values()].filter((record) => `${record.address}:8080` === address)).toHaveLength(1)
+  })
+})
+
+describe('an instance that is to end', () => {
+  it('keeps running while it drains', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    const before = node.running(web.id)
+    node.controller.want([{ ...web, intent: 'drain' }])
+    await until('the drain to be applied', () => node.controller.reports.at(-1)?.appliedRevision === 2)
+    expect(node.running(web.id)).toEqual(before)
+  })
+  it('is asked with SIGTERM and given its grace time, then nothing of it is left', async () => {
+    const seen: number[] = []
+    node.web = async (context) => {
+      seen.push(await context.nextSignal())
+      await context.write('stdout', 'goodbye\n')
+      return 0
+    }
+    const web = service({ graceMs: 60_000 })
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.controller.want([{ ...web, intent: 'stop' }])
+    await until('it to be gone', () => node.controller.status(web.id) === undefined)
+    expect(seen).toEqual([15])
+    expect(node.store.records.size).toBe(0)
+  })
+  it('is killed when its grace time is over', async () => {
+    node.web = async (context) => {
+      await context.nextSignal()
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
+      return 0
+    }
+    const web = service({ graceMs: 50 })
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.controller.want([])
+    await until('it to be gone', () => node.controller.status(web.id) === undefined)
+    expect(node.running(web.id)).toEqual([])
+  })
+  it('is ended again and again until the backend lets it go', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.backend.inject({ call: 'destroy', handle: `${web.id}-1`, error: new Error('busy') })
+    node.controller.want([])
+    await until('it to be gone', () => node.store.records.size === 0 && node.controller.statuses.length === 0)
+  })
+  it('frees its address, which nobody gets for a while', async () => {
+    const [first, second] = [service(), service()]
+    node.start()
+    node.controller.want([first])
+    const { address } = await node.observed(first.id, 'ready')
+    node.controller.want([second])
+    expect((await node.observed(second.id, 'ready')).address).not.toBe(address)
+  })
+  it('is not begun again by an executor that starts while it ends, also without a controller', async () => {
+    node.web = async (context) => {
+      await context.nextSignal()
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
+      return 0
+    }
+    const web = service({ graceMs: 150 })
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.controller.want([{ ...web, intent: 'stop' }])
+    await until('its end to have begun', () => node.controller.reports.at(-1)?.appliedRevision === 2)
+    await node.controller.close()
+    const stopped = node.stop()
+    await stopped
+    node.start()
+    await until('nothing to be left', () => node.store.records.size === 0)
+    await delay(100)
+    expect(node.store.records.size).toBe(0)
+  })
+})
+
+describe('without its controller an executor', () => {
+  it('keeps everything running, and restarts what crashes', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    await node.controller.close()
+    node.crash(web.id)
+    await until('its restart', () => node.running(web.id)[0]?.handle === `${web.id}-2`)
+  })
+  it('starts, and brings back what ended while it was away, at the same address', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const { address } = await node.observed(web.id, 'ready')
+    await node.controller.close()
+    await node.stop()
+    for (const handle of [...node.store.records.keys()]) node.store.lose(handle) // the host was started anew
+    node.start()
+    await until('its restart', () => node.running(web.id).length === 1)
+    expect(`${[...node.store.records.values()][0]?.address}:8080`).toBe(address)
+  })
+  it.each(['incomplete', 'error', 'cut-off'] as const)('destroys nothing on an answer that is %s', async (fault) => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.controller.fault = fault
+    node.controller.want([])
+    await delay(200)
+    expect(node.running(web.id)).toHaveLength(1)
+    node.controller.fault = 'none'
+    await until('the real answer to be applied', () => node.store.records.size === 0)
+  })
+})
+
+describe('a desired set whose history broke', () => {
+  it.each([
+    ['a new epoch', () => node.controller.forget('second', 1)],
+    ['a revision that goes backwards', () => node.controller.forget('first', 1)],
+  ])('(%s) lets instances be created, and none destroyed for a while', async (_name, restore) => {
+    const [lost, fresh] = [service(), service()]
+    node.start()
+    for (let revision = 1; revision < 5; revision += 1) node.controller.want([lost])
+    await node.observed(lost.id, 'ready')
+    restore()
+    node.controller.want([fresh])
+    await until('the new one', () => node.running(fresh.id).length === 1)
+    await delay(HELD_MS / 3)
+    expect(node.running(lost.id)).toHaveLength(1)
+    await until('the lost one to be stopped after all', () => node.running(lost.id).length === 0)
+  })
+  it('is noticed also when the executor was away meanwhile', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    await node.stop()
+    node.controller.forget('second', 1)
+    node.controller.want([])
+    node.start()
+    await until('the new set to be applied', () => node.controller.reports.at(-1)?.epoch === 'second')
+    await delay(HELD_MS / 3)
+    expect(node.running(web.id)).toHaveLength(1)
+  })
+  it('makes the executor join again when the controller has forgotten it', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    const before = node.running(web.id)
+    node.controller.forget('second', 7)
+    node.controller.want([web])
+    await until('it to report again', () => node.controller.reports.at(-1)?.appliedRevision === 8)
+    expect(node.controller.joins.length).toBe(2)
+    expect(node.running(web.id)).toEqual(before)
+  })
+})
+
+describe('an executor that starts', () => {
+  it('takes up what runs: the same processes, never reported as anything but ready', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    const before = node.running(web.id)
+    await node.stop()
+    const reportsBefore = node.controller.reports.length
+    node.start()
+    await until('it to report', () => node.controller.reports.length > reportsBefore + 1)
+    const told = node.controller.reports.slice(reportsBefore).flatMap(({ statuses }) => statuses ?? [])
+    expect(new Set(told.map(({ observed }) => observed))).toEqual(new Set(['ready']))
+    expect(node.running(web.id)).toEqual(before)
+  })
+  it('restarts what crashed while it was away', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    await node.stop()
+    node.crash(web.id)
+    node.start()
+    expect(await node.observed(web.id, 'ready', ({ restarts }) => restarts === 1)).toMatchObject({
+      handle: `${web.id}-2`,
+    })
+  })
+  it('neither loses nor repeats a line of what was said while it was away', async () => {
+    let say: (text: string) => Promise<void> = async () => undefined
+    node.web = async (context) => {
+      say = async (text) => await context.write('stdout', `${text}\n`)
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
+      return 0
+    }
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    await say('one')
+    await node.stop()
+    await say('two')
+    node.start()
+    await say('three')
+    const streamId = crypto.randomUUID()
+    node.controller.want([web], [{ streamId, kind: 'logs', appId: web.appId, filter: 'web', lines: 10, isFollowing: false }])
+    await until('the lines', () => node.controller.streams.get(streamId)?.code === 1000)
+    expect(node.controller.streams.get(streamId)?.lines.map(({ line }) => line)).toEqual(['one', 'two', 'three'])
+  })
+  it('destroys containers of ours that nobody wants, once it has read a set; those of others never', async () => {
+    const host = new FakeBackend({ store: node.store })
+    await host.create({ handle: 'leftover-1', properties: { 'croft.owner': 'executor', 'croft.instance': 'gone' } })
+    await host.create({ handle: 'foreign', properties: { owner: 'somebody' } })
+    node.controller.fault = 'error'
+    node.start()
+    node.controller.want([])
+    await until('it to have joined', () => node.controller.joins.length === 1)
+    await delay(100)
+    expect([...node.store.records.keys()]).toContain('leftover-1')
+    node.controller.fault = 'none'
+    await until('the leftover to go', () => !node.store.records.has('leftover-1'))
+    expect([...node.store.records.keys()]).toEqual(['foreign'])
+  })
+  it('moves to another range when the controller gives one; running containers keep their addresses', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const { address } = await node.observed(web.id, 'ready')
+    await node.stop()
+    node.controller.network = '10.254.0.0/20'
+    node.start()
+    await until('it to join', () => node.controller.joins.length === 2)
+    await until('it to report', () => node.controller.status(web.id)?.address === address)
+    node.crash(web.id)
+    const after = await node.observed(web.id, 'ready', ({ restarts }) => restarts === 1)
+    expect(after.address).toMatch(/^10\.254\.0\./)
+  })
+  it('reports only when its backend can run a container', async () => {
+    const backend = (): FakeBackend => node.backend
+    node.start()
+    backend().inject({ call: 'create', handle: 'admission-probe', error: new Error('no loop devices') })
+    node.controller.want([])
+    await until('it to have joined', () => node.controller.joins.length === 1)
+    await delay(100)
+    expect(node.controller.reports).toEqual([])
+    await until('it to report after all', () => node.controller.reports.length > 0)
+  })
+})
+
+describe('a placed build', () => {
+  const succeeded = { outcome: 'succeeded', image: `sha256:${'b'.repeat(64)}`, processTypes: {}, newLayers: 1, newBytes: 2 } as const
+
+  it('runs once, and its result is reported for as long as it is wanted', async () => {
+    let runs = 0
+    node.runBuild = async () => {
+      runs += 1
+      return succeeded
+    }
+    const item = build()
+    node.start()
+    node.controller.want([item])
+    expect((await node.observed(item.id, 'exited')).build).toEqual(succeeded)
+    await node.stop()
+    node.start()
+    expect((await node.observed(item.id, 'exited')).build).toEqual(succeeded)
+    node.controller.want([])
+    await until('it to be forgotten', () => node.controller.statuses.length === 0)
+    expect(runs).toBe(1)
+  })
+  it('has failed as interrupted when its executor ended meanwhile', async () => {
+    node.runBuild = async (_item, _container, signal) =>
+      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    const item = build()
+    node.start()
+    node.controller.want([item])
+    await node.observed(item.id, 'starting')
+    await node.stop()
+    node.runBuild = async () => succeeded
+    node.start()
+    expect((await node.observed(item.id, 'exited')).build).toMatchObject({ outcome: 'failed', reason: 'interrupted' })
+  })
+  it('is canceled when it is to stop', async () => {
+    let isCanceled = false
+    node.runBuild = async (_item, _container, signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      isCanceled = true
+      return succeeded
+    }
+    const item = build()
+    node.start()
+    node.controller.want([item])
+    await node.observed(item.id, 'starting')
+    node.controller.want([{ ...item, intent: 'stop' }])
+    await until('it to be gone', () => node.controller.statuses.length === 0)
+    expect(isCanceled).toBe(true)
+  })
+})
+
+describe('what an executor reports', () => {
+  it('holds all statuses when something changed, and only a hash when nothing did', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    const count = node.controller.reports.length
+    await until('two more reports', () => node.controller.reports.length >= count + 2)
+    const later = node.controller.reports.slice(count)
+    expect(later.some(({ statuses }) => statuses === undefined)).toBe(true)
+    expect(new Set(later.map(({ statusHash }) => statusHash)).size).toBe(1)
+  })
+  it('is all of it again for a controller that has lost it', async () => {
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    node.controller.loseReports()
+    await until('a full report', () => node.controller.status(web.id)?.observed === 'ready')
+  })
+})
+
+describe('a stream of logs', () => {
+  it('brings the newest kept lines, then what comes, of the named instances only', async () => {
+    const say = new Map<string, (text: string) => Promise<void>>()
+    node.web = async (context) => {
+      const name = context.env.find((line) => line.startsWith('NAME='))?.slice(5) ?? ''
+      say.set(name, async (text) => await context.write('stdout', `${text}\n`))
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
+      return 0
+    }
+    const web = service({ env: { NAME: 'web' } })
+    const worker = service({ env: { NAME: 'worker' } }, { appId: web.appId, type: 'worker' })
+    node.start()
+    node.controller.want([web, worker])
+    await Promise.all([node.observed(web.id, 'ready'), node.observed(worker.id, 'ready')])
+    for (const line of ['one', 'two', 'three']) await say.get('web')?.(line)
+    await say.get('worker')?.('hidden')
+    const streamId = crypto.randomUUID()
+    const stream = { streamId, kind: 'logs', appId: web.appId, filter: 'web.1', lines: 2, isFollowing: true } as const
+    node.controller.want([web, worker], [stream])
+    const lines = (): string[] => node.controller.streams.get(streamId)?.lines.map(({ line }) => line) ?? []
+    await until('the kept lines', () => lines().length === 2)
+    await say.get('web')?.('four')
+    await until('the new line', () => lines().length === 3)
+    expect(lines()).toEqual(['two', 'three', 'four'])
+    node.controller.want([web, worker])
+    await until('its end', () => node.controller.streams.get(streamId)?.code === 1000)
+  })
+})
