@@ -81,7 +81,7 @@ export class ControlRig {
   }
 }
 
-const OPERATOR_TOKEN = 'croft_rig-token'
+export const OPERATOR_TOKEN = 'croft_rig-token'
 
 async function bootController(env: Record<string, string>): Promise<Controller> {
   const controller = await createController(readConfig(env), { logger: silentLogger })
@@ -138,6 +138,8 @@ export class ScriptedNode {
   streams: DesiredStream[] = []
   /** Called as soon as an instance is stopped. */
   onStop: (item: DesiredInstance) => void = () => undefined
+  /** Called for each stream somebody begins to wait for. */
+  onStream: (stream: DesiredStream) => void = () => undefined
   /** By instance; default ready. */
   behave: (item: DesiredInstance) => Behaviour = () => ({ kind: 'ready' })
   memoryBytes = 16 * 1024 ** 3
@@ -225,6 +227,7 @@ export class ScriptedNode {
       if (!this.items.has(id)) this.#launch(item)
       this.items.set(id, item)
     }
+    for (const stream of set.streams) if (!this.streams.some(({ streamId }) => streamId === stream.streamId)) this.onStream(stream)
     this.streams = set.streams
     this.#applied = { epoch: set.epoch, revision: set.revision }
     this.#wake()
@@ -232,7 +235,8 @@ export class ScriptedNode {
 
   #launch(item: DesiredInstance): void {
     const behaviour = this.behave(item)
-    const address = item.spec.kind === 'service' && item.spec.port !== null ? `10.0.0.${this.#nextIp++}:${item.spec.port}` : null
+    const address =
+      item.spec.kind === 'service' && item.spec.port !== null ? `10.0.0.${this.#nextIp++}:${item.spec.port}` : null
     const status: InstanceStatus = {
       id: item.id,
       observed: 'starting',
@@ -344,7 +348,9 @@ export class ScriptedRouter {
 
   /** Whether the table it serves has the instance. */
   routesTo(instanceId: string): boolean {
-    return this.table?.items.some((item) => item.endpoints.some((endpoint) => endpoint.instanceId === instanceId)) ?? false
+    return (
+      this.table?.items.some((item) => item.endpoints.some((endpoint) => endpoint.instanceId === instanceId)) ?? false
+    )
   }
 
   async report(): Promise<void> {

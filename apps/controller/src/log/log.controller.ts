@@ -1,4 +1,6 @@
+import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
 import type { LogLine } from '@croft/protocol'
@@ -47,15 +49,15 @@ export class LogController {
       isFollowing: query.follow,
       filter: query.instance ?? null,
     })
-    const body = Readable.from(asText(log.lines), { objectMode: false })
-    const end = (): void => {
-      log.close().catch(() => undefined) // its stream is gone either way
-      body.destroy()
-    }
-    body.once('close', end)
-    reply.raw.once('close', end)
+    // Headers go out at once: a reader that follows a silent app must know that it is followed.
     reply.header('Cache-Control', 'no-store').header('X-Accel-Buffering', 'no').type('application/x-ndjson')
-    await reply.send(body)
+    reply.hijack()
+    reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
+    reply.raw.flushHeaders()
+    reply.raw.once('close', () => void log.close().catch(() => undefined)) // its stream is gone either way
+    // A reader that leaves is no failure, and nobody is left to be told of another one.
+    await pipeline(Readable.from(asText(log.lines), { objectMode: false }), reply.raw).catch(() => undefined)
+    await log.close()
   }
 }
 

@@ -3,7 +3,7 @@ import type { NodeReport } from '@croft/protocol'
 import type { DataSource } from 'typeorm'
 
 /** Renewals are written together, so often at most. */
-const FLUSH_MS = 1_000
+export const RENEW_EVERY_MS = 1_000
 
 export type Renewal = Pick<NodeReport, 'bootId' | 'epoch' | 'appliedRevision' | 'capacity'>
 
@@ -20,12 +20,13 @@ export class LeaseRenewals {
   constructor(
     private readonly dataSource: DataSource,
     private readonly logger: Logger,
+    private readonly everyMs = RENEW_EVERY_MS,
   ) {}
 
   renew(nodeId: NodeId, renewal: Renewal): void {
     if (this.#isClosed) return
     this.#due.set(nodeId, renewal)
-    const waitMs = Math.max(0, this.#flushedAtMs + FLUSH_MS - performance.now())
+    const waitMs = Math.max(0, this.#flushedAtMs + this.everyMs - performance.now())
     this.#timer ??= setTimeout(() => void this.flush(), waitMs).unref()
   }
 

@@ -10,7 +10,7 @@ import { routingFootprint } from '../route/table.js'
 import { SettingsService } from '../settings/settings.service.js'
 import { CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { NodeUnknown, NoNetwork, SendFull } from './errors.js'
-import { LeaseRenewals } from './lease-renewals.js'
+import { LeaseRenewals, RENEW_EVERY_MS } from './lease-renewals.js'
 import { isTaken, pickNetwork } from './network.js'
 import { Node } from './node.entity.js'
 
@@ -39,7 +39,7 @@ export class NodeService implements OnModuleDestroy {
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.#renewals = new LeaseRenewals(dataSource, logger)
+    this.#renewals = new LeaseRenewals(dataSource, logger, RENEW_EVERY_MS / config.timeScale)
   }
 
   async onModuleDestroy(): Promise<void> {
