@@ -92,7 +92,7 @@ class LiveExecutor {
       client: controller,
       nodeName: config.nodeName,
       bootId: ports.bootId,
-      takenNetworks,
+      takenNetworks: async () => await takenNetworks(config.k),
       onJoined: async (joined, signal) => await this.#onJoined(joined, signal),
       apply: async (set) => await this.#apply(set),
       clock,

@@ -47,7 +47,7 @@ export class NodeService implements OnModuleDestroy {
   }
 
   /**
-   * A node comes (back): idempotent by its name. It keeps its range, unless its host booted since and routes something there now.
+   * A node comes (back): idempotent by its name. It keeps its range, unless its host routes something else there now.
    * @throws NoNetwork
    */
   async join(request: NodeJoin): Promise<NodeJoined> {
@@ -58,7 +58,7 @@ export class NodeService implements OnModuleDestroy {
       const known = nodes.find((node) => node.name === request.name)
       const isSameBoot = known?.bootId === request.bootId
       const network =
-        known !== undefined && (isSameBoot || !isTaken(known.network, request.takenNetworks))
+        known !== undefined && !isTaken(known.network, request.takenNetworks)
           ? known.network
           : pickNetwork(
               platform,
