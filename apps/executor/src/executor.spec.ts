@@ -52,7 +52,11 @@ describe('a placed instance', () => {
     node.start()
     node.controller.want([web])
     const status = await node.observed(web.id, 'backoff', ({ restarts }) => restarts === 4)
-    expect(status).toMatchObject({ reason: 'crashed', message: 'it ended with exit code 3', exit: { code: 3, signal: null } })
+    expect(status).toMatchObject({
+      reason: 'crashed',
+      message: 'it ended with exit code 3',
+      exit: { code: 3, signal: null },
+    })
     expect(Date.parse(status.nextStartAt ?? '')).toBeGreaterThan(0)
     expect(status.crashesBeforeReady).toBeLessThanOrEqual(4)
   })
@@ -219,7 +223,10 @@ describe('without its controller an executor', () => {
     const { address } = await node.observed(web.id, 'ready')
     await node.controller.close()
     await node.stop()
-    for (const handle of [...node.store.records.keys()]) node.store.lose(handle) // the host was started anew
+    node.store.records
+      .keys()
+      .toArray()
+      .forEach((handle) => node.store.lose(handle)) // the host was started anew
     node.start()
     await until('its restart', () => node.running(web.id).length === 1)
     expect(`${[...node.store.records.values()][0]?.address}:8080`).toBe(address)
@@ -309,7 +316,7 @@ describe('an executor that starts', () => {
     })
   })
   it('neither loses nor repeats a line of what was said while it was away', async () => {
-    let say: (text: string) => Promise<void> = async () => undefined
+    let say = async (_text: string): Promise<void> => undefined
     node.web = async (context) => {
       say = async (text) => await context.write('stdout', `${text}\n`)
       await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
@@ -325,7 +332,10 @@ describe('an executor that starts', () => {
     node.start()
     await say('three')
     const streamId = crypto.randomUUID()
-    node.controller.want([web], [{ streamId, kind: 'logs', appId: web.appId, filter: 'web', lines: 10, isFollowing: false }])
+    node.controller.want(
+      [web],
+      [{ streamId, kind: 'logs', appId: web.appId, filter: 'web', lines: 10, isFollowing: false }],
+    )
     await until('the lines', () => node.controller.streams.get(streamId)?.code === 1000)
     expect(node.controller.streams.get(streamId)?.lines.map(({ line }) => line)).toEqual(['one', 'two', 'three'])
   })
@@ -370,7 +380,13 @@ describe('an executor that starts', () => {
 })
 
 describe('a placed build', () => {
-  const succeeded = { outcome: 'succeeded', image: `sha256:${'b'.repeat(64)}`, processTypes: {}, newLayers: 1, newBytes: 2 } as const
+  const succeeded = {
+    outcome: 'succeeded',
+    image: `sha256:${'b'.repeat(64)}`,
+    processTypes: {},
+    newLayers: 1,
+    newBytes: 2,
+  } as const
 
   it('runs once, and its result is reported for as long as it is wanted', async () => {
     let runs = 0

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { backoffMs, messageOf, type Clock, type Logger } from '@croft/kit'
+import { backoffMs, messageOf } from '@croft/kit'
 import type { Backend } from '@croft/garden-api'
 import type { NodeJoined } from '@croft/protocol'
 import { checkBackend, PROBE_ID } from './admit/backend-check.js'
@@ -185,17 +185,23 @@ class LiveExecutor {
 
   /** A node that reports is ready: it does not before its backend has shown that it can run a container. */
   async #admit(signal: AbortSignal): Promise<void> {
-    const { backend, probeImage, logger, clock, random } = this.#ports
-    for (let failures = 0; !signal.aborted && probeImage !== null; failures += 1) {
+    const { probeImage, logger, clock, random } = this.#ports
+    let isFit = probeImage === null
+    for (let failures = 0; !isFit && !signal.aborted; failures += 1) {
       try {
-        await checkBackend(backend, { image: probeImage, network: await this.#addresses.of(PROBE_ID) }, logger)
-        break
+        await this.#probe(probeImage ?? '')
+        isFit = true
       } catch (error) {
         logger.error('backend-unfit', { failures, why: messageOf(error) })
         await clock.sleep(backoffMs(failures, ADMISSION_RETRY, random()), signal).catch(() => undefined)
       }
     }
     await this.#reporter.run(signal)
+  }
+
+  async #probe(image: string): Promise<void> {
+    const { backend, logger } = this.#ports
+    await checkBackend(backend, { image, network: await this.#addresses.of(PROBE_ID) }, logger)
   }
 
   /** A book that is lost must not give the addresses of running containers to others. */

@@ -16,73 +16,84 @@ import { ControllerClient } from './sync/controller-client.js'
 
 const PROBE_IMAGE = 'stack:debian-12'
 
-const config = readConfig(process.env)
 const logger = createLogger('executor')
-const clock = systemClock
-const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-const socketPath = join(config.run, 'node/node.sock')
-const controller = new ControllerClient(socketPath)
-const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
-const bases = new BaseImages(config.baseImages)
-const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
-const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
-const backend = await createLinuxBackend({
-  index: config.k,
-  depotDir: join(config.nodeHome, 'containers'),
-  runDir: join(config.run, 'containers'),
-  runcRoot: join(config.run, 'runc'),
-  shimPath: config.shim,
-  images: new CroftImageResolver(images, bases),
-  egress: config.egress,
-  logger,
-  clock,
-})
-const buildPorts: BuildPorts = {
-  backend,
-  layers,
-  images,
-  bases,
-  registry,
-  controller,
-  clock,
-  logger,
-  paths: {
-    builds: join(config.nodeHome, 'builds'),
-    caches: join(config.nodeHome, 'caches'),
-    secrets: join(config.run, 'builds'),
-    buildpacks: config.buildpacks,
-    platformNode: config.platformNode,
-    platformNpm: config.platformNpm,
-    npmrc: config.build.npmrc === '' ? null : config.build.npmrc,
-    ca: config.build.ca === '' ? null : config.build.ca,
-    proxyEnvironment: config.build.proxyEnv,
-  },
-}
-const executor = createExecutor(config, {
-  backend,
-  controller,
-  clock,
-  random: Math.random,
-  logger,
-  bootId,
-  probeImage: PROBE_IMAGE,
-  ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
-  runBuild: async (item, { handle, address }, signal) => {
-    if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)
-    const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id }
-    return await runBuild(
-      item.spec,
-      { instanceId: item.id, appId: item.appId, appName: item.appName, handle, address, properties },
-      buildPorts,
-      signal,
-    )
-  },
-})
 
-for (const name of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(name, () => {
-    logger.info('stopping', { signal: name })
-    void executor.stop().then(() => process.exit(0))
+async function main(): Promise<void> {
+  const config = readConfig(process.env)
+  const clock = systemClock
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  const socketPath = join(config.run, 'node/node.sock')
+  const controller = new ControllerClient(socketPath)
+  const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
+  const bases = new BaseImages(config.baseImages)
+  const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
+  const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
+  const backend = await createLinuxBackend({
+    index: config.k,
+    depotDir: join(config.nodeHome, 'containers'),
+    runDir: join(config.run, 'containers'),
+    runcRoot: join(config.run, 'runc'),
+    shimPath: config.shim,
+    images: new CroftImageResolver(images, bases),
+    egress: config.egress,
+    logger,
+    clock,
   })
+  const buildPorts: BuildPorts = {
+    backend,
+    layers,
+    images,
+    bases,
+    registry,
+    controller,
+    clock,
+    logger,
+    paths: {
+      builds: join(config.nodeHome, 'builds'),
+      caches: join(config.nodeHome, 'caches'),
+      secrets: join(config.run, 'builds'),
+      buildpacks: config.buildpacks,
+      platformNode: config.platformNode,
+      platformNpm: config.platformNpm,
+      npmrc: config.build.npmrc === '' ? null : config.build.npmrc,
+      ca: config.build.ca === '' ? null : config.build.ca,
+      proxyEnvironment: config.build.proxyEnv,
+    },
+  }
+  const executor = createExecutor(config, {
+    backend,
+    controller,
+    clock,
+    random: Math.random,
+    logger,
+    bootId,
+    probeImage: PROBE_IMAGE,
+    ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
+    runBuild: async (item, { handle, address }, signal) => {
+      if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)
+      const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id }
+      return await runBuild(
+        item.spec,
+        { instanceId: item.id, appId: item.appId, appName: item.appName, handle, address, properties },
+        buildPorts,
+        signal,
+      )
+    },
+  })
+
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => {
+      logger.info('stopping', { signal: name })
+      void executor.stop().then(
+        () => process.exit(0),
+        () => process.exit(1), // told by `run`
+      )
+    })
+  }
+  await executor.run()
 }
-await executor.run()
+
+main().catch((error: unknown) => {
+  logger.error('executor-failed', { error })
+  process.exit(1)
+})

@@ -131,13 +131,15 @@ export class ExecutorCore {
     const { ports, addresses, logger } = this.#options
     switch (step.kind) {
       case 'start': {
-        const start = step.item.spec.kind === 'build' ? BuildInstance.start : ServiceInstance.start
-        this.#instances.set(step.item.id, start(step.item, ports))
+        const { item } = step
+        const instance =
+          item.spec.kind === 'build' ? BuildInstance.start(item, ports) : ServiceInstance.start(item, ports)
+        this.#instances.set(item.id, instance)
         logger.info('instance-started', {
-          instance: step.item.id,
-          app: step.item.appName,
-          type: step.item.type,
-          slot: step.item.slot,
+          instance: item.id,
+          app: item.appName,
+          type: item.type,
+          slot: item.slot,
         })
         return
       }

@@ -30,7 +30,7 @@ export interface PlanInput {
 
 /** The steps from what is to what is wanted. Only ever call it with a complete set. */
 export function plan(input: PlanInput): Step[] {
-  const desired = new Map(input.desired.map((item) => [item.id as string, item]))
+  const desired = new Map(input.desired.map((item) => [item.id, item]))
   const known = new Map(input.known.map((instance) => [instance.id, instance]))
   const steps: Step[] = []
   for (const item of desired.values()) {

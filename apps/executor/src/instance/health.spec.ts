@@ -15,7 +15,8 @@ async function listen(made: Server): Promise<{ ip: string; port: number }> {
   await once(made, 'listening')
   return { ip: '127.0.0.1', port: (made.address() as AddressInfo).port }
 }
-const answering = (listener: RequestListener): Promise<{ ip: string; port: number }> => listen(createHttpServer(listener))
+const answering = (listener: RequestListener): Promise<{ ip: string; port: number }> =>
+  listen(createHttpServer(listener))
 
 afterEach(() => {
   for (const socket of sockets) socket.destroy()

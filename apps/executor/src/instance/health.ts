@@ -3,9 +3,7 @@ import { connect } from 'node:net'
 import type { HealthCheck } from '@croft/protocol'
 
 /** What one look at an instance gave. `check-failed`: it answers, but not as it should. */
-export type CheckResult =
-  | { isPassed: true }
-  | { isPassed: false; reason: 'port-closed' | 'check-failed'; why: string }
+export type CheckResult = { isPassed: true } | { isPassed: false; reason: 'port-closed' | 'check-failed'; why: string }
 
 /** Asks an instance once, from outside its container, within the check's time-out. Never rejects. */
 export async function check(

@@ -73,10 +73,12 @@ export class LogDrain {
 
   /** Whether there was anything. Never rejects: what could not be taken over is still there for the next time. */
   #pass(isFinal: boolean): Promise<boolean> {
-    const pass = this.#passes.then(async () => await this.#drain(isFinal)).catch((error: unknown) => {
-      this.#options.logger.warn('log-not-drained', { handle: this.#options.container.handle, why: messageOf(error) })
-      return false
-    })
+    const pass = this.#passes
+      .then(async () => await this.#drain(isFinal))
+      .catch((error: unknown) => {
+        this.#options.logger.warn('log-not-drained', { handle: this.#options.container.handle, why: messageOf(error) })
+        return false
+      })
     this.#passes = pass
     return pass
   }

@@ -152,7 +152,8 @@ export class ServiceInstance implements NodeInstance {
         logger.error('instance-broke', { instance: this.item.id, error })
         await this.#letGo()
         await clock.sleep(BROKEN_PAUSE_MS, signal).catch(() => undefined)
-        if (!signal.aborted) await this.#to('creating', { reason: 'create-failed', message: messageOf(error) }, {}, true)
+        if (!signal.aborted)
+          await this.#to('creating', { reason: 'create-failed', message: messageOf(error) }, {}, true)
       }
     }
   }
@@ -293,11 +294,7 @@ export class ServiceInstance implements NodeInstance {
     const atMs = clock.now()
     const readyForMs = readySinceMs === null ? 0 : atMs - readySinceMs
     // the policy thinks in unscaled time
-    const decision = decideRestart(
-      crashes,
-      { atMs: atMs * timeScale, readyForMs: readyForMs * timeScale },
-      random(),
-    )
+    const decision = decideRestart(crashes, { atMs: atMs * timeScale, readyForMs: readyForMs * timeScale }, random())
     const delayMs = Math.round(decision.delayMs / timeScale)
     await this.#to(
       'exited',
@@ -321,7 +318,9 @@ export class ServiceInstance implements NodeInstance {
       why: ending.message,
       delayMs,
     })
-    await this.#say(`${this.#name} ${ending.message}${delayMs > 0 ? `; it starts again in ${Math.round(delayMs / 1_000)} s` : ''}`)
+    await this.#say(
+      `${this.#name} ${ending.message}${delayMs > 0 ? `; it starts again in ${Math.round(delayMs / 1_000)} s` : ''}`,
+    )
     await this.#letGo()
     await this.#destroyContainers().catch((error: unknown) => {
       // tried again before the next container is made

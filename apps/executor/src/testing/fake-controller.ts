@@ -133,8 +133,7 @@ export class FakeController {
   }
 
   async #desired(query: URLSearchParams): Promise<Answer> {
-    const isNew = (): boolean =>
-      query.get('epoch') !== this.epoch || Number(query.get('after')) !== this.revision
+    const isNew = (): boolean => query.get('epoch') !== this.epoch || Number(query.get('after')) !== this.revision
     if (!isNew()) await Promise.race([this.#wake.promise, new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
     if (!isNew()) return { status: 204 }
     const { epoch, revision } = this

@@ -94,7 +94,11 @@ export class FakeNode {
   }
 
   /** Waits until the controller has heard this of an instance. */
-  async observed(id: string, state: Observed, also: (status: InstanceStatus) => boolean = () => true): Promise<InstanceStatus> {
+  async observed(
+    id: string,
+    state: Observed,
+    also: (status: InstanceStatus) => boolean = () => true,
+  ): Promise<InstanceStatus> {
     return await waitFor(
       () => {
         const status = this.controller.status(id)
