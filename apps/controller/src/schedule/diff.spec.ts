@@ -50,7 +50,18 @@ describe('slots of an app that rests', () => {
 })
 
 describe('an instance whose node is silent', () => {
-  const away = instance('away', { node: 'away' })
+  const away = instance('away', { node: 'lost' })
+  it('is kept until the node is lost, although its replacement serves', () => {
+    const instances = [{ ...away, node: 'suspect' as const }, instance('new')]
+    for (const isDeploying of [true, false]) {
+      expect(diffApp(situation({ isDeploying, instances }))).toEqual({ start: [], drain: [], drop: [] })
+    }
+  })
+
+  it('that comes back leaves one of the two', () => {
+    expect(diffApp(situation({ instances: [instance('back'), instance('new', { createdAtMs: 5 })] })).drain).toEqual(['new'])
+  })
+
   it.each([false, true])('is replaced, and given up only when the replacement serves (deploying: %s)', (isDeploying) => {
     expect(diffApp(situation({ isDeploying, instances: [away] }))).toEqual({
       start: [{ type: 'web', slot: 1, releaseVersion: 1 }],
@@ -86,7 +97,7 @@ describe('a pass', () => {
       slot: fc.integer({ min: 1, max: 3 }),
       releaseVersion: fc.integer({ min: 1, max: 2 }),
       isReady: fc.boolean(),
-      node: fc.constantFrom('present' as const, 'away' as const),
+      node: fc.constantFrom('present' as const, 'suspect' as const, 'lost' as const),
       createdAtMs: fc.nat(100),
     })
     fc.assert(

@@ -8,8 +8,8 @@ export interface RunningInstance extends WantedSlot {
   id: InstanceId
   releaseVersion: number
   isReady: boolean
-  /** `away`: its node is silent, and there are others. */
-  node: 'present' | 'away'
+  /** Of its node, where there are others: `suspect` ones are replaced, `lost` ones are also given up. */
+  node: 'present' | 'suspect' | 'lost'
   /** For a stable choice between equals: the smaller is the older. */
   createdAtMs: number
 }
@@ -18,7 +18,7 @@ export interface AppSituation {
   wanted: readonly WantedSlot[]
   /** The release the wanted slots are of; null when nothing is wanted. */
   version: number | null
-  /** A deployment is under way: the deployer starts and drains; only what is away is replaced here. */
+  /** A deployment is under way: the deployer starts and drains; only what is on silent nodes is replaced here. */
   isDeploying: boolean
   instances: readonly RunningInstance[]
 }
@@ -27,7 +27,7 @@ export interface AppDiff {
   start: (WantedSlot & { releaseVersion: number })[]
   /** Nobody asked for these (any more). */
   drain: InstanceId[]
-  /** Their nodes are away and replacements serve. Kept while the loss looks like our own fault. */
+  /** Their nodes are lost and replacements serve. Kept while the loss looks like our own fault. */
   drop: InstanceId[]
 }
 
@@ -35,11 +35,11 @@ export function diffApp(situation: AppSituation): AppDiff {
   return situation.isDeploying ? replaceAway(situation) : fillSlots(situation)
 }
 
-/** While a deployment rolls: every instance that is away gets one of its own kind beside it. */
+/** While a deployment rolls: every instance whose node is silent gets one of its own kind beside it. */
 function replaceAway(situation: AppSituation): AppDiff {
   const diff: AppDiff = { start: [], drain: [], drop: [] }
   for (const instance of situation.instances) {
-    if (instance.node !== 'away') continue
+    if (instance.node === 'present') continue
     const twins = situation.instances.filter(
       (other) =>
         other.id !== instance.id &&
@@ -48,7 +48,7 @@ function replaceAway(situation: AppSituation): AppDiff {
         other.releaseVersion === instance.releaseVersion,
     )
     if (twins.length === 0) diff.start.push({ ...slotOf(instance), releaseVersion: instance.releaseVersion })
-    else if (twins.some((twin) => twin.isReady)) diff.drop.push(instance.id)
+    else if (instance.node === 'lost' && twins.some((twin) => twin.isReady)) diff.drop.push(instance.id)
   }
   diff.start = unique(diff.start)
   return diff
@@ -76,7 +76,7 @@ function fillSlots(situation: AppSituation): AppDiff {
     const mayGo = (instance: RunningInstance): boolean => best.isReady || !instance.isReady
     diff.drain.push(...[...rest, ...others].filter(mayGo).map((instance) => instance.id))
     if (best.isReady) {
-      diff.drop.push(...right.filter((instance) => instance.node === 'away').map((instance) => instance.id))
+      diff.drop.push(...right.filter((instance) => instance.node === 'lost').map((instance) => instance.id))
     }
   }
   diff.drain.push(
@@ -110,12 +110,12 @@ function slotOf({ type, slot }: WantedSlot): WantedSlot {
   return { type, slot }
 }
 
-/** The share of all instances that may be given up in one pass because their nodes are away; more looks like our own fault. */
+/** The share of all instances that may be given up in one pass because their nodes are lost; more looks like our own fault. */
 const MAX_DROP_SHARE = 0.2
 /** So few may always be given up. */
 const MIN_DROP = 5
 
-/** Whether instances whose nodes are away may be given up in this pass: never in a mass loss. */
+/** Whether instances whose nodes are lost may be given up in this pass: never in a mass loss. */
 export function mayDrop(dropCount: number, instanceCount: number, isMassLoss: boolean): boolean {
   return !isMassLoss && (dropCount <= MIN_DROP || dropCount <= instanceCount * MAX_DROP_SHARE)
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { messageOf, type AppId, type Logger, type NodeId } from '@croft/kit'
+import { messageOf, type AppId, type Logger } from '@croft/kit'
 import type { DataSource, EntityManager } from 'typeorm'
 import { bumpRevision } from '../db/revision.js'
 import { NotLeader, type Leadership } from '../db/leader.js'
@@ -7,11 +7,11 @@ import { EPOCH } from '../db/signals.module.js'
 import { InstanceWriter } from '../instance/instance-writer.js'
 import { DEFAULT_DRAIN_MS, hasTraffic } from '../release/service-spec.js'
 import { DATA_SOURCE, LOGGER } from '../tokens.js'
-import { diffApp, mayDrop, type AppDiff } from './diff.js'
+import { diffApp, mayDrop, type AppDiff, type RunningInstance } from './diff.js'
 import { takesPlacements, type NodeHealth } from './node-health.js'
 import { place, type Placement } from './place.js'
 import { retire, type RetiringInstance } from './retire.js'
-import { ackOf, awayNodes, healthOf, servicesOf, slotsOf, type LoopClock } from './view.js'
+import { ackOf, healthOf, presenceOf, servicesOf, slotsOf, type LoopClock } from './view.js'
 import type { World, WorldApp, WorldInstance } from './world.js'
 
 /**
@@ -57,7 +57,6 @@ export class Reconciler {
   }
 
   async #fill(world: World, health: NodeHealth, leadership: Leadership): Promise<boolean> {
-    const away = awayNodes(world, health)
     const services = servicesOf(world)
     const deploying = new Set(world.deployments.map((deployment) => deployment.appId))
     const diffs = new Map<WorldApp, AppDiff>()
@@ -66,7 +65,7 @@ export class Reconciler {
         wanted: slotsOf(app, app.currentRelease),
         version: app.currentRelease,
         isDeploying: deploying.has(app.id),
-        instances: (services.get(app.id) ?? []).flatMap((instance) => runningView(instance, away)),
+        instances: (services.get(app.id) ?? []).flatMap((instance) => runningView(instance, presenceOf(world, health, instance.nodeId))),
       })
       if (diff.start.length + diff.drain.length + diff.drop.length > 0) diffs.set(app, diff)
     }
@@ -185,7 +184,7 @@ export class Reconciler {
   }
 }
 
-function runningView(instance: WorldInstance, away: ReadonlySet<NodeId>) {
+function runningView(instance: WorldInstance, node: RunningInstance['node']): RunningInstance[] {
   if (instance.intent !== 'run' || instance.releaseVersion === null) return []
   return [
     {
@@ -194,7 +193,7 @@ function runningView(instance: WorldInstance, away: ReadonlySet<NodeId>) {
       slot: instance.slot,
       releaseVersion: instance.releaseVersion,
       isReady: instance.status?.observed === 'ready',
-      node: instance.nodeId !== null && away.has(instance.nodeId) ? ('away' as const) : ('present' as const),
+      node,
       createdAtMs: instance.createdAtMs,
     },
   ]

@@ -21,12 +21,11 @@ export function healthOf(world: World, clock: LoopClock): NodeHealth {
   )
 }
 
-/** Nodes whose instances need replacements elsewhere. With one node there is no elsewhere. */
-export function awayNodes(world: World, health: NodeHealth): ReadonlySet<NodeId> {
-  if (world.nodes.length < 2) return new Set()
-  return new Set(
-    [...health.states].filter(([, state]) => state === 'suspect' || state === 'lost').map(([nodeId]) => nodeId),
-  )
+/** How the diff sees a node. With one node there is no elsewhere, so its instances are never replaced. */
+export function presenceOf(world: World, health: NodeHealth, nodeId: NodeId | null): 'present' | 'suspect' | 'lost' {
+  const state = nodeId === null ? undefined : health.states.get(nodeId)
+  if (world.nodes.length < 2) return 'present'
+  return state === 'suspect' || state === 'lost' ? state : 'present'
 }
 
 /** The slots of one release of an app by its present formation. */
