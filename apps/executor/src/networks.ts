@@ -1,26 +1,33 @@
-import { readFile } from 'node:fs/promises'
+import { homeNames } from '@croft/backend-linux'
+import { run } from '@croft/kit'
+import { z } from 'zod'
+
+const COMMAND_TIMEOUT_MS = 5_000
+
+/** The part of ip-route(8)'s JSON that is looked at. */
+const routesSchema = z.array(
+  z.looseObject({ dst: z.string(), dev: z.string().optional(), protocol: z.string().optional() }),
+)
 
 /**
- * The IPv4 ranges this host routes, from proc(5)'s little-endian hex: also to containers of other homes, whose addresses must not be
- * given twice on one host, but not to those of the home with index `k`.
+ * The IPv4 ranges this host routes: its networks, and what other homes have reserved and use, whose addresses must not be given
+ * twice on one host; but nothing of the home with index `k`.
  */
 export async function takenNetworks(k: number): Promise<string[]> {
-  return parseRoutes(await readFile('/proc/net/route', 'utf8').catch(() => ''), k)
+  const { stdout } = await run('ip', ['-json', '-4', 'route', 'show', 'table', 'main'], {
+    timeoutMs: COMMAND_TIMEOUT_MS,
+  })
+  return rangesOf(JSON.parse(stdout.toString()), k)
 }
 
-/** The ranges in `/proc/net/route`; default routes, and routes to containers of home `k` (`c<k>-<n>`), are none. Pure. */
-export function parseRoutes(table: string, k: number): string[] {
-  return table
-    .split('\n')
-    .slice(1)
-    .flatMap((row) => {
-      const [name = '', destination = '', , , , , , mask = ''] = row.split('\t')
-      if (mask === '' || destination === '00000000' || new RegExp(`^c${k}-\\d+$`).test(name)) return []
-      const bits = Number.parseInt(mask, 16).toString(2).replaceAll('0', '').length
-      const address = (destination.match(/../g) ?? [])
-        .toReversed()
-        .map((byte) => Number.parseInt(byte, 16))
-        .join('.')
-      return [`${address}/${bits}`]
-    })
+/** The ranges in ip-route's JSON; default routes and the routes of home `k` are none. Pure. */
+export function rangesOf(routes: unknown, k: number): string[] {
+  const own = homeNames(k)
+  return routesSchema
+    .parse(routes)
+    .filter(
+      ({ dst, dev, protocol }) =>
+        dst !== 'default' && protocol !== String(own.routeProtocol) && dev?.startsWith(own.linkPrefix) !== true,
+    )
+    .map(({ dst }) => (dst.includes('/') ? dst : `${dst}/32`))
 }

@@ -1,3 +1,4 @@
+export { homeNames } from './home/naming.js'
 export { createLinuxBackend, type LinuxBackend } from './linux-backend.js'
 export type { EgressRule, LinuxBackendOptions } from './options.js'
 export { buildShim, NoCompilerError } from './shim/build.js'

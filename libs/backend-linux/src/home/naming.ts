@@ -7,9 +7,12 @@ export interface HomeNames {
   linkGroup: number
   linkPrefix: string
   nftTable: string
+  /** Number of the routing protocol that the home's own routes bear (rtnetlink(7): above 4 it is free to choose). */
+  routeProtocol: number
 }
 
 const LINK_GROUP_BASE = 0xc0f0
+const ROUTE_PROTOCOL_BASE = 100
 
 export function homeNames(index: number): HomeNames {
   return {
@@ -17,6 +20,7 @@ export function homeNames(index: number): HomeNames {
     linkGroup: LINK_GROUP_BASE + index,
     linkPrefix: `c${index}-`,
     nftTable: `croft_${index}`,
+    routeProtocol: ROUTE_PROTOCOL_BASE + index,
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { bareEnv, messageOf, run, type Logger } from '@croft/kit'
-import { ServiceUnavailableError, type NetOutRule } from '@croft/garden-api'
+import { AlreadyInUseError, ServiceUnavailableError, type NetOutRule } from '@croft/garden-api'
 import type { HomeNames } from '../home/naming.js'
 import { linkName } from '../home/naming.js'
 import type { EgressRule } from '../options.js'
@@ -46,11 +46,15 @@ export class Networker {
     return this.#ready().gateway
   }
 
-  /** Takes the home's range, and puts the table and the gateway's DNS in place for the containers known. */
+  /**
+   * Takes the home's range, and puts the table and the gateway's DNS in place for the containers known.
+   * @throws AlreadyInUseError when another home of this host has the range
+   */
   async setNetwork(text: string, adopted: readonly ContainerNetwork[]): Promise<void> {
     const network = parseNetwork(text)
     if (network === null || network.prefix > 29) throw new RangeError(`not a usable IPv4 range: ${text}`)
     const gateway = gatewayOf(network)
+    await reserveRange(text, this.#options.names)
     await this.#forwarder?.close()
     this.#forwarder = undefined
     await this.#enableForwarding()
@@ -175,7 +179,38 @@ export async function deleteLink(link: string): Promise<void> {
 export async function removeHomeNetwork(names: HomeNames): Promise<void> {
   for (const link of await listLinks(names)) await deleteLink(link)
   await dropGateway(names)
+  await dropRanges(names)
   await nft(`add table inet ${names.nftTable}\ndelete table inet ${names.nftTable}\n`)
+}
+
+/**
+ * Makes the range ours, for every home on this host to see: an `unreachable` route for all of it, below the routes of the
+ * containers that run. What is not there is then also refused at once instead of leaving through the default route.
+ */
+async function reserveRange(range: string, names: HomeNames): Promise<void> {
+  const route = ['unreachable', range, 'proto', String(names.routeProtocol)]
+  const own = await routesOf(names)
+  for (const other of own)
+    if (other !== range) await run('ip', ['route', 'del', 'unreachable', other], { timeoutMs: COMMAND_TIMEOUT_MS })
+  if (own.includes(range)) return
+  try {
+    await run('ip', ['route', 'add', ...route], { timeoutMs: COMMAND_TIMEOUT_MS })
+  } catch (error) {
+    if (messageOf(error).includes('File exists')) throw new AlreadyInUseError(`address range ${range}`)
+    throw error
+  }
+}
+
+/** The ranges a home has reserved. */
+async function routesOf(names: HomeNames): Promise<string[]> {
+  const command = ['-o', '-4', 'route', 'show', 'type', 'unreachable', 'proto', String(names.routeProtocol)]
+  const { stdout } = await run('ip', command, { timeoutMs: COMMAND_TIMEOUT_MS })
+  return [...stdout.toString().matchAll(/^unreachable (\S+)/gm)].map((match) => match[1] ?? '')
+}
+
+async function dropRanges(names: HomeNames): Promise<void> {
+  for (const range of await routesOf(names))
+    await run('ip', ['route', 'del', 'unreachable', range], { timeoutMs: COMMAND_TIMEOUT_MS })
 }
 
 /** The gateway's address on loopback is known by its label. */
