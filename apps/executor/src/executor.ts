@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { backoffMs, messageOf } from '@croft/kit'
-import type { Backend } from '@croft/garden-api'
+import { AlreadyInUseError, type Backend } from '@croft/garden-api'
 import type { NodeJoined } from '@croft/protocol'
 import { checkBackend, PROBE_ID } from './admit/backend-check.js'
 import type { ExecutorConfig } from './config.js'
@@ -146,10 +146,7 @@ class LiveExecutor {
     await backend.recover()
     await this.#reclaimAddresses()
     // an executor that has joined before needs no controller to take up its instances
-    if (this.#addresses.network !== '') {
-      await backend.setNetwork?.(this.#addresses.network)
-      await this.#core.resume()
-    }
+    if (this.#addresses.network !== '' && (await this.#takeRange())) await this.#core.resume()
     await Promise.all([
       this.#watch.run(signal),
       this.#core.keepPlanning(signal),
@@ -161,6 +158,20 @@ class LiveExecutor {
     await this.#core.detach()
     await backend.close()
     await controller.close()
+  }
+
+  /** Takes the range of before; false when another home of this host has it meanwhile, and the controller must give another. */
+  async #takeRange(): Promise<boolean> {
+    const { backend, logger } = this.#ports
+    try {
+      await backend.setNetwork?.(this.#addresses.network)
+      return true
+    } catch (error) {
+      if (!(error instanceof AlreadyInUseError)) throw error
+      logger.warn('range-lost', { network: this.#addresses.network, why: messageOf(error) })
+      await this.#addresses.setNetwork('')
+      return false
+    }
   }
 
   async #onJoined(joined: NodeJoined, signal: AbortSignal): Promise<void> {
