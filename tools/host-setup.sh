@@ -78,8 +78,10 @@ install_packages() {
   for package in $(dpkg-query -W -f '${Package} '); do
     case $before in *" $package "*) ;; *) changed installed "$package" ;; esac
   done
-  for package; do # without systemd: no links into the run levels
-    case $package in haproxy | redis-server) ! command -v update-rc.d >/dev/null || update-rc.d "$package" disable >>"$setup/host.log" 2>&1 || true ;; esac
+  for package; do # neither a link into the run levels nor one of systemd's stays
+    case $package in haproxy | redis-server) ;; *) continue ;; esac
+    ! command -v update-rc.d >/dev/null || update-rc.d "$package" disable >>"$setup/host.log" 2>&1 || true
+    ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper disable "$package.service" >>"$setup/host.log" 2>&1 || true
   done
   restore_policy
   # when Node had to be waited for, the launcher has shown it
