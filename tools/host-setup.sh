@@ -81,7 +81,7 @@ install_packages() {
   for package; do # neither a link into the run levels nor one of systemd's stays
     case $package in haproxy | redis-server) ;; *) continue ;; esac
     ! command -v update-rc.d >/dev/null || update-rc.d "$package" disable >>"$setup/host.log" 2>&1 || true
-    ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper disable "$package.service" >>"$setup/host.log" 2>&1 || true
+    find /etc/systemd/system -maxdepth 2 -type l -lname "*/$package.service" -delete
   done
   restore_policy
   # when Node had to be waited for, the launcher has shown it
