@@ -2,8 +2,6 @@ import { waitFor, type DeploymentId } from '@croft/kit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { bumpRevision, readRevision } from '../../apps/controller/src/db/revision.js'
 import { DeployService, type DeployEnd } from '../../apps/controller/src/deploy/deploy.service.js'
-import type { Deployment } from '../../apps/controller/src/deploy/deployment.entity.js'
-import { ReleaseService } from '../../apps/controller/src/release/release.service.js'
 import { call, ControlRig, hostOf, ScriptedNode, ScriptedRouter, type App } from './support/control-rig.js'
 
 /** Placing, deploying and routing over a real database, with an executor and a router that follow a script. */
@@ -51,26 +49,8 @@ async function newApp(): Promise<App> {
   return rig.createApp(`app-${count}`)
 }
 
-async function release(app: App, types: string[] = ['web'], formation: Record<string, number> = {}): Promise<Deployment> {
-  const created = await rig.controller.app.get(ReleaseService).create({
-    app,
-    image: `sha256:${'0'.repeat(64)}`,
-    processTypes: Object.fromEntries(types.map((type) => [type, { command: `node ${type}.js`, argv: [`/cnb/process/${type}`] }])),
-    formation,
-    description: 'a test',
-    author: 'operator',
-  })
-  return rig.controller.app.get(DeployService).start(created)
-}
-
-async function finish(id: DeploymentId, lines: string[] = []): Promise<DeployEnd> {
-  return rig.controller.app
-    .get(DeployService)
-    .wait(id, { onLine: (line) => lines.push(line), signal: AbortSignal.timeout(30_000) })
-}
-
 async function deploy(app: App, types?: string[], formation?: Record<string, number>): Promise<DeployEnd> {
-  return finish((await release(app, types, formation)).id)
+  return rig.finish((await rig.release(app, types, formation)).id)
 }
 
 const ps = async (app: App): Promise<Ps[]> => (await rig.api<Ps[]>('GET', `/apps/${app.name}/ps`)).body
@@ -84,8 +64,8 @@ describe('a first deployment', () => {
   it('starts one web instance, routes to it and says so in the grammar of a push', async () => {
     const app = await newApp()
     const lines: string[] = []
-    const deployment = await release(app, ['web', 'worker'])
-    expect(await finish(deployment.id, lines)).toEqual({ state: 'succeeded' })
+    const deployment = await rig.release(app, ['web', 'worker'])
+    expect(await rig.finish(deployment.id, lines)).toEqual({ state: 'succeeded' })
     expect(lines).toEqual([expect.stringMatching(/^-----> Starting web\.1 \.\.\. healthy {28}\d+\.\d s$/)])
     expect(endpoints(app)).toMatchObject([{ releaseVersion: 1, weight: 100 }])
     expect(await ps(app)).toMatchObject([{ instance: 'web.1', state: 'running', release: 1 }])
@@ -129,16 +109,22 @@ describe('a further deployment', () => {
     const app = await newApp()
     await deploy(app)
     router.isSilent = true
-    const deployment = await release(app)
-    await waitFor(async () => (await ps(app)).some(({ release: version, state }) => version === 2 && state === 'running'), {
-      what: 'the new instance',
-      timeoutMs: 5_000,
-    })
+    const deployment = await rig.release(app)
+    await waitFor(
+      async () => (await ps(app)).some(({ release: version, state }) => version === 2 && state === 'running'),
+      {
+        what: 'the new instance',
+        timeoutMs: 5_000,
+      },
+    )
     await node.join() // anything that wakes the loop
     expect(await stateOf(deployment.id)).toBe('rolling')
-    expect((await ps(app)).map(({ release: version, state }) => `${version} ${state}`)).toEqual(['1 running', '2 running'])
+    expect((await ps(app)).map(({ release: version, state }) => `${version} ${state}`)).toEqual([
+      '1 running',
+      '2 running',
+    ])
     router.isSilent = false
-    expect(await finish(deployment.id)).toEqual({ state: 'succeeded' })
+    expect(await rig.finish(deployment.id)).toEqual({ state: 'succeeded' })
   })
 
   it('lets requests in flight end before the old instance is stopped', async () => {
@@ -147,7 +133,10 @@ describe('a further deployment', () => {
     const [old] = endpoints(app)
     router.busy = new Set([old?.instanceId ?? ''])
     await deploy(app)
-    await waitFor(async () => (await ps(app)).some(({ state }) => state === 'draining'), { what: 'the drain', timeoutMs: 5_000 })
+    await waitFor(async () => (await ps(app)).some(({ state }) => state === 'draining'), {
+      what: 'the drain',
+      timeoutMs: 5_000,
+    })
     expect(node.items.has(old?.instanceId ?? '')).toBe(true)
     router.busy = new Set()
     await router.report()
@@ -190,36 +179,41 @@ describe('a further deployment', () => {
   it('that has no room says how much there is', async () => {
     node.memoryBytes = 400 * 1024 ** 2
     await waitFor(
-      async () => (await rig.dataSource.query(`SELECT FROM node WHERE (capacity->>'memoryBytes')::bigint < $1`, [2 ** 29])).length > 0,
+      async () =>
+        (await rig.dataSource.query(`SELECT FROM node WHERE (capacity->>'memoryBytes')::bigint < $1`, [2 ** 29]))
+          .length > 0,
       { what: 'the report', timeoutMs: 5_000 },
     )
     const app = await newApp()
     const lines: string[] = []
-    const deployment = await release(app)
-    await waitFor(async () => (await ps(app)).some(({ state }) => state === 'pending'), { what: 'no place', timeoutMs: 5_000 })
+    const deployment = await rig.release(app)
+    await waitFor(async () => (await ps(app)).some(({ state }) => state === 'pending'), {
+      what: 'no place',
+      timeoutMs: 5_000,
+    })
     const [pending] = (await rig.api<{ message: string }[]>('GET', `/apps/${app.name}/ps`)).body
     expect(pending?.message).toMatch(/^no node has 512 MiB free \(largest \d+ MiB\); scale down or add one$/)
-    await rig.controller.app.get(DeployService).cancel(deployment.id)
-    expect(await finish(deployment.id, lines)).toEqual({ state: 'canceled' })
+    await rig.service(DeployService).cancel(deployment.id)
+    expect(await rig.finish(deployment.id, lines)).toEqual({ state: 'canceled' })
     await waitFor(async () => (await ps(app)).length === 0, { what: 'nothing to be left', timeoutMs: 5_000 })
   })
 
   it('is refused while another one rolls', async () => {
     const app = await newApp()
     node.behave = () => ({ kind: 'hang' })
-    const first = await release(app)
-    await expect(release(app)).rejects.toMatchObject({ code: 'deployment-active', status: 409 })
-    await rig.controller.app.get(DeployService).cancel(first.id)
+    const first = await rig.release(app)
+    await expect(rig.release(app)).rejects.toMatchObject({ code: 'deployment-active', status: 409 })
+    await rig.service(DeployService).cancel(first.id)
   })
 
   it('that nobody waits for any more is canceled, and what it started goes', async () => {
     const app = await newApp()
     await deploy(app)
     node.behave = () => ({ kind: 'hang' })
-    const deployment = await release(app)
+    const deployment = await rig.release(app)
     await waitFor(async () => (await ps(app)).length === 2, { what: 'the new instance', timeoutMs: 5_000 })
     const gone = new AbortController()
-    const waiting = rig.controller.app.get(DeployService).wait(deployment.id, { signal: gone.signal })
+    const waiting = rig.service(DeployService).wait(deployment.id, { signal: gone.signal })
     gone.abort()
     expect(await waiting).toEqual({ state: 'canceled' })
     await waitFor(async () => (await ps(app)).map(({ release: version }) => version).join() === '1', {
@@ -240,7 +234,10 @@ describe('the verbs of running apps', () => {
     await waitFor(async () => (await ps(app)).length === 0, { what: 'none', timeoutMs: 5_000 })
     expect(router.route(hostOf(app.name))).toMatchObject({ endpoints: [], idleReason: 'scaled-to-zero' })
     const unknown = await rig.api<{ code: string; detail: string }>('PATCH', `/apps/${app.name}/formation`, { wbe: 1 })
-    expect(unknown).toMatchObject({ status: 400, body: { code: 'process-type-unknown', detail: 'its process types are web' } })
+    expect(unknown).toMatchObject({
+      status: 400,
+      body: { code: 'process-type-unknown', detail: 'its process types are web' },
+    })
   })
 
   it('restart replaces each instance by a new one of the same release', async () => {
@@ -249,7 +246,7 @@ describe('the verbs of running apps', () => {
     const before = (await ps(app)).map(({ id }) => id)
     const { status, body } = await rig.api<{ id: DeploymentId }>('POST', `/apps/${app.name}/restart`)
     expect(status).toBe(202)
-    expect(await finish(body.id)).toEqual({ state: 'succeeded' })
+    expect(await rig.finish(body.id)).toEqual({ state: 'succeeded' })
     await waitFor(async () => (await ps(app)).length === 2, { what: 'two instances', timeoutMs: 5_000 })
     const after = await ps(app)
     expect(after.map(({ instance, release: version }) => `${instance} ${version}`)).toEqual(['web.1 1', 'web.2 1'])
@@ -269,7 +266,10 @@ describe('the verbs of running apps', () => {
     const app = await newApp()
     await deploy(app)
     expect((await rig.api('DELETE', `/apps/${app.name}?confirm=${app.name}`)).status).toBe(204)
-    await waitFor(() => ![...node.items.values()].some((item) => item.appId === app.id), { what: 'no instance', timeoutMs: 5_000 })
+    await waitFor(() => ![...node.items.values()].some((item) => item.appId === app.id), {
+      what: 'no instance',
+      timeoutMs: 5_000,
+    })
     expect(router.route(hostOf(app.name))).toBeUndefined()
   })
 })
@@ -297,7 +297,7 @@ describe('the controller restarted while a deployment is', () => {
     if (state === 'reverting') {
       node.behave = (item) => (item.releaseVersion === 2 ? { kind: 'crash', times: 3 } : { kind: 'ready' })
     }
-    const deployment = await release(app)
+    const deployment = await rig.release(app)
     if (state !== 'pending') {
       await waitFor(async () => ['rolling', 'reverting', 'failed'].includes(await stateOf(deployment.id)), {
         what: state,
@@ -307,7 +307,7 @@ describe('the controller restarted while a deployment is', () => {
     }
     await rig.restart()
     router.isSilent = false
-    expect((await finish(deployment.id)).state).toBe(state === 'reverting' ? 'failed' : 'succeeded')
+    expect((await rig.finish(deployment.id)).state).toBe(state === 'reverting' ? 'failed' : 'succeeded')
     await waitFor(async () => (await ps(app)).length === 1, { what: 'one instance', timeoutMs: 10_000 })
     expect(endpoints(app)).toMatchObject([{ releaseVersion: state === 'reverting' ? 1 : 2 }])
   })
@@ -386,11 +386,15 @@ describe('the wire', () => {
       status: 409,
       body: { code: 'send-full' },
     })
-    expect(await call(rig.nodeSocket, 'PUT', `/v1/nodes/0190a000-0000-7000-8000-000000000000/status`, report)).toMatchObject({
+    expect(
+      await call(rig.nodeSocket, 'PUT', `/v1/nodes/0190a000-0000-7000-8000-000000000000/status`, report),
+    ).toMatchObject({
       status: 404,
       body: { code: 'node-unknown' },
     })
-    expect(await call(rig.nodeSocket, 'PUT', `/v1/nodes/${node.nodeId}/status`, { ...report, capacity: 1 })).toMatchObject({
+    expect(
+      await call(rig.nodeSocket, 'PUT', `/v1/nodes/${node.nodeId}/status`, { ...report, capacity: 1 }),
+    ).toMatchObject({
       status: 400,
       body: { code: 'bad-input' },
     })

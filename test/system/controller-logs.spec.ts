@@ -1,12 +1,9 @@
-import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
 import type { DesiredStream, LogLine } from '@croft/protocol'
 import { Agent, request } from 'undici'
 import { WebSocket } from 'ws'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { DeployService } from '../../apps/controller/src/deploy/deploy.service.js'
-import { ReleaseService } from '../../apps/controller/src/release/release.service.js'
-import { ControlRig, OPERATOR_TOKEN, ScriptedNode, type App } from './support/control-rig.js'
+import { ControlRig, ScriptedNode, type App } from './support/control-rig.js'
 
 /** Logs: asked of the controller, answered by a node that dials back, ended by either side. */
 
@@ -22,15 +19,7 @@ beforeAll(async () => {
   node = new ScriptedNode(rig.nodeSocket)
   await node.start()
   app = await rig.createApp('chatty')
-  const release = await rig.controller.app.get(ReleaseService).create({
-    app,
-    image: `sha256:${'0'.repeat(64)}`,
-    processTypes: { web: { command: 'node web.js', argv: ['/cnb/process/web'] } },
-    description: 'a test',
-    author: 'operator',
-  })
-  const deploys = rig.controller.app.get(DeployService)
-  await deploys.wait((await deploys.start(release)).id)
+  await rig.finish((await rig.release(app)).id)
 })
 afterAll(async () => {
   await node?.stop()
@@ -55,10 +44,10 @@ function say(stream: DesiredStream, line: string): void {
 }
 
 async function ask(query: string, signal?: AbortSignal) {
-  const agent = new Agent({ connect: { socketPath: join(rig.folder, 'run/api/api.sock') } })
+  const agent = new Agent({ connect: { socketPath: rig.apiSocket } })
   return request(`http://rig/api/v1/apps/chatty/logs?${query}`, {
     dispatcher: agent,
-    headers: { authorization: `Bearer ${OPERATOR_TOKEN}` },
+    headers: { authorization: `Bearer ${rig.operatorToken}` },
     ...(signal !== undefined && { signal }),
   })
 }
@@ -87,7 +76,10 @@ describe('logs', () => {
     say(stream, 'second')
     await waitFor(() => text.includes('second'), { what: 'the second line', timeoutMs: 5_000 })
     gone.abort()
-    await waitFor(() => sockets.get(stream.streamId)?.readyState === WebSocket.CLOSED, { what: 'the close', timeoutMs: 5_000 })
+    await waitFor(() => sockets.get(stream.streamId)?.readyState === WebSocket.CLOSED, {
+      what: 'the close',
+      timeoutMs: 5_000,
+    })
     await waitFor(() => node.streams.length === 0, { what: 'the stream to leave the desired set', timeoutMs: 5_000 })
   })
 
@@ -103,6 +95,15 @@ describe('logs', () => {
     const { statusCode, body } = await ask('lines=1')
     expect(statusCode).toBe(503)
     expect(await body.json()).toMatchObject({ code: 'logs-unavailable' })
+  })
+
+  it('end with the controller, which does not wait for their readers', async () => {
+    const { body } = await ask('lines=1&follow=1')
+    body.on('error', () => undefined)
+    await waitFor(() => asked.length === 1, { what: 'the stream', timeoutMs: 5_000 })
+    const startedAt = performance.now()
+    await rig.restart()
+    expect(performance.now() - startedAt).toBeLessThan(3_000)
   })
 
   it('of an app that never ran are empty', async () => {

@@ -1,92 +1,98 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { silentLogger, waitFor, type AppId } from '@croft/kit'
+import type { ControllerConfig } from '@croft/controller'
+import { waitFor, type DeploymentId } from '@croft/kit'
 import type { DesiredInstance, DesiredStream, InstanceStatus, NodeReport, Route } from '@croft/protocol'
+import type { Type } from '@nestjs/common'
 import type { DataSource } from 'typeorm'
 import { Agent, request, type Dispatcher } from 'undici'
-import { AppService } from '../../../apps/controller/src/app/app.service.js'
 import type { App } from '../../../apps/controller/src/app/app.entity.js'
-import type { Principal } from '../../../apps/controller/src/auth/principal.js'
-import { createController, type Controller } from '../../../apps/controller/src/controller.js'
-import { readConfig } from '../../../apps/controller/src/config.js'
+import { AppService } from '../../../apps/controller/src/app/app.service.js'
+import { DeployService, type DeployEnd } from '../../../apps/controller/src/deploy/deploy.service.js'
+import type { Deployment } from '../../../apps/controller/src/deploy/deployment.entity.js'
+import { ReleaseService } from '../../../apps/controller/src/release/release.service.js'
 import { TeamService } from '../../../apps/controller/src/team/team.service.js'
 import { DATA_SOURCE } from '../../../apps/controller/src/tokens.js'
-import { testDatabase, type TestDatabase } from './database.js'
+import { controllerRig, type ControllerRig } from './controller-rig.js'
 
-/** A controller over a real PostgreSQL and Redis, with executors and routers that follow a script on its sockets. */
+/** A controller over a real PostgreSQL and Redis, asked through its sockets and through its services. */
 export class ControlRig {
-  private constructor(
-    readonly folder: string,
-    readonly database: TestDatabase,
-    public controller: Controller,
-    private readonly env: Record<string, string>,
-  ) {}
+  private constructor(private readonly rig: ControllerRig) {}
 
-  static async start(env: Record<string, string> = {}): Promise<ControlRig> {
-    const database = await testDatabase('/tmp/croft-control-db-')
-    const folder = mkdtempSync('/tmp/croft-control-')
-    for (const name of ['home', 'run', 'run/api', 'run/node', 'run/control', 'run/push']) mkdirSync(join(folder, name))
-    const whole = {
-      CROFT_HOME: join(folder, 'home'),
-      CROFT_HOME_ID: 'rig',
-      CROFT_K: '50',
-      CROFT_RUN: join(folder, 'run'),
-      CROFT_PUBLIC_URL: 'http://localhost:8080',
-      CROFT_PROGRAM: folder,
-      CROFT_PROGRAM_HASH: 'rig',
-      CROFT_VERSION: '0.0.0',
-      CROFT_DATABASE_URL: database.databaseUrl,
-      CROFT_REDIS_URL: database.redisUrl,
-      CROFT_OPERATOR_TOKEN_SHA256: createHash('sha256').update(OPERATOR_TOKEN).digest('hex'),
-      ...env,
-    }
-    return new ControlRig(folder, database, await bootController(whole), whole)
+  static async start(changes: Partial<ControllerConfig> = {}): Promise<ControlRig> {
+    return new ControlRig(await controllerRig(changes))
   }
 
+  get apiSocket(): string {
+    return this.rig.controller.apiSocket
+  }
   get nodeSocket(): string {
-    return join(this.folder, 'run/node/node.sock')
+    return `${this.rig.config.run}/node/node.sock`
   }
   get controlSocket(): string {
-    return join(this.folder, 'run/control/control.sock')
+    return `${this.rig.config.run}/control/control.sock`
+  }
+  get operatorToken(): string {
+    return this.rig.operatorToken
   }
   get dataSource(): DataSource {
-    return this.controller.app.get<DataSource>(DATA_SOURCE)
+    return this.service<DataSource>(DATA_SOURCE)
+  }
+
+  /** A provider of the running controller. */
+  service<T>(token: Type<T> | symbol): T {
+    return this.rig.controller.app.get<T>(token)
   }
 
   /** Ends the controller and starts another one over the same rows. */
   async restart(): Promise<void> {
-    await this.controller.close()
-    this.controller = await bootController(this.env)
+    await this.rig.restart()
   }
 
   async close(): Promise<void> {
-    await this.controller.close()
-    await this.database.close()
-    rmSync(this.folder, { recursive: true, force: true })
-  }
-
-  async principal(): Promise<Principal> {
-    const team = await this.controller.app.get(TeamService).ensureMain()
-    return { tokenId: 'rig', teamId: team.id, role: 'operator', name: 'operator' }
+    await this.rig.close()
   }
 
   async createApp(name: string): Promise<App> {
-    return this.controller.app.get(AppService).create(name, await this.principal())
+    const team = await this.service(TeamService).ensureMain()
+    return this.service(AppService).create(name, {
+      tokenId: 'rig',
+      teamId: team.id,
+      role: 'operator',
+      name: 'operator',
+    })
+  }
+
+  /** A release of process types that need no build, and the beginning of its deployment. */
+  async release(
+    app: App,
+    types: readonly string[] = ['web'],
+    formation: Record<string, number> = {},
+  ): Promise<Deployment> {
+    const created = await this.service(ReleaseService).create({
+      app,
+      image: `sha256:${'0'.repeat(64)}`,
+      processTypes: Object.fromEntries(
+        types.map((type) => [type, { command: `node ${type}.js`, argv: [`/cnb/process/${type}`] }]),
+      ),
+      formation,
+      description: 'a test',
+      author: 'operator',
+    })
+    return this.service(DeployService).start(created)
+  }
+
+  /** Waits for the end of a deployment. */
+  async finish(id: DeploymentId, lines: string[] = []): Promise<DeployEnd> {
+    return this.service(DeployService).wait(id, {
+      onLine: (line) => lines.push(line),
+      signal: AbortSignal.timeout(30_000),
+    })
   }
 
   /** A call of the public API as the operator. */
   async api<T>(method: Dispatcher.HttpMethod, path: string, body?: unknown): Promise<{ status: number; body: T }> {
-    return call<T>(join(this.folder, 'run/api/api.sock'), method, `/api/v1${path}`, body, OPERATOR_TOKEN)
+    return call<T>(this.apiSocket, method, `/api/v1${path}`, body, this.operatorToken)
   }
-}
-
-export const OPERATOR_TOKEN = 'croft_rig-token'
-
-async function bootController(env: Record<string, string>): Promise<Controller> {
-  const controller = await createController(readConfig(env), { logger: silentLogger })
-  await controller.listen()
-  return controller
 }
 
 /** One call on a unix socket. */
@@ -227,7 +233,8 @@ export class ScriptedNode {
       if (!this.items.has(id)) this.#launch(item)
       this.items.set(id, item)
     }
-    for (const stream of set.streams) if (!this.streams.some(({ streamId }) => streamId === stream.streamId)) this.onStream(stream)
+    for (const stream of set.streams)
+      if (!this.streams.some(({ streamId }) => streamId === stream.streamId)) this.onStream(stream)
     this.streams = set.streams
     this.#applied = { epoch: set.epoch, revision: set.revision }
     this.#wake()
@@ -406,4 +413,4 @@ export function hostOf(app: string): string {
   return `${app}.localhost`
 }
 
-export type { App, AppId }
+export type { App }

@@ -46,6 +46,7 @@ export class Signals implements OnModuleInit, OnModuleDestroy {
   #client: pg.Client | undefined
   #retry: NodeJS.Timeout | undefined
   #isClosed = false
+  #isLost = false
 
   constructor(
     @Inject(CONFIG) private readonly config: ControllerConfig,
@@ -109,7 +110,8 @@ export class Signals implements OnModuleInit, OnModuleDestroy {
     const lost = (why: string): void => {
       if (isLost || this.#isClosed) return
       isLost = true
-      this.logger.warn('notifications-lost', { why })
+      if (!this.#isLost) this.logger.warn('notifications-lost', { why })
+      this.#isLost = true
       client.end().catch(() => undefined)
       this.#retry = setTimeout(() => void this.#connect(), RECONNECT_MS)
     }
@@ -123,6 +125,8 @@ export class Signals implements OnModuleInit, OnModuleDestroy {
       await client.query(`LISTEN ${CHANNEL}`)
       if (this.#isClosed) return await client.end()
       this.#client = client
+      if (this.#isLost) this.logger.info('notifications-back')
+      this.#isLost = false
       for (const listener of this.#listeners) listener(EVERYTHING)
     } catch (error) {
       lost(messageOf(error))

@@ -37,7 +37,10 @@ describe('the cause of a failed deployment', () => {
   })
 
   it('of a placement is the placement error', () => {
-    const text = explain(failure({ kind: 'not-placed', message: 'no node has 512 MiB free (largest 380 MiB)' }), context)
+    const text = explain(
+      failure({ kind: 'not-placed', message: 'no node has 512 MiB free (largest 380 MiB)' }),
+      context,
+    )
     expect(text.cause).toBe('web.1 of v12 found no node: no node has 512 MiB free (largest 380 MiB)')
   })
 

@@ -68,17 +68,11 @@ export class DeployService {
     const rows = await manager.query<{ id: DeploymentId }[]>(
       `INSERT INTO deployment (team_id, app_id, release_id, release_version, previous_version, push_id, state)
        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-      [
-        locked.teamId,
-        locked.id,
-        release.id,
-        release.version,
-        locked.currentRelease,
-        options.pushId ?? null,
-        'pending',
-      ],
+      [locked.teamId, locked.id, release.id, release.version, locked.currentRelease, options.pushId ?? null, 'pending'],
     )
-    const deployment = await manager.getRepository(Deployment).findOneByOrFail({ id: rows[0]?.id ?? ('' as DeploymentId) })
+    const deployment = await manager
+      .getRepository(Deployment)
+      .findOneByOrFail({ id: rows[0]?.id ?? ('' as DeploymentId) })
     await notify(manager, `deployment ${deployment.id}`)
     this.logger.info('deployment-started', { app: locked.name, deployment: deployment.id, release: release.version })
     return deployment
@@ -92,7 +86,13 @@ export class DeployService {
       if (release === null) throw new NothingReleased(app.name)
       const deployment = await this.start(release, {}, manager)
       await this.events.append(
-        { teamId: app.teamId, appId: app.id, kind: 'app-restarted', message: `v${release.version} restarts`, actor: principal.name },
+        {
+          teamId: app.teamId,
+          appId: app.id,
+          kind: 'app-restarted',
+          message: `v${release.version} restarts`,
+          actor: principal.name,
+        },
         manager,
       )
       return deployment
@@ -202,7 +202,8 @@ class Teller {
         this.#once(`placement ${name}`, noteLine(`${name} waits for room: ${row.placementError}`))
       }
       const crashes = row.status?.crashesBeforeReady ?? 0
-      if (crashes > 0) this.#once(`crash ${row.id} ${crashes}`, noteLine(`${name} crashed while starting (${crashes} of 3)`))
+      if (crashes > 0)
+        this.#once(`crash ${row.id} ${crashes}`, noteLine(`${name} crashed while starting (${crashes} of 3)`))
     }
   }
 

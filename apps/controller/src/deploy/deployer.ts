@@ -55,7 +55,12 @@ export class Deployer {
         isChanged = true
       } catch (error) {
         if (error instanceof NotLeader) throw error
-        this.logger.error('deployment-step-failed', { app: app.name, deployment: deployment.id, why: messageOf(error), error })
+        this.logger.error('deployment-step-failed', {
+          app: app.name,
+          deployment: deployment.id,
+          why: messageOf(error),
+          error,
+        })
       }
     }
     return isChanged
@@ -179,7 +184,8 @@ export class Deployer {
     const version = step.side === 'new' ? deployment.releaseVersion : deployment.previousVersion
     const release = version === null ? undefined : app.releases.get(version)
     const formation = app.formation.find((row) => row.type === step.type)
-    if (release === undefined || formation === undefined) throw new Error(`nothing to start ${step.type} of ${app.name} from`)
+    if (release === undefined || formation === undefined)
+      throw new Error(`nothing to start ${step.type} of ${app.name} from`)
     await this.instances.insertService(manager, {
       teamId: app.teamId,
       appId: app.id,

@@ -36,12 +36,20 @@ const situation = (changes: Partial<Situation> = {}): Situation => ({
 })
 const kinds = (steps: readonly Step[]): string[] =>
   steps.map((step) =>
-    step.kind === 'start' ? `start ${step.side} ${step.type}.${step.slot}` : step.kind === 'drain' ? `drain ${step.instance}` : step.kind,
+    step.kind === 'start'
+      ? `start ${step.side} ${step.type}.${step.slot}`
+      : step.kind === 'drain'
+        ? `drain ${step.instance}`
+        : step.kind,
   )
 
 describe('a deployment that begins', () => {
   it('rolls and starts every slot at once', () => {
-    expect(kinds(nextSteps(situation({ state: 'pending', wanted: slots(2) })))).toEqual(['roll', 'start new web.1', 'start new web.2'])
+    expect(kinds(nextSteps(situation({ state: 'pending', wanted: slots(2) })))).toEqual([
+      'roll',
+      'start new web.1',
+      'start new web.2',
+    ])
   })
 
   it('starts no more at a time than the surge limit', () => {
@@ -128,30 +136,39 @@ const FATAL: InstanceReason = 'boot-timeout'
 
 describe('any deployment, whatever happens in between', () => {
   const events = fc.array(
-    fc.array(fc.constantFrom<Event>('ready', 'acknowledged', 'acknowledged', 'crash', 'nothing'), { minLength: 16, maxLength: 16 }),
+    fc.array(fc.constantFrom<Event>('ready', 'acknowledged', 'acknowledged', 'crash', 'nothing'), {
+      minLength: 16,
+      maxLength: 16,
+    }),
     { minLength: 40, maxLength: 40 },
   )
   it('never serves with fewer instances than before and wanted, never goes back to running, and ends', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 12 }), fc.boolean(), events, (before, after, mayCrash, turns) => {
-        const model = new Model(before, after)
-        const floor = Math.min(before, after)
-        for (const turn of turns) {
-          model.step()
-          expect(model.servingCount()).toBeGreaterThanOrEqual(floor)
-          if (model.end !== null) break
-          model.happen(turn.map((event) => (event === 'crash' && !mayCrash ? 'nothing' : event)))
-        }
-        for (let turn = 0; turn < 60 && model.end === null; turn += 1) {
-          model.happen(Array.from({ length: 16 }, () => (turn % 2 === 0 ? 'ready' : 'acknowledged')))
-          model.step()
-          expect(model.servingCount()).toBeGreaterThanOrEqual(floor)
-        }
-        expect(model.end).not.toBeNull()
-        const left = model.instances.map(({ side }) => side)
-        if (model.end === 'succeed') expect(left).toEqual(Array.from({ length: after }, () => 'new'))
-        else expect(left).toEqual(Array.from({ length: before }, () => 'former'))
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 12 }),
+        fc.integer({ min: 0, max: 12 }),
+        fc.boolean(),
+        events,
+        (before, after, mayCrash, turns) => {
+          const model = new Model(before, after)
+          const floor = Math.min(before, after)
+          for (const turn of turns) {
+            model.step()
+            expect(model.servingCount()).toBeGreaterThanOrEqual(floor)
+            if (model.end !== null) break
+            model.happen(turn.map((event) => (event === 'crash' && !mayCrash ? 'nothing' : event)))
+          }
+          for (let turn = 0; turn < 60 && model.end === null; turn += 1) {
+            model.happen(Array.from({ length: 16 }, () => (turn % 2 === 0 ? 'ready' : 'acknowledged')))
+            model.step()
+            expect(model.servingCount()).toBeGreaterThanOrEqual(floor)
+          }
+          expect(model.end).not.toBeNull()
+          const left = model.instances.map(({ side }) => side)
+          if (model.end === 'succeed') expect(left).toEqual(Array.from({ length: after }, () => 'new'))
+          else expect(left).toEqual(Array.from({ length: before }, () => 'former'))
+        },
+      ),
       { seed: 6, numRuns: 200 },
     )
   })

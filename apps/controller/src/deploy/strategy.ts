@@ -93,7 +93,9 @@ function roll(situation: Situation): Step[] {
   }
   const steps = startMissing(situation)
   const unwanted = fresh.filter((instance) => !isWanted(instance, situation.wanted))
-  const isDone = situation.wanted.every((slot) => fresh.some((instance) => isSame(instance, slot) && instance.isServing))
+  const isDone = situation.wanted.every((slot) =>
+    fresh.some((instance) => isSame(instance, slot) && instance.isServing),
+  )
   const replaced = situation.instances.filter(
     (instance) =>
       instance.side !== 'new' &&

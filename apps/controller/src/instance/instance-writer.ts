@@ -72,7 +72,10 @@ export class InstanceWriter {
       watched.push(`node:${nodeId}`)
     }
     for (const { instanceId, error } of errors) {
-      await manager.query(`UPDATE instance SET placement_error = $2 WHERE id = $1 AND node_id IS NULL`, [instanceId, error])
+      await manager.query(`UPDATE instance SET placement_error = $2 WHERE id = $1 AND node_id IS NULL`, [
+        instanceId,
+        error,
+      ])
     }
     await bumpAll(manager, watched)
   }
@@ -105,7 +108,10 @@ export class InstanceWriter {
   async markGone(manager: EntityManager, ids: readonly InstanceId[]): Promise<void> {
     if (ids.length === 0) return
     const nodes = await nodesOf(manager, ids)
-    await manager.query(`UPDATE instance SET gone_at = now() WHERE id = ANY($1) AND intent = 'stop' AND gone_at IS NULL`, [ids])
+    await manager.query(
+      `UPDATE instance SET gone_at = now() WHERE id = ANY($1) AND intent = 'stop' AND gone_at IS NULL`,
+      [ids],
+    )
     await bumpAll(manager, nodes)
   }
 }

@@ -47,8 +47,13 @@ export class LogStreams implements OnModuleDestroy {
   ) {}
 
   onModuleDestroy(): void {
-    for (const stream of this.#streams.values()) stream.end()
+    this.endAll()
     this.#server.close()
+  }
+
+  /** Ends every stream and its connection at once. */
+  endAll(): void {
+    for (const stream of this.#streams.values()) stream.terminate()
   }
 
   /** The streams in the desired set of a node, until they end: an executor closes what is not in its set. */
@@ -111,7 +116,7 @@ class Stream implements NodeLog {
     }, PING_MS)
     socket.on('pong', () => (isAlive = true))
     socket.on('message', (data) => {
-      const parsed = logLineSchema.safeParse(parseJson(String(data)))
+      const parsed = logLineSchema.safeParse(parseJson(Buffer.isBuffer(data) ? data.toString('utf8') : ''))
       if (!parsed.success) return logger.warn('log-line-refused', { node: this.nodeId, why: parsed.error.message })
       this.#lines.push(parsed.data)
       if (this.#lines.length >= HIGH_WATER_LINES) socket.pause()
@@ -128,6 +133,11 @@ class Stream implements NodeLog {
     clearInterval(this.#ping)
     this.#settleOpened(false)
     this.#wake()
+  }
+
+  terminate(): void {
+    this.end()
+    this.#socket?.terminate()
   }
 
   async close(): Promise<void> {

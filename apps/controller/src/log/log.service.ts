@@ -31,7 +31,10 @@ export class LogService {
    * Opens the log of an app: first the newest kept lines, then, when following, what comes. The caller closes it.
    * @throws LogsUnavailable when no node dialed back
    */
-  async open(app: App, request: Omit<LogRequest, 'appId'>): Promise<{ lines: AsyncIterable<LogLine>; close(): Promise<void> }> {
+  async open(
+    app: App,
+    request: Omit<LogRequest, 'appId'>,
+  ): Promise<{ lines: AsyncIterable<LogLine>; close(): Promise<void> }> {
     const nodes = await this.dataSource.query<{ id: NodeId }[]>(
       `SELECT DISTINCT node_id AS id FROM instance WHERE app_id = $1 AND kind = 'service' AND node_id IS NOT NULL`,
       [app.id],
@@ -53,7 +56,8 @@ export class LogService {
 /** The newest lines of all nodes by time. */
 async function* newest(logs: readonly NodeLog[], count: number): AsyncGenerator<LogLine> {
   const all = await Promise.all(logs.map(collect))
-  const sorted = logs.length === 1 ? all.flat() : all.flat().toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+  const sorted =
+    logs.length === 1 ? all.flat() : all.flat().toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
   yield* count === 0 ? [] : sorted.slice(-count)
 }
 
@@ -68,7 +72,11 @@ async function* together(logs: readonly NodeLog[]): AsyncGenerator<LogLine> {
   const iterators = new Map(logs.map((log) => [log[Symbol.asyncIterator](), null as Promise<Next> | null]))
   while (iterators.size > 0) {
     for (const [iterator, pending] of iterators) {
-      if (pending === null) iterators.set(iterator, iterator.next().then((result) => ({ iterator, result })))
+      if (pending === null)
+        iterators.set(
+          iterator,
+          iterator.next().then((result) => ({ iterator, result })),
+        )
     }
     const { iterator, result } = await Promise.race([...iterators.values()].flatMap((pending) => pending ?? []))
     if (result.done === true) iterators.delete(iterator)

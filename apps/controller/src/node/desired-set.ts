@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { messageOf, type AppId, type BuildId, type Logger, type NodeId, type ReleaseId } from '@croft/kit'
+import type { AppId, BuildId, NodeId, ReleaseId } from '@croft/kit'
 import type { BuildSpec, DesiredInstance, DesiredStream, InstanceSpec, Snapshot } from '@croft/protocol'
 import { In, IsNull, type DataSource, type EntityManager } from 'typeorm'
 import { App } from '../app/app.entity.js'
@@ -12,13 +12,16 @@ import { Instance } from '../instance/instance.entity.js'
 import { LogStreams } from '../log/log-streams.js'
 import { Release } from '../release/release.entity.js'
 import { serviceSpec } from '../release/service-spec.js'
-import { DATA_SOURCE, LOGGER } from '../tokens.js'
+import { DATA_SOURCE } from '../tokens.js'
 
 export interface DesiredSnapshot extends Snapshot<DesiredInstance> {
   streams: DesiredStream[]
 }
 
-/** Reads what a node is to run: every instance placed on it that is not gone, with its whole spec. */
+/**
+ * Reads what a node is to run: every instance placed on it that is not gone, with its whole spec. Config that cannot be opened fails
+ * the whole read: a set without that instance would be a complete one, and its node would stop it.
+ */
 @Injectable()
 export class DesiredSet {
   constructor(
@@ -26,7 +29,6 @@ export class DesiredSet {
     @Inject(EPOCH) private readonly epoch: string,
     @Inject(ConfigStore) private readonly config: ConfigStore,
     @Inject(LogStreams) private readonly streams: LogStreams,
-    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** The set and its revision as of one moment. */
@@ -51,9 +53,21 @@ export class DesiredSet {
     manager: EntityManager,
     instances: readonly Instance[],
   ): Promise<(instance: Instance) => DesiredInstance | null> {
-    const apps = await byId<AppId, App>(manager, App, instances.map((instance) => instance.appId))
-    const releases = await byId<ReleaseId, Release>(manager, Release, instances.flatMap(({ releaseId }) => releaseId ?? []))
-    const builds = await byId<BuildId, Build>(manager, Build, instances.flatMap(({ buildId }) => buildId ?? []))
+    const apps = await byId<AppId, App>(
+      manager,
+      App,
+      instances.map((instance) => instance.appId),
+    )
+    const releases = await byId<ReleaseId, Release>(
+      manager,
+      Release,
+      instances.flatMap(({ releaseId }) => releaseId ?? []),
+    )
+    const builds = await byId<BuildId, Build>(
+      manager,
+      Build,
+      instances.flatMap(({ buildId }) => buildId ?? []),
+    )
     const buildConfig = new Map<AppId, Record<string, string>>()
     const previousImages = new Map<AppId, string | null>()
     for (const build of builds.values()) {
@@ -99,21 +113,15 @@ export class DesiredSet {
     const { release, build } = source
     if (build !== undefined) return buildSpec(build, instance, source.buildEnv, source.previousImage)
     if (release === undefined) return null
-    try {
-      return serviceSpec({
-        appName: app.name,
-        type: instance.type,
-        slot: instance.slot,
-        limits: instance.limits,
-        settings: app.settings,
-        release,
-        config: this.config.open(app, release.config),
-      })
-    } catch (error) {
-      // The instances of other apps must not wait for this one: it is left out, which stops nothing that could be started again.
-      this.logger.error('spec-not-made', { app: app.name, instance: instance.id, why: messageOf(error) })
-      return null
-    }
+    return serviceSpec({
+      appName: app.name,
+      type: instance.type,
+      slot: instance.slot,
+      limits: instance.limits,
+      settings: app.settings,
+      release,
+      config: this.config.open(app, release.config),
+    })
   }
 }
 
@@ -151,6 +159,8 @@ async function byId<Id extends string, Row extends { id: Id }>(
   ids: readonly Id[],
 ): Promise<Map<Id, Row>> {
   if (ids.length === 0) return new Map()
-  const rows = (await manager.getRepository(entity as new () => { id: string }).findBy({ id: In([...new Set(ids)]) })) as Row[]
+  const rows = (await manager
+    .getRepository(entity as new () => { id: string })
+    .findBy({ id: In([...new Set(ids)]) })) as Row[]
   return new Map(rows.map((row) => [row.id, row]))
 }

@@ -58,6 +58,7 @@ export class NodeSyncController implements OnModuleInit, OnModuleDestroy {
       await this.nodes.report(request.params.id, parseInput(nodeReportSchema, request.body))
       return reply.status(204).send()
     })
+    fastify.addHook('preClose', async () => this.streams.endAll()) // a server waits for sockets that were upgraded
     fastify.server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
   }
 

@@ -67,9 +67,16 @@ export class NodeService implements OnModuleDestroy {
             )
       if (network === null) throw new NoNetwork(request.name, platform)
       const nodeId = known === undefined ? await insertNode(manager, request, network) : known.id
-      if (known !== undefined && (!isSameBoot || network !== known.network)) await rejoin(manager, known, request, network)
+      if (known !== undefined && (!isSameBoot || network !== known.network))
+        await rejoin(manager, known, request, network)
       await notify(manager, 'nodes')
-      this.logger.info('node-joined', { node: nodeId, name: request.name, network, isNew: known === undefined, isSameBoot })
+      this.logger.info('node-joined', {
+        node: nodeId,
+        name: request.name,
+        network,
+        isNew: known === undefined,
+        isSameBoot,
+      })
       return { nodeId, network }
     })
   }
@@ -102,7 +109,10 @@ export class NodeService implements OnModuleDestroy {
       const changes = changesOf(known, statuses)
       await writeStatuses(manager, nodeId, report.bootId, changes.written)
       if (changes.forgotten.length > 0) {
-        await manager.query('DELETE FROM instance_status WHERE instance_id = ANY($1) AND node_id = $2', [changes.forgotten, nodeId])
+        await manager.query('DELETE FROM instance_status WHERE instance_id = ANY($1) AND node_id = $2', [
+          changes.forgotten,
+          nodeId,
+        ])
       }
       await manager.query(
         `UPDATE node SET last_report_at = now(), status_hash = $2, capacity = $3, applied_epoch = $4, applied_revision = $5
@@ -178,7 +188,8 @@ function changesOf(known: ReadonlyMap<InstanceId, KnownInstance>, statuses: read
     const before = instance.status
     if (before !== null && isDeepStrictEqual(before, status)) continue
     changes.written.push(status)
-    if (before?.observed !== status.observed) changes.transitions.push({ before: before?.observed ?? null, after: status })
+    if (before?.observed !== status.observed)
+      changes.transitions.push({ before: before?.observed ?? null, after: status })
     if (footprint(instance, before) !== footprint(instance, status)) changes.isRoutingChanged = true
     if (matters(before, status)) noteChange(changes, instance)
   }

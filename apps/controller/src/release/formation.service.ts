@@ -38,7 +38,9 @@ export class FormationService {
   ) {}
 
   async list(app: App, manager: EntityManager = this.dataSource.manager): Promise<Formation[]> {
-    return manager.getRepository(Formation).find({ where: { appId: app.id, teamId: app.teamId }, order: { type: 'ASC' } })
+    return manager
+      .getRepository(Formation)
+      .find({ where: { appId: app.id, teamId: app.teamId }, order: { type: 'ASC' } })
   }
 
   /**
@@ -52,9 +54,7 @@ export class FormationService {
       if (known.length === 0) throw new NothingReleased(app.name)
       for (const [type, quantity] of Object.entries(quantities)) {
         if (!known.includes(type)) throw new UnknownProcessType(app.name, type, known)
-        await manager
-          .getRepository(Formation)
-          .update({ appId: app.id, type }, { quantity, updatedAt: () => 'now()' })
+        await manager.getRepository(Formation).update({ appId: app.id, type }, { quantity, updatedAt: () => 'now()' })
       }
       const message = `scaled to ${Object.entries(quantities)
         .map(([type, quantity]) => `${type}=${quantity}`)

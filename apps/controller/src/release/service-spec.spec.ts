@@ -32,7 +32,12 @@ describe('the spec of an instance', () => {
   })
 
   it('of the type with traffic has a port that must accept, unless app.json says otherwise', () => {
-    expect(serviceSpec(source)).toMatchObject({ port: 8080, health: { kind: 'port' }, bootTimeoutMs: 60_000, graceMs: 30_000 })
+    expect(serviceSpec(source)).toMatchObject({
+      port: 8080,
+      health: { kind: 'port' },
+      bootTimeoutMs: 60_000,
+      graceMs: 30_000,
+    })
     const health = { kind: 'http', path: '/up', intervalMs: 1_000, timeoutMs: 1_000 } as const
     const declared = { ...source, release: { ...source.release, checks: { web: health } } }
     expect(serviceSpec(declared)?.health).toEqual(health)

@@ -22,7 +22,12 @@ export class RouterService {
     await this.#write(id, status.epoch, status.appliedRevision, status.busyInstances)
   }
 
-  async #write(id: string, epoch: string | null, revision: number, busyInstances: readonly string[] | null): Promise<void> {
+  async #write(
+    id: string,
+    epoch: string | null,
+    revision: number,
+    busyInstances: readonly string[] | null,
+  ): Promise<void> {
     const applied = epoch === this.epoch ? revision : 0
     await this.dataSource.transaction(async (manager) => {
       const before = await manager.query<{ epoch: string | null; applied: number; busy: string }[]>(
@@ -37,7 +42,8 @@ export class RouterService {
         [id, this.epoch, applied, busyInstances === null ? null : JSON.stringify(busyInstances)],
       )
       const [was, is] = [before[0], after[0]]
-      if (was?.epoch !== is?.epoch || was?.applied !== is?.applied || was?.busy !== is?.busy) await notify(manager, 'routers')
+      if (was?.epoch !== is?.epoch || was?.applied !== is?.applied || was?.busy !== is?.busy)
+        await notify(manager, 'routers')
     })
   }
 }

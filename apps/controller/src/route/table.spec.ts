@@ -62,7 +62,9 @@ describe('the route table', () => {
     expect(only({})?.idleReason).toBe('starting')
     expect(only({ instances: [instance(1, { observed: 'starting' })] })?.idleReason).toBe('starting')
     expect(only({ instances: [instance(1, { observed: 'backoff' })] })?.idleReason).toBe('crashed')
-    expect(only({ instances: [instance(1, { observed: 'backoff' }), instance(2, { observed: 'starting' })] })?.idleReason).toBe('starting')
+    expect(
+      only({ instances: [instance(1, { observed: 'backoff' }), instance(2, { observed: 'starting' })] })?.idleReason,
+    ).toBe('starting')
     expect(only({ apps: [{ id: SHOP, name: 'shop', wanted: 0 }] })?.idleReason).toBe('scaled-to-zero')
   })
 

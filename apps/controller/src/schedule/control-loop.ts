@@ -30,6 +30,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
   readonly #stop = new AbortController()
   readonly #leadership: Leadership
   #running: Promise<void> = Promise.resolve()
+  #complaint = ''
 
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
@@ -66,16 +67,25 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
       while (!signal.aborted) {
         try {
           const isBusy = await this.#passes(loopClock)
+          this.#complaint = ''
           await waiter.wait(isBusy ? BUSY_MS : IDLE_MS, signal)
         } catch (error) {
-          if (error instanceof NotLeader) this.logger.warn('leadership-lost', {})
-          else this.logger.error('control-pass-failed', { why: messageOf(error), error })
+          this.#complain(error)
           await this.clock.sleep(RETRY_MS, signal).catch(() => undefined)
         }
       }
     } finally {
       waiter.close()
     }
+  }
+
+  /** Says once why passes fail, e.g. while the database is away. */
+  #complain(error: unknown): void {
+    const why = messageOf(error)
+    if (why === this.#complaint) return
+    this.#complaint = why
+    if (error instanceof NotLeader) this.logger.warn('leadership-lost')
+    else this.logger.error('control-pass-failed', { why, error })
   }
 
   /** Passes until one changes nothing; whether a deployment is active. */

@@ -37,8 +37,12 @@ describe('slots of an app that rests', () => {
   })
 
   it('with an instance too many keep the one that serves, then the older one', () => {
-    expect(diffApp(situation({ instances: [instance('a', { isReady: false }), instance('b', { createdAtMs: 5 })] })).drain).toEqual(['a'])
-    expect(diffApp(situation({ instances: [instance('a', { createdAtMs: 9 }), instance('b', { createdAtMs: 5 })] })).drain).toEqual(['a'])
+    expect(
+      diffApp(situation({ instances: [instance('a', { isReady: false }), instance('b', { createdAtMs: 5 })] })).drain,
+    ).toEqual(['a'])
+    expect(
+      diffApp(situation({ instances: [instance('a', { createdAtMs: 9 }), instance('b', { createdAtMs: 5 })] })).drain,
+    ).toEqual(['a'])
   })
 
   it('with another release in them keep it until the right one is ready', () => {
@@ -59,20 +63,29 @@ describe('an instance whose node is silent', () => {
   })
 
   it('that comes back leaves one of the two', () => {
-    expect(diffApp(situation({ instances: [instance('back'), instance('new', { createdAtMs: 5 })] })).drain).toEqual(['new'])
+    expect(diffApp(situation({ instances: [instance('back'), instance('new', { createdAtMs: 5 })] })).drain).toEqual([
+      'new',
+    ])
   })
 
-  it.each([false, true])('is replaced, and given up only when the replacement serves (deploying: %s)', (isDeploying) => {
-    expect(diffApp(situation({ isDeploying, instances: [away] }))).toEqual({
-      start: [{ type: 'web', slot: 1, releaseVersion: 1 }],
-      drain: [],
-      drop: [],
-    })
-    const starting = instance('new', { isReady: false })
-    expect(diffApp(situation({ isDeploying, instances: [away, starting] }))).toEqual({ start: [], drain: [], drop: [] })
-    const ready = { ...starting, isReady: true }
-    expect(diffApp(situation({ isDeploying, instances: [away, ready] })).drop).toEqual(['away'])
-  })
+  it.each([false, true])(
+    'is replaced, and given up only when the replacement serves (deploying: %s)',
+    (isDeploying) => {
+      expect(diffApp(situation({ isDeploying, instances: [away] }))).toEqual({
+        start: [{ type: 'web', slot: 1, releaseVersion: 1 }],
+        drain: [],
+        drop: [],
+      })
+      const starting = instance('new', { isReady: false })
+      expect(diffApp(situation({ isDeploying, instances: [away, starting] }))).toEqual({
+        start: [],
+        drain: [],
+        drop: [],
+      })
+      const ready = { ...starting, isReady: true }
+      expect(diffApp(situation({ isDeploying, instances: [away, ready] })).drop).toEqual(['away'])
+    },
+  )
 })
 
 describe('an app that is being deployed', () => {
@@ -117,7 +130,7 @@ describe('a pass', () => {
           ].map((one) => ({ ...one, isReady: true }))
         }
         const present = instances.filter((one) => one.node === 'present')
-        expect(present.map((one) => one.slot).toSorted()).toEqual(wanted.map((slot) => slot.slot))
+        expect(present.map((one) => one.slot).toSorted((a, b) => a - b)).toEqual(wanted.map((slot) => slot.slot))
         expect(present.every((one) => one.releaseVersion === 1)).toBe(true)
       }),
       { seed: 2 },

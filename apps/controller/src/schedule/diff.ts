@@ -79,9 +79,7 @@ function fillSlots(situation: AppSituation): AppDiff {
       diff.drop.push(...right.filter((instance) => instance.node === 'lost').map((instance) => instance.id))
     }
   }
-  diff.drain.push(
-    ...situation.instances.filter((instance) => !spoken.has(instance.id)).map((instance) => instance.id),
-  )
+  diff.drain.push(...situation.instances.filter((instance) => !spoken.has(instance.id)).map((instance) => instance.id))
   return diff
 }
 

@@ -36,7 +36,12 @@ const nodesOf = (placements: ReturnType<typeof place>): string[] =>
 describe('placement', () => {
   it('spreads the instances of a process type over the nodes', () => {
     const nodes = [node('a', 4096), node('b', 4096), node('c', 4096)]
-    expect(nodesOf(place([request(1), request(2), request(3), request(4)], nodes, [])).toSorted()).toEqual(['a', 'a', 'b', 'c'])
+    expect(nodesOf(place([request(1), request(2), request(3), request(4)], nodes, [])).toSorted()).toEqual([
+      'a',
+      'a',
+      'b',
+      'c',
+    ])
   })
 
   it('puts the next one where the fewest of its kind are, then where most memory is free', () => {

@@ -65,9 +65,7 @@ function choose(request: PlaceRequest, loads: readonly NodeLoad[]): NodeLoad | n
   if (preferred !== undefined) return preferred
   const [best] = fitting.toSorted(
     (a, b) =>
-      a.siblings(request) - b.siblings(request) ||
-      b.freeBytes - a.freeBytes ||
-      (a.node.id < b.node.id ? -1 : 1),
+      a.siblings(request) - b.siblings(request) || b.freeBytes - a.freeBytes || (a.node.id < b.node.id ? -1 : 1),
   )
   return best ?? null
 }
@@ -117,9 +115,7 @@ class NodeLoad {
   }
 
   fits(request: PlaceRequest): boolean {
-    return (
-      this.node.isOpen && this.#count < this.node.maxInstances && this.freeFor(request) >= neededBytes(request)
-    )
+    return this.node.isOpen && this.#count < this.node.maxInstances && this.freeFor(request) >= neededBytes(request)
   }
 
   /** Instances of the same process type. */

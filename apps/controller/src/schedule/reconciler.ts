@@ -51,7 +51,8 @@ export class Reconciler {
       await bumpRevision(manager, 'routes')
     })
     this.#lost = key
-    if (health.isMassLoss) this.logger.error('nodes-lost', { nodes: lost, why: 'over half of all nodes: nothing is stopped' })
+    if (health.isMassLoss)
+      this.logger.error('nodes-lost', { nodes: lost, why: 'over half of all nodes: nothing is stopped' })
     else if (lost.length > 0) this.logger.error('nodes-lost', { nodes: lost })
     return true
   }
@@ -65,7 +66,9 @@ export class Reconciler {
         wanted: slotsOf(app, app.currentRelease),
         version: app.currentRelease,
         isDeploying: deploying.has(app.id),
-        instances: (services.get(app.id) ?? []).flatMap((instance) => runningView(instance, presenceOf(world, health, instance.nodeId))),
+        instances: (services.get(app.id) ?? []).flatMap((instance) =>
+          runningView(instance, presenceOf(world, health, instance.nodeId)),
+        ),
       })
       if (diff.start.length + diff.drain.length + diff.drop.length > 0) diffs.set(app, diff)
     }
@@ -145,8 +148,10 @@ export class Reconciler {
     placements: readonly Extract<Placement, { kind: 'placed' }>[],
     errors: readonly Extract<Placement, { kind: 'unplaceable' }>[],
   ): void {
-    for (const { instanceId, nodeId } of placements) this.logger.info('instance-placed', { instance: instanceId, node: nodeId })
-    for (const { instanceId, error } of errors) this.logger.warn('instance-unplaceable', { instance: instanceId, why: error })
+    for (const { instanceId, nodeId } of placements)
+      this.logger.info('instance-placed', { instance: instanceId, node: nodeId })
+    for (const { instanceId, error } of errors)
+      this.logger.warn('instance-unplaceable', { instance: instanceId, why: error })
   }
 
   async #retire(world: World, clock: LoopClock, leadership: Leadership): Promise<boolean> {
@@ -173,7 +178,8 @@ export class Reconciler {
     const key = routers.join(' ')
     if (key === this.#alarm) return
     this.#alarm = key
-    if (key !== '') this.logger.error('routers-silent', { routers, effect: 'instances they may still route to are not stopped' })
+    if (key !== '')
+      this.logger.error('routers-silent', { routers, effect: 'instances they may still route to are not stopped' })
   }
 
   async #write(leadership: Leadership, work: (manager: EntityManager) => Promise<void>): Promise<void> {

@@ -58,7 +58,9 @@ describe('retiring', () => {
     fc.assert(
       fc.property(
         fc.nat(20),
-        fc.array(fc.record({ appliedRevision: fc.nat(20), isBusy: fc.boolean(), silentMs: fc.nat(60_000) }), { maxLength: 4 }),
+        fc.array(fc.record({ appliedRevision: fc.nat(20), isBusy: fc.boolean(), silentMs: fc.nat(60_000) }), {
+          maxLength: 4,
+        }),
         fc.nat(60_000),
         (drainRevision, acks, drainingForMs) => {
           const routers = acks.map((ack, index) =>

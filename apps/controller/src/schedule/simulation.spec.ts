@@ -54,7 +54,9 @@ function run(fleet: Fleet): { placed: PlacedInstance[]; errors: string[] } {
 const fleets = fc
   .tuple(
     fc.array(fc.integer({ min: 256, max: 8_192 }), { minLength: 1, maxLength: 12 }),
-    fc.array(fc.record({ quantity: fc.integer({ min: 0, max: 12 }), mib: fc.constantFrom(...SIZES) }), { maxLength: 10 }),
+    fc.array(fc.record({ quantity: fc.integer({ min: 0, max: 12 }), mib: fc.constantFrom(...SIZES) }), {
+      maxLength: 10,
+    }),
   )
   .map(([memory, apps]) => fleetOf(memory, apps))
 
@@ -64,7 +66,9 @@ describe('placement of any fleet', () => {
       fc.property(fleets, (fleet) => {
         const { placed } = run(fleet)
         for (const node of fleet.nodes) {
-          const used = placed.filter(({ nodeId }) => nodeId === node.id).reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
+          const used = placed
+            .filter(({ nodeId }) => nodeId === node.id)
+            .reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
           expect(used).toBeLessThanOrEqual(node.memoryBytes)
         }
       }),
@@ -84,7 +88,8 @@ describe('placement of any fleet', () => {
             placed.filter(({ nodeId }) => nodeId === node.id).reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
         )
         expect(Math.max(...free)).toBeLessThan(Math.max(...SIZES) * MIB)
-        for (const error of errors) expect(error).toMatch(/^no node has \d+ MiB free \(largest \d+ MiB\); scale down or add one$/)
+        for (const error of errors)
+          expect(error).toMatch(/^no node has \d+ MiB free \(largest \d+ MiB\); scale down or add one$/)
       }),
       { seed: 4 },
     )
