@@ -68,7 +68,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
         try {
           const isBusy = await this.#passes(loopClock)
           this.#complaint = ''
-          await waiter.wait(isBusy ? BUSY_MS : IDLE_MS, signal)
+          await waiter.wait((isBusy ? BUSY_MS : IDLE_MS) / this.config.timeScale, signal)
         } catch (error) {
           this.#complain(error)
           await this.clock.sleep(RETRY_MS, signal).catch(() => undefined)
