@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { finished } from 'node:stream/promises'
 import { CommandFailed, run, start, waitFor } from '@croft/kit'
 import type { BuildResult, DesiredInstance } from '@croft/protocol'
 import pg from 'pg'
-import { request } from 'undici'
-import { Agent } from 'undici'
+import { extract } from 'tar-stream'
+import { Agent, request } from 'undici'
 import { call, ScriptedNode, ScriptedRouter } from './control-rig.js'
 import { testDatabase, type TestDatabase } from './database.js'
 import { checkout } from './platform.js'
@@ -210,7 +211,7 @@ export class PushRig {
   async #build(item: DesiredInstance, buildId: string): Promise<void> {
     const socket = join(this.folder, 'run/node/node.sock')
     const source = await bytesOf(socket, `/v1/builds/${buildId}/source`)
-    this.sources.push(tarNames(source))
+    this.sources.push(await tarNames(source))
     const script: BuildScript = {
       lines: ['-----> Node.js app detected (package.json)', '-----> Exporting image'],
       until: Promise.resolve(),
@@ -262,9 +263,9 @@ export class Clone {
     return this.git('push', 'croft', ...(refs.length === 0 ? ['main'] : refs))
   }
 
-  /** A push somebody may interrupt. */
+  /** A push somebody may leave: all its processes are in one group. */
   startPush(...args: string[]): ChildProcess {
-    return start('git', ['push', 'croft', ...args], { cwd: this.folder, env: GIT_ENV })
+    return start('git', ['push', 'croft', ...args], { cwd: this.folder, env: GIT_ENV, detached: true })
   }
 }
 
@@ -278,6 +279,11 @@ const GIT_ENV = {
   GIT_AUTHOR_EMAIL: 'a@localhost',
   GIT_COMMITTER_NAME: 'a',
   GIT_COMMITTER_EMAIL: 'a@localhost',
+}
+
+/** Ends a push as Ctrl-C or a dropped connection would: every process of it at once. */
+export function leave(pushing: ChildProcess): void {
+  if (pushing.pid !== undefined) process.kill(-pushing.pid, 'SIGKILL')
 }
 
 /** Runs a command of the person who pushes. */
@@ -318,12 +324,14 @@ async function bytesOf(socketPath: string, path: string, body?: string): Promise
   }
 }
 
-/** Names in a plain tar (ustar, names under 100 bytes). */
-function tarNames(tar: Buffer): string[] {
+async function tarNames(tar: Buffer): Promise<string[]> {
   const names: string[] = []
-  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
-    names.push(tar.toString('utf8', at, tar.indexOf(0, at)))
-    at += 512 + Math.ceil(Number.parseInt(tar.toString('latin1', at + 124, at + 135), 8) / 512) * 512
-  }
+  const reading = extract()
+  reading.on('entry', (header, stream, next) => {
+    names.push(header.name)
+    stream.on('end', () => next()).resume()
+  })
+  reading.end(tar)
+  await finished(reading)
   return names
 }

@@ -35,8 +35,9 @@ async function fill(tar: Pack, repository: string, commit: string, isIgnored: Is
       const name = entry.path.toString('utf8')
       if (kind === undefined || isIgnored(name, false)) continue
       const header = { name, mode: kind.mode, mtime: MODIFIED, uid: 0, gid: 0 }
-      if (kind.type === 'symlink') await addLink(tar, { ...header, type: 'symlink' }, blobs, entry)
-      else await addFile(tar, { ...header, type: 'file', size: entry.bytes }, blobs, entry)
+      const size = await blobs.next(entry)
+      if (kind.type === 'symlink') await addLink(tar, { ...header, type: 'symlink' }, blobs, size)
+      else await addFile(tar, { ...header, type: 'file', size }, blobs)
       if (tar.destroyed) return
     }
     tar.finalize()
@@ -46,7 +47,7 @@ async function fill(tar: Pack, repository: string, commit: string, isIgnored: Is
 }
 
 async function* entriesOf(repository: string, commit: string): AsyncGenerator<TreeEntry> {
-  const child = startGit(repository, ['ls-tree', '-r', '-l', '-z', '--full-tree', commit])
+  const child = startGit(repository, ['ls-tree', '-r', '-z', '--full-tree', commit])
   const closed = once(child, 'close') as Promise<[code: number | null]>
   closed.catch(() => undefined)
   child.stdin?.end()
@@ -69,10 +70,10 @@ interface Header {
   gid: number
 }
 
-async function addLink(tar: Pack, header: Header & { type: 'symlink' }, blobs: BlobStream, entry: TreeEntry): Promise<void> {
-  if (entry.bytes > MAX_LINK_BYTES) throw new Error(`${header.name}: the target of a link is ${entry.bytes} bytes`)
+async function addLink(tar: Pack, header: Header & { type: 'symlink' }, blobs: BlobStream, size: number): Promise<void> {
+  if (size > MAX_LINK_BYTES) throw new Error(`${header.name}: the target of a link is ${size} bytes`)
   const target: Buffer[] = []
-  for await (const chunk of blobs.read(entry)) target.push(chunk)
+  for await (const chunk of blobs.read(size)) target.push(chunk)
   tar.entry({ ...header, linkname: Buffer.concat(target).toString('utf8') })
 }
 
@@ -80,11 +81,10 @@ async function addFile(
   tar: Pack,
   header: Header & { type: 'file'; size: number },
   blobs: BlobStream,
-  entry: TreeEntry,
 ): Promise<void> {
   const sink = tar.entry(header)
   sink.on('error', () => undefined) // the pack says why
-  for await (const chunk of blobs.read(entry)) {
+  for await (const chunk of blobs.read(header.size)) {
     if (tar.destroyed) return
     if (!sink.write(chunk)) await Promise.race([once(sink, 'drain'), once(tar, 'close')])
   }
@@ -105,12 +105,18 @@ class BlobStream {
     this.#chunks = (this.#child.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
   }
 
-  /** The bytes of one blob; the one before must have been read to its end. */
-  async *read(entry: TreeEntry): AsyncGenerator<Buffer> {
+  /** Goes on to a blob and gives its size; the one before must have been read to its end. */
+  async next(entry: TreeEntry): Promise<number> {
     this.#child.stdin?.write(`${entry.objectId}\n`)
     const header = await this.#header()
-    if (header !== `${entry.objectId} blob ${entry.bytes}`) throw new Error(`git cat-file: ${header}`)
-    let left = entry.bytes
+    const [objectId, type, size] = header.split(' ')
+    if (objectId !== entry.objectId || type !== 'blob' || size === undefined) throw new Error(`git cat-file: ${header}`)
+    return Number(size)
+  }
+
+  /** The bytes of the blob that `next` went to. */
+  async *read(size: number): AsyncGenerator<Buffer> {
+    let left = size
     while (left > 0) {
       if (this.#pending.length === 0) await this.#more()
       const part = this.#pending.subarray(0, left)

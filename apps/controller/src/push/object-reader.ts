@@ -41,6 +41,43 @@ export async function readObjects<T extends { objectId: string }>(
   }
 }
 
+/**
+ * Reads the sizes of objects in bytes through one `git cat-file --batch-check`, in their order. `onSize` may throw to end it.
+ * @throws Error when an object is missing
+ */
+export async function readSizes<T extends { objectId: string }>(
+  repository: string,
+  wanted: readonly T[],
+  env: Record<string, string>,
+  onSize: (wanted: T, bytes: number) => void,
+): Promise<void> {
+  if (wanted.length === 0) return
+  const child = startGit(repository, ['cat-file', '--batch-check=%(objectsize)', '--buffer'], env)
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS)
+  try {
+    child.on('error', () => undefined) // the stream below ends early, which is the failure
+    child.stdin?.on('error', () => undefined)
+    child.stderr?.resume()
+    child.stdin?.end(wanted.map((object) => `${object.objectId}\n`).join(''))
+    let pending = ''
+    let next = 0
+    for await (const chunk of child.stdout ?? []) {
+      const lines = (pending + String(chunk)).split('\n')
+      pending = lines.pop() ?? ''
+      for (const line of lines) {
+        const object = wanted[next]
+        if (object === undefined || !/^\d+$/.test(line)) throw new Error(`git cat-file: ${line.slice(0, 80)}`)
+        onSize(object, Number(line))
+        next += 1
+      }
+    }
+    if (next !== wanted.length) throw new Error(`git cat-file gave ${next} of ${wanted.length} sizes`)
+  } finally {
+    clearTimeout(timer)
+    child.kill('SIGKILL')
+  }
+}
+
 function takeObject(pending: Buffer): { bytes: Buffer; rest: Buffer } | undefined {
   const newline = pending.indexOf(0x0a)
   if (newline < 0) return undefined

@@ -2,7 +2,7 @@ import { messageOf } from '@croft/kit'
 import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
 import { startGit } from './git.js'
 import { parseIgnoreFile, type IsIgnored } from './ignore-file.js'
-import { readObjects } from './object-reader.js'
+import { readObjects, readSizes } from './object-reader.js'
 import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
 import { PushRefused, type Refusal } from './refusal.js'
 import { named } from './text.js'
@@ -26,8 +26,8 @@ const MAX_LFS_CANDIDATES = 20_000
 interface Walked {
   files: Map<string, TreeEntry>
   submodules: string[]
-  smallBlobs: { path: string; objectId: string }[]
-  hasFiles: boolean
+  /** Each blob once. */
+  blobs: Map<string, { objectId: string; path: Buffer; times: number; bytes: number }>
 }
 
 /**
@@ -40,8 +40,10 @@ export async function checkSource(
   commit: string,
   env: Record<string, string> = {},
 ): Promise<CheckedSource> {
-  const walked = await walk(repository, commit, env)
-  if (!walked.hasFiles) {
+  const caps = new TreeCaps()
+  const walked = await walk(repository, commit, env, caps)
+  await measure(repository, walked, env, caps)
+  if (walked.blobs.size === 0) {
     throw new PushRefused({
       reason: 'empty',
       cause: 'the commit holds no files',
@@ -56,12 +58,11 @@ export async function checkSource(
   return { manifest: manifestOf(files.get('app.json')) }
 }
 
-function walk(repository: string, commit: string, env: Record<string, string>): Promise<Walked> {
+function walk(repository: string, commit: string, env: Record<string, string>, caps: TreeCaps): Promise<Walked> {
   return new Promise((resolve, reject) => {
-    const child = startGit(repository, ['ls-tree', '-r', '-t', '-l', '-z', '--full-tree', commit], env)
+    const child = startGit(repository, ['ls-tree', '-r', '-t', '-z', '--full-tree', commit], env)
     const reader = new TreeReader()
-    const caps = new TreeCaps()
-    const walked: Walked = { files: new Map(), submodules: [], smallBlobs: [], hasFiles: false }
+    const walked: Walked = { files: new Map(), submodules: [], blobs: new Map() }
     let failure: Error | undefined
     let stderr = ''
     const stop = (error: Error): void => {
@@ -104,24 +105,32 @@ function remember(walked: Walked, entry: TreeEntry): Refusal | undefined {
   const path = entry.path.toString('utf8')
   if (entry.type === 'commit') walked.submodules.push(path)
   if (entry.type === 'tree') return PLATFORM_FILES.has(path) && path !== '.gitattributes' ? notAFile(path) : undefined
-  walked.hasFiles = true
   if (entry.type !== 'blob') return undefined
   if (PLATFORM_FILES.has(path)) {
     if (entry.mode !== '100644' && entry.mode !== '100755') return notAFile(path)
-    if (entry.bytes > MAX_FILE_BYTES) {
-      return {
-        reason: 'platform-file',
-        cause: `${path} is larger than 1 MiB`,
-        suggestion: `make ${path} smaller and push again`,
-      }
-    }
     walked.files.set(path, entry)
   }
-  const isSmall = entry.bytes >= LFS_POINTER_BYTES.min && entry.bytes <= LFS_POINTER_BYTES.max
-  if (isSmall && walked.smallBlobs.length < MAX_LFS_CANDIDATES) {
-    walked.smallBlobs.push({ path, objectId: entry.objectId })
-  }
+  const blob = walked.blobs.get(entry.objectId)
+  if (blob !== undefined) blob.times += 1
+  else walked.blobs.set(entry.objectId, { objectId: entry.objectId, path: entry.path, times: 1, bytes: 0 })
   return undefined
+}
+
+/** Asks for the size of each blob once. @throws PushRefused */
+async function measure(repository: string, walked: Walked, env: Record<string, string>, caps: TreeCaps): Promise<void> {
+  await readSizes(repository, [...walked.blobs.values()], env, (blob, bytes) => {
+    blob.bytes = bytes
+    const refusal = caps.addSize(blob.path, bytes, blob.times)
+    if (refusal !== undefined) throw new PushRefused(refusal)
+  })
+  for (const [path, { objectId }] of walked.files) {
+    if ((walked.blobs.get(objectId)?.bytes ?? 0) <= MAX_FILE_BYTES) continue
+    throw new PushRefused({
+      reason: 'platform-file',
+      cause: `${path} is larger than 1 MiB`,
+      suggestion: `make ${path} smaller and push again`,
+    })
+  }
 }
 
 function notAFile(path: string): Refusal {
@@ -162,10 +171,14 @@ async function refuseLfsPointers(
   env: Record<string, string>,
 ): Promise<void> {
   if (!/\bfilter=lfs\b/.test(attributes)) return
+  const candidates = [...walked.blobs.values()].filter(
+    (blob) => blob.bytes >= LFS_POINTER_BYTES.min && blob.bytes <= LFS_POINTER_BYTES.max,
+  )
   const pointers: string[] = []
-  await readObjects(repository, walked.smallBlobs, env, (blob, bytes) => {
+  await readObjects(repository, candidates.slice(0, MAX_LFS_CANDIDATES), env, (blob, bytes) => {
     const isPointer = bytes.toString('latin1', 0, LFS_POINTER.length) === LFS_POINTER
-    if (isPointer && !isIgnored(blob.path, false)) pointers.push(blob.path)
+    const path = blob.path.toString('utf8')
+    if (isPointer && !isIgnored(path, false)) pointers.push(path)
   })
   if (pointers.length === 0) return
   throw new PushRefused({

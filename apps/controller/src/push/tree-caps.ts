@@ -11,19 +11,17 @@ export const TREE_CAPS = {
   blobBytes: 500 * 1024 ** 2,
 } as const
 
-/** One entry of `git ls-tree -r -t -l -z`. */
+/** One entry of `git ls-tree -r -t -z`. */
 export interface TreeEntry {
   mode: string
   type: 'blob' | 'tree' | 'commit'
   objectId: string
-  /** 0 for trees and submodules. */
-  bytes: number
   /** As git stores it: bytes, not text. */
   path: Buffer
 }
 
 /**
- * Splits the output of `git ls-tree -r -t -l -z` into entries, whatever its chunks are.
+ * Splits the output of `git ls-tree -r -t -z` into entries, whatever its chunks are.
  * @throws RangeError when it is something else.
  */
 export class TreeReader {
@@ -42,70 +40,83 @@ export class TreeReader {
   }
 }
 
-const FIELDS = /^(\d{6}) (blob|tree|commit) ([0-9a-f]{40,64}) +(-|\d+)$/
+const DOT = 0x2e
+const FIELDS = /^(\d{6}) (blob|tree|commit) ([0-9a-f]{40,64})$/
 
 function entryOf(record: Buffer): TreeEntry {
   const tab = record.indexOf(0x09)
   const match = FIELDS.exec(record.toString('latin1', 0, Math.max(tab, 0)))
   if (tab < 0 || match === null) throw new RangeError('git ls-tree said something unexpected')
-  const [, mode = '', type, objectId = '', bytes = '-'] = match
+  const [, mode = '', type, objectId = ''] = match
   return {
     mode,
     type: type as TreeEntry['type'],
     objectId,
-    bytes: bytes === '-' ? 0 : Number(bytes),
     path: Buffer.from(record.subarray(tab + 1)),
   }
 }
 
-/** Counts the entries of one commit and says which cap it breaks, at the first entry that breaks one. */
+/**
+ * Counts the entries and bytes of one commit and says which cap it breaks, at the first entry that breaks one. Names and sizes
+ * are judged apart: sizes cost git much more, and a bomb ends before any is asked for.
+ */
 export class TreeCaps {
   #entries = 0
   #expandedBytes = 0
 
   /** Undefined while all is well. */
-  add(entry: TreeEntry): Refusal | undefined {
+  add(entry: Pick<TreeEntry, 'path'>): Refusal | undefined {
     this.#entries += 1
-    this.#expandedBytes += entry.bytes
-    const path = named(entry.path.toString('utf8'))
     if (this.#entries > TREE_CAPS.entries) {
-      return tooMuch(`the commit holds more than ${TREE_CAPS.entries} files and folders`, 'commit less, or use .croftignore')
+      return tooMuch(`the commit holds more than ${TREE_CAPS.entries} files and folders`, 'commit less')
     }
-    if (entry.bytes > TREE_CAPS.blobBytes) {
-      return tooMuch(`${path} is ${megabytes(entry.bytes)} MB, the limit for one file is ${megabytes(TREE_CAPS.blobBytes)} MB`)
+    return hostilePath(entry.path)
+  }
+
+  /** The size of a blob, and how often it is in the tree. */
+  addSize(path: Buffer, bytes: number, times: number): Refusal | undefined {
+    this.#expandedBytes += bytes * times
+    if (bytes > TREE_CAPS.blobBytes) {
+      return tooMuch(`${shown(path)} is ${megabytes(bytes)} MB, the limit for one file is ${megabytes(TREE_CAPS.blobBytes)} MB`)
     }
     if (this.#expandedBytes > TREE_CAPS.expandedBytes) {
       return tooMuch(`the files of the commit are more than ${megabytes(TREE_CAPS.expandedBytes)} MB in all`)
     }
-    return hostilePath(entry.path, path)
+    return undefined
   }
 }
 
-function hostilePath(bytes: Buffer, path: string): Refusal | undefined {
+function shown(path: Buffer): string {
+  return named(path.toString('utf8'))
+}
+
+function hostilePath(bytes: Buffer): Refusal | undefined {
   if (bytes.length > TREE_CAPS.pathBytes) {
-    return { ...badName(`a path is longer than ${TREE_CAPS.pathBytes} bytes: ${path}`), suggestion: 'use shorter names' }
+    return { ...badName(`a path is longer than ${TREE_CAPS.pathBytes} bytes: ${shown(bytes)}`), suggestion: 'use shorter names' }
   }
   let depth = 1
   let nameStart = 0
+  let isAscii = true
   for (let at = 0; at <= bytes.length; at++) {
     const byte = bytes[at]
     if (byte !== undefined && byte !== 0x2f) {
-      if (byte < 0x20 || byte === 0x7f) return badName(`a file name holds a control character: ${path}`)
+      if (byte >= 0x80) isAscii = false
+      else if (byte < 0x20 || byte === 0x7f) return badName(`a file name holds a control character: ${shown(bytes)}`)
       continue
     }
     const nameBytes = at - nameStart
     if (nameBytes > TREE_CAPS.nameBytes) {
-      return badName(`a file name is longer than ${TREE_CAPS.nameBytes} bytes: ${path}`)
+      return badName(`a file name is longer than ${TREE_CAPS.nameBytes} bytes: ${shown(bytes)}`)
     }
-    const name = bytes.toString('latin1', nameStart, at)
-    if (name === '' || name === '.' || name === '..') return badName(`a path is not allowed: ${path}`)
+    const isDots = nameBytes <= 2 && bytes.subarray(nameStart, at).every((char) => char === DOT)
+    if (isDots) return badName(`a path is not allowed: ${shown(bytes)}`)
     if (byte === 0x2f) depth += 1
     nameStart = at + 1
   }
   if (depth > TREE_CAPS.depth) {
-    return tooMuch(`folders are nested deeper than ${TREE_CAPS.depth}: ${path}`, 'use fewer levels of folders')
+    return tooMuch(`folders are nested deeper than ${TREE_CAPS.depth}: ${shown(bytes)}`, 'use fewer levels of folders')
   }
-  if (bytes.some((byte) => byte >= 0x80) && !isUtf8(bytes)) return badName(`a file name is not UTF-8: ${path}`)
+  if (!isAscii && !isUtf8(bytes)) return badName(`a file name is not UTF-8: ${shown(bytes)}`)
   return undefined
 }
 
