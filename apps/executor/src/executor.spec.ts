@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeBackend } from '@croft/garden-api/fake'
@@ -119,9 +120,10 @@ describe('a placed instance', () => {
     node.start()
     node.controller.want([web])
     await node.observed(web.id, 'ready')
-    node.backend.inject({ call: 'destroy', handle: `${web.id}-1`, error: new Error('busy'), times: 2 })
+    node.backend.inject({ call: 'destroy', handle: `${web.id}-1`, error: new Error('busy') })
     node.crash(web.id)
-    const { address } = await node.observed(web.id, 'ready', ({ handle }) => handle !== `${web.id}-1`)
+    const { address, restarts } = await node.observed(web.id, 'ready', ({ handle }) => handle !== `${web.id}-1`)
+    expect(restarts).toBe(1)
     expect([...node.store.records.values()].filter((record) => `${record.address}:8080` === address)).toHaveLength(1)
   })
 })
@@ -316,7 +318,7 @@ describe('an executor that starts', () => {
     })
   })
   it('neither loses nor repeats a line of what was said while it was away', async () => {
-    let say = async (_text: string): Promise<void> => undefined
+    let say: ((text: string) => Promise<void>) | undefined
     node.web = async (context) => {
       say = async (text) => await context.write('stdout', `${text}\n`)
       await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
@@ -326,11 +328,12 @@ describe('an executor that starts', () => {
     node.start()
     node.controller.want([web])
     await node.observed(web.id, 'ready')
-    await say('one')
+    await say?.('one')
+    await until('it to be kept', () => readFileSync(node.logOf(web.appId), 'utf8').includes('"one"'))
     await node.stop()
-    await say('two')
+    await say?.('two')
     node.start()
-    await say('three')
+    await say?.('three')
     const streamId = crypto.randomUUID()
     node.controller.want(
       [web],

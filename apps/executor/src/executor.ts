@@ -108,6 +108,7 @@ class LiveExecutor {
       onUnknown: () => this.#watch.rejoin(),
       clock,
       logger,
+      timeScale: config.timeScale,
     })
     this.#core = new ExecutorCore({
       ports: {

@@ -29,6 +29,8 @@ export class ExecutorCore {
   /** Instances whose stop is under way. One that failed is not among them: it is planned again. */
   readonly #stopping = new Set<string>()
   readonly #queues = new SerialQueues()
+  readonly #underWay = new Set<Promise<void>>()
+  #isDetached = false
   #desired: readonly DesiredInstance[] | undefined
 
   constructor(options: CoreOptions) {
@@ -83,16 +85,18 @@ export class ExecutorCore {
     await Promise.all(own.map(async (instance) => await instance.flushLogs()))
   }
 
-  /** Lets go of everything; containers run on. */
+  /** Lets go of everything; containers run on, also those that are being ended. */
   async detach(): Promise<void> {
+    this.#isDetached = true
     await Promise.all([...this.#instances.values()].map(async (instance) => await instance.detach()))
+    await Promise.all(this.#underWay)
     await this.#options.freshness.idle()
   }
 
   /** One pass at a time: two would both find the same instance missing. */
   async #pass(): Promise<void> {
     await this.#queues.run('pass', async () => {
-      if (this.#desired === undefined) return
+      if (this.#desired === undefined || this.#isDetached) return
       const containers = await this.#ownContainers()
       const steps = plan({
         desired: this.#desired,
@@ -122,9 +126,13 @@ export class ExecutorCore {
 
   /** Starts a step; one that fails is logged, and planned again by a later pass. */
   #carryOut(step: Step): void {
-    this.#take(step).catch((error: unknown) =>
-      this.#options.logger.error('step-failed', { step: step.kind, why: messageOf(error), error }),
-    )
+    const done = this.#take(step)
+      .catch((error: unknown) => {
+        if (this.#isDetached) return // goes on with the next executor
+        this.#options.logger.error('step-failed', { step: step.kind, why: messageOf(error), error })
+      })
+      .finally(() => this.#underWay.delete(done))
+    this.#underWay.add(done)
   }
 
   async #take(step: Step): Promise<void> {

@@ -1,9 +1,15 @@
 import { messageOf, type Clock, type Logger } from '@croft/kit'
 import type { Container } from '@croft/garden-api'
-import { cutLines, type KeptLine, type LogStore } from './log-store.js'
+import { cutLines, newestLinesAt, type KeptLine, type LogStore } from './log-store.js'
 
 /** Lines shown when an instance crashes before it was ever ready. */
 export const LAST_LINES = 20
+/** Of each of them, characters: they travel with every report. */
+const LAST_LINE_CHARACTERS = 1_000
+/** Lines taken over in one pass: nobody's flood may keep the executor from everybody else's work. */
+export const MAX_LINES_PER_PASS = 1_000
+/** Lines taken over when a process has ended: the newest. */
+export const MAX_FINAL_LINES = 5_000
 const BUSY_EVERY_MS = 100
 const IDLE_EVERY_MS = 500
 
@@ -90,16 +96,24 @@ export class LogDrain {
       const chunk = await container.readLog(processId, stream, this.#offsets[stream])
       const line = { at: new Date(clock.now()).toISOString(), instance, handle: container.handle }
       const lines: KeptLine[] = []
-      if (chunk.droppedBytes > 0) {
-        const text = `${chunk.droppedBytes} bytes of ${stream} were written faster than they could be kept`
-        lines.push({ ...line, stream: 'system', line: text, lost: { stream, end: chunk.offset } })
+      const skipped = isFinal ? newestLinesAt(chunk.data, MAX_FINAL_LINES) : 0
+      const from = chunk.offset + skipped
+      if (chunk.droppedBytes + skipped > 0) {
+        const text = `${chunk.droppedBytes + skipped} bytes of ${stream} were written faster than they could be kept`
+        lines.push({ ...line, stream: 'system', line: text, lost: { stream, end: from } })
       }
-      const kept = cutLines(chunk.data, chunk.offset, isFinal)
+      const kept = cutLines(
+        chunk.data.subarray(skipped),
+        from,
+        isFinal,
+        isFinal ? MAX_FINAL_LINES + 1 : MAX_LINES_PER_PASS,
+      )
       lines.push(...kept.map(({ text, end }) => ({ ...line, stream, line: text, end })))
       if (lines.length === 0) continue
       await store.append(appId, lines)
-      this.#lastLines = [...this.#lastLines, ...kept.map(({ text }) => text)].slice(-LAST_LINES)
-      this.#offsets[stream] = kept.at(-1)?.end ?? chunk.offset
+      const newest = kept.slice(-LAST_LINES).map(({ text }) => text.slice(0, LAST_LINE_CHARACTERS))
+      this.#lastLines = [...this.#lastLines, ...newest].slice(-LAST_LINES)
+      this.#offsets[stream] = kept.at(-1)?.end ?? from
       hadOutput = true
     }
     return hadOutput

@@ -117,11 +117,30 @@ export class LogStore {
   }
 }
 
-/** Cuts a piece of a stream into lines with the offset after each; a last line without an end stays out unless `isFinal`. Pure. */
-export function cutLines(data: Buffer, offset: number, isFinal: boolean): { text: string; end: number }[] {
+/** Where the newest `count` lines that have an end begin in a piece of a stream; what comes after them stays too. Pure. */
+export function newestLinesAt(data: Buffer, count: number): number {
+  let at = data.length
+  for (let left = count; left >= 0; left -= 1) {
+    const newline = at === 0 ? -1 : data.lastIndexOf(0x0a, at - 1)
+    if (newline === -1) return 0
+    at = newline
+  }
+  return at + 1
+}
+
+/**
+ * Cuts a piece of a stream into lines, at most `maxLines`, with the offset after each; a last line without an end stays out unless
+ * `isFinal`. Pure.
+ */
+export function cutLines(
+  data: Buffer,
+  offset: number,
+  isFinal: boolean,
+  maxLines = Number.POSITIVE_INFINITY,
+): { text: string; end: number }[] {
   const lines: { text: string; end: number }[] = []
   let at = 0
-  while (at < data.length) {
+  while (at < data.length && lines.length < maxLines) {
     const newline = data.indexOf(0x0a, at)
     const isWhole = newline !== -1 && newline - at <= MAX_LINE_BYTES
     if (!isWhole && data.length - at < MAX_LINE_BYTES && !isFinal) break

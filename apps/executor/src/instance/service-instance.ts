@@ -105,6 +105,7 @@ export class ServiceInstance implements NodeInstance {
     await this.#write({ item: { ...this.item, intent: 'stop' } }, true)
     await this.#running
     await this.#endProcess()
+    this.#detach.signal.throwIfAborted()
     await this.#letGo()
     await this.#destroyContainers()
     await this.#ports.records.remove(this.item.id)
@@ -341,11 +342,12 @@ export class ServiceInstance implements NodeInstance {
     const over = new AbortController()
     try {
       await process.signal(TERM)
-      const graceOver = this.#ports.clock.sleep(this.#spec.graceMs, over.signal).then(async () => {
+      const letGo = AbortSignal.any([over.signal, this.#detach.signal])
+      const graceOver = this.#ports.clock.sleep(this.#spec.graceMs, letGo).then(async () => {
         this.#ports.logger.info('instance-killed', { instance: this.item.id, graceMs: this.#spec.graceMs })
         await process.signal(KILL)
       })
-      await Promise.race([process.wait(over.signal), graceOver])
+      await Promise.race([process.wait(letGo), graceOver])
     } catch (error) {
       // it has ended, or its container has: what is left of it is destroyed next
       this.#ports.logger.debug('instance-gone-before-its-end', { instance: this.item.id, why: messageOf(error) })

@@ -116,6 +116,10 @@ export class FakeNode {
         [...processes.values()].filter(({ exit }) => exit === null).map(({ pid }) => ({ handle, pid })),
       )
   }
+  /** Where the output of an app is kept; it must have said something. */
+  logOf(appId: string): string {
+    return join(this.folder, 'node/logs', appId, 'current.jsonl')
+  }
   /** Ends the process of an instance, as a crash would. */
   crash(id: string): void {
     for (const { handle, processes } of this.store.records.values()) {
