@@ -1,8 +1,7 @@
 import type { AppId, BuildId, DeploymentId, InstanceId, NodeId, ReleaseId, TeamId } from '@croft/kit'
 import type { InstanceLimits, InstanceStatus, Intent } from '@croft/protocol'
-import type { DataSource, EntityManager } from 'typeorm'
+import type { DataSource } from 'typeorm'
 import type { AppSettings } from '../app/app-settings.js'
-import { readRevision } from '../db/revision.js'
 import type { DeploymentState } from '../deploy/deployment.machine.js'
 import type { NodeCapacity } from '../node/node-capacity.js'
 
@@ -89,89 +88,71 @@ export interface WorldInstance {
   changedAtMs: number | null
 }
 
-/** Reads the world in one snapshot, so that no decision mixes two moments. */
-export async function loadWorld(dataSource: DataSource): Promise<World> {
-  return dataSource.transaction('REPEATABLE READ', async (manager) => {
-    const routesRevision = await readRevision(manager, 'routes')
-    const [clock] = await manager.query<{ now_ms: number }[]>(`SELECT ${ms('clock_timestamp()')} AS now_ms`)
-    const nodes = await loadNodes(manager)
-    const routers = await loadRouters(manager)
-    const deployments = await manager.query<WorldDeployment[]>(
-      `SELECT id, app_id AS "appId", release_id AS "releaseId", release_version AS "releaseVersion",
-         previous_version AS "previousVersion", state, ${ms('created_at')} AS "createdAtMs", ${ms('updated_at')} AS "updatedAtMs"
-       FROM deployment WHERE state IN ('pending','releasing','rolling','reverting') ORDER BY created_at`,
-    )
-    const instances = await loadInstances(manager)
-    const apps = await loadApps(manager)
-    return { nowMs: clock?.now_ms ?? 0, routesRevision, nodes, routers, deployments, instances, apps }
-  })
-}
-
 /** Milliseconds since the epoch as a number. */
-function ms(column: string): string {
-  return `(extract(epoch FROM ${column}) * 1000)::float8`
+const ms = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`
+
+const ACTIVE = `('pending','releasing','rolling','reverting')`
+
+const NODES = `SELECT id, name, capacity, ${ms('last_report_at')} AS "lastReportAtMs", cordoned_at IS NOT NULL AS "isCordoned",
+    drain_started_at IS NOT NULL AS "isDraining" FROM node ORDER BY id`
+
+const ROUTERS = `SELECT id, epoch, applied_revision AS "appliedRevision", busy_instances AS "busyInstances",
+    ${ms('last_poll_at')} AS "lastPollAtMs" FROM router ORDER BY id`
+
+const DEPLOYMENTS = `SELECT id, app_id AS "appId", release_id AS "releaseId", release_version AS "releaseVersion",
+    previous_version AS "previousVersion", state, ${ms('created_at')} AS "createdAtMs", ${ms('updated_at')} AS "updatedAtMs"
+  FROM deployment WHERE state IN ${ACTIVE} ORDER BY created_at`
+
+const INSTANCES = `SELECT i.id, i.app_id AS "appId", i.kind, i.type, i.slot, i.release_version AS "releaseVersion", i.build_id AS "buildId",
+    coalesce(b.state = 'running' AND b.instance_id = i.id, false) AS "isBuildOpen", i.node_id AS "nodeId",
+    i.placement_error AS "placementError", i.intent, i.limits, i.drain_revision AS "drainRevision",
+    ${ms('i.drain_started_at')} AS "drainStartedAtMs", ${ms('i.created_at')} AS "createdAtMs",
+    s.status, ${ms('s.changed_at')} AS "changedAtMs"
+  FROM instance i
+  LEFT JOIN node n ON n.id = i.node_id
+  LEFT JOIN instance_status s ON s.instance_id = i.id AND s.node_id = n.id AND s.boot_id = n.boot_id
+  LEFT JOIN build b ON b.id = i.build_id
+  WHERE i.gone_at IS NULL ORDER BY i.id`
+
+const APPS = `SELECT a.id, a.team_id AS "teamId", a.name, a.settings, a.current_release AS "currentRelease",
+    a.destroyed_at IS NOT NULL AS "isDestroyed",
+    (SELECT coalesce(json_agg(json_build_object('type', f.type, 'quantity', f.quantity, 'limits', f.limits)), '[]')
+       FROM formation f WHERE f.app_id = a.id) AS formation,
+    (SELECT coalesce(json_agg(json_build_object('id', r.id, 'version', r.version, 'processTypes',
+         ARRAY(SELECT jsonb_object_keys(r.process_types)))), '[]')
+       FROM release r WHERE r.app_id = a.id AND (
+         r.version = a.current_release
+         OR r.version IN (SELECT i.release_version FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
+         OR r.version IN (SELECT unnest(ARRAY[d.release_version, d.previous_version]) FROM deployment d
+              WHERE d.app_id = a.id AND d.state IN ${ACTIVE}))) AS releases
+  FROM app a
+  WHERE (a.destroyed_at IS NULL AND a.current_release IS NOT NULL)
+    OR EXISTS (SELECT FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
+    OR EXISTS (SELECT FROM deployment d WHERE d.app_id = a.id AND d.state IN ${ACTIVE})`
+
+const all = (rows: string): string => `(SELECT coalesce(json_agg(x), '[]') FROM (${rows}) x)`
+
+/** One statement: one snapshot, so that no decision mixes two moments, and one round trip, for it is read at every turn. */
+const WORLD = `SELECT json_build_object(
+  'nowMs', ${ms('clock_timestamp()')},
+  'routesRevision', coalesce((SELECT value FROM revision WHERE name = 'routes'), 0),
+  'nodes', ${all(NODES)},
+  'routers', ${all(ROUTERS)},
+  'deployments', ${all(DEPLOYMENTS)},
+  'instances', ${all(INSTANCES)},
+  'apps', ${all(APPS)}) AS world`
+
+interface WorldRow extends Omit<World, 'apps'> {
+  apps: (Omit<WorldApp, 'releases'> & { releases: WorldRelease[] })[]
 }
 
-async function loadNodes(manager: EntityManager): Promise<WorldNode[]> {
-  return manager.query<WorldNode[]>(
-    `SELECT id, name, capacity, ${ms('last_report_at')} AS "lastReportAtMs", cordoned_at IS NOT NULL AS "isCordoned",
-       drain_started_at IS NOT NULL AS "isDraining" FROM node ORDER BY id`,
-  )
-}
-
-async function loadRouters(manager: EntityManager): Promise<WorldRouter[]> {
-  return manager.query<WorldRouter[]>(
-    `SELECT id, epoch, applied_revision::float8 AS "appliedRevision", busy_instances AS "busyInstances",
-       ${ms('last_poll_at')} AS "lastPollAtMs" FROM router ORDER BY id`,
-  )
-}
-
-async function loadInstances(manager: EntityManager): Promise<WorldInstance[]> {
-  return manager.query<WorldInstance[]>(
-    `SELECT i.id, i.app_id AS "appId", i.kind, i.type, i.slot, i.release_version AS "releaseVersion", i.build_id AS "buildId",
-       coalesce(b.state = 'running' AND b.instance_id = i.id, false) AS "isBuildOpen", i.node_id AS "nodeId",
-       i.placement_error AS "placementError", i.intent, i.limits, i.drain_revision::float8 AS "drainRevision",
-       ${ms('i.drain_started_at')} AS "drainStartedAtMs", ${ms('i.created_at')} AS "createdAtMs",
-       s.status, ${ms('s.changed_at')} AS "changedAtMs"
-     FROM instance i
-     LEFT JOIN node n ON n.id = i.node_id
-     LEFT JOIN instance_status s ON s.instance_id = i.id AND s.node_id = n.id AND s.boot_id = n.boot_id
-     LEFT JOIN build b ON b.id = i.build_id
-     WHERE i.gone_at IS NULL ORDER BY i.id`,
-  )
-}
-
-interface AppRow extends Omit<WorldApp, 'formation' | 'releases'> {
-  formation: WorldApp['formation'] | null
-  releases: WorldRelease[] | null
-}
-
-async function loadApps(manager: EntityManager): Promise<Map<AppId, WorldApp>> {
-  const rows = await manager.query<AppRow[]>(
-    `SELECT a.id, a.team_id AS "teamId", a.name, a.settings, a.current_release AS "currentRelease",
-       a.destroyed_at IS NOT NULL AS "isDestroyed",
-       (SELECT json_agg(json_build_object('type', f.type, 'quantity', f.quantity, 'limits', f.limits))
-          FROM formation f WHERE f.app_id = a.id) AS formation,
-       (SELECT json_agg(json_build_object('id', r.id, 'version', r.version, 'processTypes',
-            ARRAY(SELECT jsonb_object_keys(r.process_types))))
-          FROM release r WHERE r.app_id = a.id AND (
-            r.version = a.current_release
-            OR r.version IN (SELECT i.release_version FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
-            OR r.version IN (SELECT unnest(ARRAY[d.release_version, d.previous_version]) FROM deployment d WHERE d.app_id = a.id
-                 AND d.state IN ('pending','releasing','rolling','reverting')))) AS releases
-     FROM app a
-     WHERE (a.destroyed_at IS NULL AND a.current_release IS NOT NULL)
-       OR EXISTS (SELECT FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
-       OR EXISTS (SELECT FROM deployment d WHERE d.app_id = a.id AND d.state IN ('pending','releasing','rolling','reverting'))`,
-  )
-  return new Map(
-    rows.map((row) => [
-      row.id,
-      {
-        ...row,
-        formation: row.formation ?? [],
-        releases: new Map((row.releases ?? []).map((release) => [release.version, release])),
-      },
-    ]),
-  )
+/** Reads the world as of one moment. */
+export async function loadWorld(dataSource: DataSource): Promise<World> {
+  const [row] = await dataSource.query<{ world: WorldRow }[]>(WORLD)
+  if (row === undefined) throw new Error('the world was not read')
+  const apps = row.world.apps.map((app): [AppId, WorldApp] => [
+    app.id,
+    { ...app, releases: new Map(app.releases.map((release) => [release.version, release])) },
+  ])
+  return { ...row.world, apps: new Map(apps) }
 }
