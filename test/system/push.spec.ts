@@ -24,10 +24,12 @@ interface Row {
   commit: string
 }
 const releases = (app: string): Promise<Row[]> =>
-  rig.query<Row>('SELECT version, image, commit FROM release r JOIN app a ON a.id = r.app_id WHERE a.name = $1 ORDER BY version', [
-    app,
-  ])
-const appNames = async (): Promise<string[]> => (await rig.query<{ name: string }>('SELECT name FROM app')).map((row) => row.name)
+  rig.query<Row>(
+    'SELECT version, image, commit FROM release r JOIN app a ON a.id = r.app_id WHERE a.name = $1 ORDER BY version',
+    [app],
+  )
+const appNames = async (): Promise<string[]> =>
+  (await rig.query<{ name: string }>('SELECT name FROM app')).map((row) => row.name)
 
 /** A promise and what resolves it. */
 function gate(): { open: () => void; until: Promise<void> } {
@@ -78,7 +80,12 @@ describe('a push', () => {
     expect((await app.git('fetch', '-q', 'croft')).code).toBe(0)
   })
   it('leaves out of the source what .croftignore names', async () => {
-    const app = await rig.clone('ignoring', { '.croftignore': 'docs/\n*.md\n', 'docs/a.txt': 'x', 'README.md': 'x', 'server.js': 'x' })
+    const app = await rig.clone('ignoring', {
+      '.croftignore': 'docs/\n*.md\n',
+      'docs/a.txt': 'x',
+      'README.md': 'x',
+      'server.js': 'x',
+    })
     expect((await app.push()).code).toBe(0)
     expect(rig.sources.at(-1)?.toSorted()).toEqual(['.croftignore', 'package.json', 'server.js'])
   })
@@ -130,7 +137,11 @@ describe('a push that is refused before anything is built', () => {
     const theirs = await app.git('ls-remote', 'croft')
     await app.git('remote', 'set-url', 'croft', rig.url('missing'))
     const missing = await app.git('ls-remote', 'croft')
-    const plain = (text: string): string => text.replaceAll('theirs', 'X').replaceAll('missing', 'X').replace(/request \w+/g, '')
+    const plain = (text: string): string =>
+      text
+        .replaceAll('theirs', 'X')
+        .replaceAll('missing', 'X')
+        .replace(/request \w+/g, '')
     expect(plain(theirs.output)).toBe(plain(missing.output))
     await app.git('remote', 'set-url', 'croft', rig.url('theirs'))
     expect((await app.push()).output).toMatch(/not available/)
@@ -265,7 +276,12 @@ describe('a push that fails', () => {
     const app = await rig.clone('broken')
     expect((await app.push()).code).toBe(0)
     const before = await rig.head('broken')
-    const result = { outcome: 'failed' as const, reason: 'buildpack' as const, message: 'npm ci failed', suggestion: 'npm install' }
+    const result = {
+      outcome: 'failed' as const,
+      reason: 'buildpack' as const,
+      message: 'npm ci failed',
+      suggestion: 'npm install',
+    }
     rig.onBuild = () => ({ result })
     await app.change()
     const pushed = await app.push()
@@ -282,7 +298,8 @@ describe('a push that fails', () => {
   })
   it('in its deployment keeps the number of its release and moves no ref', async () => {
     const app = await rig.clone('crashing')
-    rig.node.behave = (item) => (item.spec.kind === 'build' ? { kind: 'hang' } : { kind: 'crash', lastLines: ['boom at line 1'] })
+    rig.node.behave = (item) =>
+      item.spec.kind === 'build' ? { kind: 'hang' } : { kind: 'crash', lastLines: ['boom at line 1'] }
     const pushed = await app.push()
     expect(pushed.code).not.toBe(0)
     expect(pushed.output).toContain('boom at line 1')
@@ -314,9 +331,15 @@ describe('pushes at once', () => {
     rig.onBuild = () => ({ until: slow.until })
     await Promise.all([first.change('1'), second.change('2'), third.change('3')])
     const one = first.push()
-    await waitFor(async () => (await rig.pushes('queue')).at(-1) === 'accepted', { what: 'the first to build', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('queue')).at(-1) === 'accepted', {
+      what: 'the first to build',
+      timeoutMs: 10_000,
+    })
     const two = second.push()
-    await waitFor(async () => (await rig.pushes('queue')).length === 3, { what: 'the second to wait', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('queue')).length === 3, {
+      what: 'the second to wait',
+      timeoutMs: 10_000,
+    })
     const three_ = third.push()
     const superseded = await two
     slow.open()
@@ -341,9 +364,15 @@ describe('a client that leaves', () => {
     const slow = gate()
     rig.onBuild = () => ({ until: slow.until })
     const pushing = app.startPush('main')
-    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'accepted', { what: 'the build', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'accepted', {
+      what: 'the build',
+      timeoutMs: 10_000,
+    })
     leave(pushing)
-    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'canceled', { what: 'the end', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'canceled', {
+      what: 'the end',
+      timeoutMs: 10_000,
+    })
     slow.open()
     const builds = await rig.query<{ state: string }>(
       `SELECT b.state FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'leaving'`,
@@ -357,11 +386,93 @@ describe('a client that leaves', () => {
     const slow = gate()
     rig.onBuild = () => ({ until: slow.until })
     const pushing = app.startPush('-o', 'detach', 'main')
-    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'accepted', { what: 'the build', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'accepted', {
+      what: 'the build',
+      timeoutMs: 10_000,
+    })
     leave(pushing)
     slow.open()
-    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'committed', { what: 'the end', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'committed', {
+      what: 'the end',
+      timeoutMs: 10_000,
+    })
     expect(await rig.head('detached')).toBeDefined()
+  })
+})
+
+describe('builds', () => {
+  interface Shown {
+    id: string
+    state: string
+    reason: string | null
+    commit: string
+    image: string | null
+  }
+  it('are shown with their log, to their team only', async () => {
+    const app = await rig.clone('shown')
+    const api = <T>(path: string) => rig.api<T>(`/api/v1/apps/shown/builds${path}`)
+    expect((await app.push()).code).toBe(0)
+    const { body: builds } = await api<Shown[]>('')
+    expect(builds).toMatchObject([{ state: 'succeeded', reason: null, commit: await rig.head('shown') }])
+    expect((await api<Shown>(`/${builds[0]?.id}`)).body).toEqual(builds[0])
+    expect(await rig.text(`/api/v1/apps/shown/builds/${builds[0]?.id}/logs`)).toContain('Node.js app detected')
+    for (const id of ['01234567-89ab-7def-8123-456789abcdef', '..%2f..%2fetc']) {
+      expect((await api(`/${id}`)).status).toBe(404)
+      expect((await api(`/${id}/logs`)).status).toBe(404)
+    }
+  })
+  it('whose node is lost are queued once more, and then fail', async () => {
+    const app = await rig.clone('lost')
+    const slow = gate()
+    rig.onBuild = () => ({ until: slow.until })
+    const pushing = app.push()
+    const open = () =>
+      rig.query<{ id: string; attempt: number; state: string }>(
+        `SELECT b.id, b.attempt, b.state FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'lost'`,
+      )
+    const interrupted = async (
+      attempt: number,
+      then: (row: { attempt: number; state: string }) => boolean,
+    ): Promise<void> => {
+      await waitFor(async () => (await open()).some((row) => row.state === 'running' && row.attempt === attempt), {
+        what: `attempt ${attempt}`,
+        timeoutMs: 10_000,
+      })
+      // As if nobody had heard of the node for a minute: the instance is gone, the lease ran out.
+      await rig.query(
+        `UPDATE instance SET gone_at = now() WHERE build_id = (SELECT b.id FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'lost')`,
+      )
+      await rig.query(`UPDATE build SET lease_until = now() - interval '1 second' WHERE state = 'running'`)
+      await waitFor(async () => (await open()).some(then), { what: 'the sweeper', timeoutMs: 12_000 })
+    }
+    await interrupted(1, (row) => row.attempt === 2)
+    await interrupted(2, (row) => row.state === 'failed')
+    slow.open()
+    const pushed = await pushing
+    expect(pushed.code).not.toBe(0)
+    expect(pushed.output).toMatch(/the node that built was lost/)
+  })
+})
+
+describe('a controller that is asked to stop while a push builds', () => {
+  it('does so, and the push is refused by the next one', async () => {
+    const app = await rig.clone('stopping')
+    const slow = gate()
+    rig.onBuild = () => ({ until: slow.until })
+    const pushing = app.push()
+    await waitFor(async () => (await rig.pushes('stopping')).at(-1) === 'accepted', {
+      what: 'the build',
+      timeoutMs: 10_000,
+    })
+    const code = await rig.stop()
+    slow.open()
+    expect((await pushing).code).not.toBe(0)
+    expect(code).toBe(0)
+    await rig.boot()
+    expect(['refused', 'canceled']).toContain((await rig.pushes('stopping')).at(-1))
+    rig.onBuild = () => ({})
+    const again = await app.push()
+    expect(again.code, again.output).toBe(0)
   })
 })
 
@@ -372,13 +483,22 @@ describe('Redis', () => {
     rig.onBuild = () => ({ until: slow.until })
     const blocking = await rig.clone('redis-first')
     const first = blocking.push()
-    await waitFor(async () => (await rig.pushes('redis-first')).at(-1) === 'accepted', { what: 'a build', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('redis-first')).at(-1) === 'accepted', {
+      what: 'a build',
+      timeoutMs: 10_000,
+    })
     const second = app.push()
-    await waitFor(async () => (await rig.pushes('redis')).at(-1) === 'accepted', { what: 'a queued build', timeoutMs: 10_000 })
+    await waitFor(async () => (await rig.pushes('redis')).at(-1) === 'accepted', {
+      what: 'a queued build',
+      timeoutMs: 10_000,
+    })
     await rig.database.emptyRedis()
     slow.open()
     const results = await Promise.all([first, second])
-    expect(results.map((result) => result.code), results.map((result) => result.output).join()).toEqual([0, 0])
+    expect(
+      results.map((result) => result.code),
+      results.map((result) => result.output).join(),
+    ).toEqual([0, 0])
   })
 })
 

@@ -60,7 +60,8 @@ export class PushRig {
   static async start(): Promise<PushRig> {
     const database = await testDatabase('/tmp/push-db-')
     const folder = mkdtempSync('/tmp/push-rig-')
-    for (const name of ['home', 'run', 'run/api', 'run/node', 'run/control', 'run/push', 'work']) mkdirSync(join(folder, name))
+    for (const name of ['home', 'run', 'run/api', 'run/node', 'run/control', 'run/push', 'work'])
+      mkdirSync(join(folder, name))
     const proxy = createServer((client) => {
       const upstream = connect(join(folder, 'run/api/api.sock'))
       client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy())
@@ -106,7 +107,9 @@ export class PushRig {
       CROFT_OPERATOR_TOKEN_SHA256: createHash('sha256').update(TOKEN).digest('hex'),
       ...(failpoint !== undefined && { CROFT_FAILPOINT: failpoint }),
     }
-    const child = start(process.execPath, ['--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')], { env })
+    const child = start(process.execPath, ['--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')], {
+      env,
+    })
     this.#controller = child
     let said = ''
     for (const stream of [child.stdout, child.stderr]) {
@@ -118,7 +121,9 @@ export class PushRig {
     await waitFor(
       async () => {
         if (child.exitCode !== null) throw new Error(said)
-        return (await call(join(this.folder, 'run/api/api.sock'), 'GET', '/api/v1/apps', undefined, TOKEN)).status === 200
+        return (
+          (await call(join(this.folder, 'run/api/api.sock'), 'GET', '/api/v1/apps', undefined, TOKEN)).status === 200
+        )
       },
       { what: 'the controller', timeoutMs: 20_000, everyMs: 50 },
     )
@@ -128,6 +133,13 @@ export class PushRig {
   async kill(): Promise<void> {
     this.#controller?.kill('SIGKILL')
     await this.dead()
+  }
+
+  /** Asks the controller to stop, and gives its exit code. */
+  async stop(): Promise<number | null> {
+    this.#controller?.kill('SIGTERM')
+    await this.dead()
+    return this.#controller?.exitCode ?? null
   }
 
   /** Resolves when the controller is dead, of whatever. */
@@ -143,9 +155,14 @@ export class PushRig {
     return this.#controller?.exitCode === null && this.#controller.signalCode === null
   }
 
-  /** Resident memory of the controller, bytes; 0 when it is gone. */
-  get pid(): number {
-    return this.#controller?.pid ?? 0
+  /** A read of the public API as the operator. */
+  async api<T>(path: string): Promise<{ status: number; body: T }> {
+    return call<T>(join(this.folder, 'run/api/api.sock'), 'GET', path, undefined, TOKEN)
+  }
+
+  /** Plain text of the public API. */
+  async text(path: string): Promise<string> {
+    return (await bytesOf(join(this.folder, 'run/api/api.sock'), path)).toString()
   }
 
   url(app: string, token = TOKEN): string {
@@ -182,7 +199,13 @@ export class PushRig {
 
   /** What main is on the platform, or undefined. */
   async head(app: string): Promise<string | undefined> {
-    const { output } = await command(['git', `--git-dir=${await this.repository(app)}`, 'for-each-ref', '--format=%(objectname)', 'refs/heads/main'])
+    const { output } = await command([
+      'git',
+      `--git-dir=${await this.repository(app)}`,
+      'for-each-ref',
+      '--format=%(objectname)',
+      'refs/heads/main',
+    ])
     return output.trim() || undefined
   }
 
@@ -314,7 +337,8 @@ async function bytesOf(socketPath: string, path: string, body?: string): Promise
     const response = await request(`http://rig${path}`, {
       dispatcher: agent,
       method: body === undefined ? 'GET' : 'POST',
-      ...(body !== undefined && { body, headers: { 'content-type': 'text/plain' } }),
+      headers: { authorization: `Bearer ${TOKEN}`, ...(body !== undefined && { 'content-type': 'text/plain' }) },
+      ...(body !== undefined && { body }),
     })
     const bytes = Buffer.from(await response.body.arrayBuffer())
     if (response.statusCode >= 300) throw new Error(`${path} answered ${response.statusCode}`)

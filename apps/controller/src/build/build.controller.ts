@@ -1,29 +1,37 @@
-import { Controller, Get, Inject, Param, Res } from '@nestjs/common'
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
+import { Answers } from '../http/answers.js'
 import { BuildLog } from './build-log.js'
 import type { Build } from './build.entity.js'
 import { BuildService } from './build.service.js'
 
 /** A build as the API shows it. */
-export interface BuildView {
-  id: string
-  state: string
-  phase: string
-  reason: string | null
-  message: string | null
-  suggestion: string | null
-  commit: string
-  stack: string
-  image: string | null
-  push: string | null
-  attempt: number
-  createdAt: string
-  startedAt: string | null
-  endedAt: string | null
-}
+export const buildSchema = z.object({
+  id: z.uuid(),
+  state: z.enum(['queued', 'running', 'succeeded', 'failed', 'canceled']),
+  /** Progress text while it runs. */
+  phase: z.string(),
+  reason: z.string().nullable(),
+  /** Why it failed, for a person. */
+  message: z.string().nullable(),
+  suggestion: z.string().nullable(),
+  commit: z.string(),
+  stack: z.string(),
+  /** Manifest digest. */
+  image: z.string().nullable(),
+  push: z.uuid().nullable(),
+  attempt: z.int(),
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime().nullable(),
+  endedAt: z.iso.datetime().nullable(),
+})
+export type BuildView = z.infer<typeof buildSchema>
+
+const querySchema = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(50) })
 
 @Controller('api/v1/apps/:app/builds')
 export class BuildController {
@@ -33,20 +41,28 @@ export class BuildController {
     @Inject(BuildLog) private readonly log: BuildLog,
   ) {}
 
+  /** Newest first. */
   @Get()
   @Policy('app:read')
-  async list(@Who() who: Principal, @Param('app') name: string): Promise<BuildView[]> {
+  @Answers(z.array(buildSchema))
+  async list(
+    @Who() who: Principal,
+    @Param('app') name: string,
+    @Query({ schema: querySchema }) query: z.infer<typeof querySchema>,
+  ): Promise<BuildView[]> {
     const app = await this.apps.findInTeam(who.teamId, name)
-    return (await this.builds.list(app.teamId, app.id)).map(viewOf)
+    return (await this.builds.list(app.teamId, app.id, query.limit)).map(viewOf)
   }
 
   @Get(':build')
   @Policy('app:read')
+  @Answers(buildSchema)
   async show(@Who() who: Principal, @Param('app') name: string, @Param('build') id: string): Promise<BuildView> {
     const app = await this.apps.findInTeam(who.teamId, name)
     return viewOf(await this.builds.find(app.teamId, app.id, id))
   }
 
+  /** All it said so far, as plain text. */
   @Get(':build/logs')
   @Policy('log:read')
   async logs(

@@ -1,5 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { failpoint, type AppId, type BuildId, type Clock, type InstanceId, type Logger, type PushId, type TeamId } from '@croft/kit'
+import {
+  failpoint,
+  type AppId,
+  type BuildId,
+  type Clock,
+  type InstanceId,
+  type Logger,
+  type PushId,
+  type TeamId,
+} from '@croft/kit'
 import type { BuildResult, InstanceStatus } from '@croft/protocol'
 import { In, type DataSource, type EntityManager } from 'typeorm'
 import { App } from '../app/app.entity.js'
@@ -92,7 +101,7 @@ export class BuildService {
   }
 
   /** Builds of an app, newest first. */
-  async list(teamId: TeamId, appId: AppId, limit = 100): Promise<Build[]> {
+  async list(teamId: TeamId, appId: AppId, limit: number): Promise<Build[]> {
     return this.#builds().find({ where: { teamId, appId }, order: { createdAt: 'DESC', id: 'DESC' }, take: limit })
   }
 
@@ -282,7 +291,13 @@ export class BuildService {
       const change =
         result.outcome === 'succeeded'
           ? { state: 'succeeded' as const, image: result.image, result }
-          : { state: 'failed' as const, reason: result.reason, message: result.message, suggestion: result.suggestion, result }
+          : {
+              state: 'failed' as const,
+              reason: result.reason,
+              message: result.message,
+              suggestion: result.suggestion,
+              result,
+            }
       const update = await manager
         .getRepository(Build)
         .update({ id: build.id, state: 'running', instanceId }, { ...change, endedAt: () => 'now()', leaseUntil: null })
@@ -301,12 +316,14 @@ export class BuildService {
       })
       if (build === null || build.leaseUntil === null) return undefined
       const isWanted = build.attempt < MAX_ATTEMPTS && (await this.#isWanted(manager, build))
-      await manager.getRepository(Build).update(
-        { id, state: 'running' },
-        isWanted
-          ? { state: 'queued', attempt: build.attempt + 1, instanceId: null, leaseUntil: null, phase: '' }
-          : { state: 'failed', ...INTERRUPTED, endedAt: () => 'now()', leaseUntil: null },
-      )
+      await manager
+        .getRepository(Build)
+        .update(
+          { id, state: 'running' },
+          isWanted
+            ? { state: 'queued', attempt: build.attempt + 1, instanceId: null, leaseUntil: null, phase: '' }
+            : { state: 'failed', ...INTERRUPTED, endedAt: () => 'now()', leaseUntil: null },
+        )
       await tellOf(manager, build)
       return isWanted ? 'queued' : 'failed'
     })

@@ -10,7 +10,11 @@ export interface OpenBuild {
  * Which queued build starts next: of the team with the fewest running builds, the one that has waited longest; of one app,
  * its newest. Undefined when nothing may start. Pure.
  */
-export function nextBuild(queued: readonly OpenBuild[], running: readonly OpenBuild[], slots: number): string | undefined {
+export function nextBuild(
+  queued: readonly OpenBuild[],
+  running: readonly OpenBuild[],
+  slots: number,
+): string | undefined {
   if (running.length >= slots) return undefined
   const busyApps = new Set(running.map((build) => build.appId))
   const runningOf = (teamId: string): number => running.filter((build) => build.teamId === teamId).length

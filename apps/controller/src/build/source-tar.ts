@@ -70,18 +70,19 @@ interface Header {
   gid: number
 }
 
-async function addLink(tar: Pack, header: Header & { type: 'symlink' }, blobs: BlobStream, size: number): Promise<void> {
+async function addLink(
+  tar: Pack,
+  header: Header & { type: 'symlink' },
+  blobs: BlobStream,
+  size: number,
+): Promise<void> {
   if (size > MAX_LINK_BYTES) throw new Error(`${header.name}: the target of a link is ${size} bytes`)
   const target: Buffer[] = []
   for await (const chunk of blobs.read(size)) target.push(chunk)
   tar.entry({ ...header, linkname: Buffer.concat(target).toString('utf8') })
 }
 
-async function addFile(
-  tar: Pack,
-  header: Header & { type: 'file'; size: number },
-  blobs: BlobStream,
-): Promise<void> {
+async function addFile(tar: Pack, header: Header & { type: 'file'; size: number }, blobs: BlobStream): Promise<void> {
   const sink = tar.entry(header)
   sink.on('error', () => undefined) // the pack says why
   for await (const chunk of blobs.read(header.size)) {

@@ -112,7 +112,8 @@ export class BlobStore implements OnModuleInit {
           for await (const chunk of chunks) {
             upload.hash.update(chunk)
             upload.bytes += chunk.length
-            if (upload.bytes > MAX_BLOB_BYTES) throw new DistributionError(413, 'SIZE_INVALID', 'the blob is larger than 8 GiB')
+            if (upload.bytes > MAX_BLOB_BYTES)
+              throw new DistributionError(413, 'SIZE_INVALID', 'the blob is larger than 8 GiB')
             yield chunk
           }
         },

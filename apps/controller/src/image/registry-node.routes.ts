@@ -30,7 +30,9 @@ export class RegistryNodeRoutes implements OnModuleInit {
       fastify.removeAllContentTypeParsers()
       fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
       fastify.setErrorHandler((error: FastifyError, request, reply) => this.#failed(error, request, reply))
-      fastify.get('/v2/', async (_request, reply) => reply.header('docker-distribution-api-version', 'registry/2.0').send({}))
+      fastify.get('/v2/', async (_request, reply) =>
+        reply.header('docker-distribution-api-version', 'registry/2.0').send({}),
+      )
       this.#blobRoutes(fastify)
       this.#uploadRoutes(fastify)
       this.#manifestRoutes(fastify)
@@ -174,7 +176,8 @@ async function readAll(stream: AsyncIterable<unknown>): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of stream) {
     bytes += (chunk as Buffer).length
-    if (bytes > MAX_MANIFEST_BYTES) throw new DistributionError(413, 'SIZE_INVALID', 'the manifest is larger than 4 MiB')
+    if (bytes > MAX_MANIFEST_BYTES)
+      throw new DistributionError(413, 'SIZE_INVALID', 'the manifest is larger than 4 MiB')
     chunks.push(chunk as Buffer)
   }
   return Buffer.concat(chunks)

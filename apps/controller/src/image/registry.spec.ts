@@ -82,9 +82,12 @@ describe('blobs', () => {
     expect((await call('HEAD', `/v2/${APP}/blobs/${sha('other')}`)).statusCode).toBe(404)
     expect(readdirSync(`${home}/registry/uploads`)).toEqual([])
   })
-  it.each(['sha256:..%2f..%2fetc%2fpasswd', 'sha512:00', 'x'])('named %s are refused before they become a path', async (digest) => {
-    expect((await call('GET', `/v2/${APP}/blobs/${digest}`)).statusCode).toBe(400)
-  })
+  it.each(['sha256:..%2f..%2fetc%2fpasswd', 'sha512:00', 'x'])(
+    'named %s are refused before they become a path',
+    async (digest) => {
+      expect((await call('GET', `/v2/${APP}/blobs/${digest}`)).statusCode).toBe(400)
+    },
+  )
 })
 
 describe('manifests', () => {
@@ -106,7 +109,9 @@ describe('manifests', () => {
   it('are refused while a blob is missing, when they mean two things, or say they are something else', async () => {
     const [config, layer] = [await upload('{}'), await upload('layer')]
     const put = (text: string, type = TYPE) => call('PUT', `/v2/${APP}/manifests/v1`, text, { 'content-type': type })
-    expect((await put(manifest(config, sha('absent')))).json()).toMatchObject({ errors: [{ code: 'MANIFEST_BLOB_UNKNOWN' }] })
+    expect((await put(manifest(config, sha('absent')))).json()).toMatchObject({
+      errors: [{ code: 'MANIFEST_BLOB_UNKNOWN' }],
+    })
     expect((await put(manifest(config, layer, { manifests: [] }))).statusCode).toBe(400)
     expect((await put(manifest(config, layer, { mediaType: 'text/plain' }))).statusCode).toBe(400)
     expect((await put(manifest(config, layer), 'application/json')).statusCode).toBe(400)

@@ -56,7 +56,9 @@ export function parseAppManifest(text: string): AppManifest {
   const parsed = manifestSchema.safeParse(json)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    throw new ManifestError(`${named(issue?.path.join('.') ?? '', 80) || 'the document'}: ${issue?.message ?? 'is wrong'}`)
+    throw new ManifestError(
+      `${named(issue?.path.join('.') ?? '', 80) || 'the document'}: ${issue?.message ?? 'is wrong'}`,
+    )
   }
   const manifest: AppManifest = { checks: {}, formation: {} }
   for (const [type, { quantity }] of Object.entries(parsed.data.formation ?? {})) {

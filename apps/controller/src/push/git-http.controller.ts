@@ -88,7 +88,10 @@ export class GitHttpController {
       protocol: protocolOf(request.headers['git-protocol']),
     })
     child.stdin?.on('error', () => undefined)
-    if (child.stdin !== null) bodyOf(request).on('error', () => child.stdin?.destroy()).pipe(child.stdin)
+    if (child.stdin !== null)
+      bodyOf(request)
+        .on('error', () => child.stdin?.destroy())
+        .pipe(child.stdin)
     await answer(child, reply, UPLOAD_PACK_MS)
   }
 
@@ -116,7 +119,8 @@ export class GitHttpController {
     }, this.clock)
     try {
       // A flush and nothing else asks whether the credentials are good, before a large pack is sent.
-      if (head.commands.length > 0) await this.#push(who, name, request, { head, reader, body, output, gone: gone.signal })
+      if (head.commands.length > 0)
+        await this.#push(who, name, request, { head, reader, body, output, gone: gone.signal })
     } catch (error) {
       this.logger.error('push-broke', { app: name, requestId: request.id, error })
     } finally {

@@ -34,7 +34,11 @@ export async function git(
 
 /** Starts a git command whose streams the caller reads. */
 export function startGit(repository: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return start('git', [`--git-dir=${repository}`, ...args], { env: gitEnv(env), cwd: '/', stdio: ['pipe', 'pipe', 'pipe'] })
+  return start('git', [`--git-dir=${repository}`, ...args], {
+    env: gitEnv(env),
+    cwd: '/',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
 }
 
 /** Starts one side of git's wire protocol on a repository: `receive-pack` or `upload-pack`, stateless. */

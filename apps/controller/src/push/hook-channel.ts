@@ -78,9 +78,7 @@ export class HookChannel {
 export async function closeLeftChannels(root: string): Promise<void> {
   await mkdir(root, { recursive: true, mode: 0o700 })
   for (const name of await readdir(root)) {
-    const held = await Promise.allSettled(
-      ['ask', 'answer'].map((fifo) => open(`${root}/${name}/${fifo}`, BOTH_ENDS)),
-    )
+    const held = await Promise.allSettled(['ask', 'answer'].map((fifo) => open(`${root}/${name}/${fifo}`, BOTH_ENDS)))
     await rm(`${root}/${name}`, { recursive: true, force: true })
     for (const handle of held) if (handle.status === 'fulfilled') await handle.value.close()
   }

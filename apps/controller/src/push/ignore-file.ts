@@ -12,7 +12,11 @@ interface Rule {
   foldersOnly: boolean
 }
 
-type Token = { kind: 'star' } | { kind: 'any' } | { kind: 'char'; char: string } | { kind: 'set'; ranges: [string, string][]; isNegated: boolean }
+type Token =
+  | { kind: 'star' }
+  | { kind: 'any' }
+  | { kind: 'char'; char: string }
+  | { kind: 'set'; ranges: [string, string][]; isNegated: boolean }
 
 const MAX_RULES = 1_000
 const MAX_PATTERN_LENGTH = 512

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeBand, encodePacket, FLUSH, MalformedPacket, MAX_PAYLOAD_BYTES, PacketReader, type Packet } from './pkt-line.js'
+import {
+  encodeBand,
+  encodePacket,
+  FLUSH,
+  MalformedPacket,
+  MAX_PAYLOAD_BYTES,
+  PacketReader,
+  type Packet,
+} from './pkt-line.js'
 
 function read(bytes: Buffer, cut: number): Packet[] {
   const reader = new PacketReader()

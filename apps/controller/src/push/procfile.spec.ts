@@ -3,7 +3,8 @@ import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
 
 describe('a Procfile', () => {
   it('names process types and their commands, whatever ends its lines', () => {
-    const text = '\uFEFF# comment\r\nweb: node server.js --port $PORT\r\n\r\n  worker :  node worker.js: x  \nrelease: true'
+    const text =
+      '\uFEFF# comment\r\nweb: node server.js --port $PORT\r\n\r\n  worker :  node worker.js: x  \nrelease: true'
     expect([...parseProcfile(text)]).toEqual([
       ['web', 'node server.js --port $PORT'],
       ['worker', 'node worker.js: x'],

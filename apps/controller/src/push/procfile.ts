@@ -18,7 +18,10 @@ const TYPE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
  */
 export function parseProcfile(text: string): Map<string, string> {
   const types = new Map<string, string>()
-  for (const [index, raw] of text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/).entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
     const colon = line.indexOf(':')

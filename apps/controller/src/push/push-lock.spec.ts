@@ -56,7 +56,10 @@ describe('the push lock of an app', () => {
   it('is each app’s own', async () => {
     const { lock, take } = rig()
     await take('first')
-    const other = await lock.acquire('other', pusher('b'), { signal: new AbortController().signal, onWait: () => undefined })
+    const other = await lock.acquire('other', pusher('b'), {
+      signal: new AbortController().signal,
+      onWait: () => undefined,
+    })
     expect(other.kind).toBe('held')
   })
 })

@@ -100,7 +100,12 @@ export class PushService implements OnApplicationBootstrap {
       isDetached: job.options.detach === true,
       options: job.options,
     })
-    this.logger.info('push-received', { app: job.app.id, push: job.id, ref: job.command.ref, commit: job.command.newValue })
+    this.logger.info('push-received', {
+      app: job.app.id,
+      push: job.id,
+      ref: job.command.ref,
+      commit: job.command.newValue,
+    })
     failpoint('push-received')
   }
 
@@ -147,7 +152,10 @@ export class PushService implements OnApplicationBootstrap {
   /** Before anything serves: what an earlier controller left is finished or refused. */
   async onApplicationBootstrap(): Promise<void> {
     await closeLeftChannels(`${this.config.run}/push`)
-    const open = await this.#pushes().find({ where: { state: In(['received', 'accepted', 'deployed']) }, order: { id: 'ASC' } })
+    const open = await this.#pushes().find({
+      where: { state: In(['received', 'accepted', 'deployed']) },
+      order: { id: 'ASC' },
+    })
     for (const push of open) {
       try {
         await this.#recover(push)
@@ -276,7 +284,8 @@ export class PushService implements OnApplicationBootstrap {
     if (job.options.rebuild === true) return undefined
     const running = await this.releases.current(job.app)
     if (running === null || running.image === null || running.commit === null) return undefined
-    if (!(await this.#isSameTree(job, running.commit)) || !(await this.#isSameStack(job, running.image))) return undefined
+    if (!(await this.#isSameTree(job, running.commit)) || !(await this.#isSameStack(job, running.image)))
+      return undefined
     job.output.step(`Source unchanged: image of v${running.version} is used again`)
     return { image: running.image, processTypes: running.processTypes, buildId: null }
   }

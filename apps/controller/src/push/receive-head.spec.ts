@@ -8,7 +8,8 @@ const NEW = 'a'.repeat(40)
 function head(bytes: Buffer, cut = 7): { head: ReceiveHead | undefined; reader: ReceiveHeadReader } {
   const reader = new ReceiveHeadReader()
   let found: ReceiveHead | undefined
-  for (let at = 0; at < bytes.length && found === undefined; at += cut) found = reader.write(bytes.subarray(at, at + cut))
+  for (let at = 0; at < bytes.length && found === undefined; at += cut)
+    found = reader.write(bytes.subarray(at, at + cut))
   return { head: found, reader }
 }
 

@@ -163,7 +163,9 @@ async function drain(child: ChildProcess, options: ReceiveOptions): Promise<Drai
 
 /** What git says of failures that we explain ourselves. */
 function isNoise(bytes: Buffer): boolean {
-  return bytes.length === 0 || /pack exceeds maximum allowed size|hook declined to update/.test(bytes.toString('latin1'))
+  return (
+    bytes.length === 0 || /pack exceeds maximum allowed size|hook declined to update/.test(bytes.toString('latin1'))
+  )
 }
 
 /** Says what became of it: a cause when git refused by itself, then the report. */

@@ -18,12 +18,18 @@ describe('which refs deploy', () => {
     expect(judged(ref)).toEqual(['deploys'])
   })
   it.each([
-    ['refs/heads/feature-x', 'branch feature-x does not deploy: only main and master do | git push croft feature-x:main'],
+    [
+      'refs/heads/feature-x',
+      'branch feature-x does not deploy: only main and master do | git push croft feature-x:main',
+    ],
     ['refs/heads/feat/x', 'branch feat/x does not deploy: only main and master do | git push croft feat/x:main'],
     ['refs/tags/v1', "tag v1 does not deploy: only main and master do | git push croft 'v1^{commit}:refs/heads/main'"],
     ['refs/notes/commits', 'refs/notes/commits is neither a branch nor a tag | git push croft HEAD:main'],
     ['refs/heads/$(id)', "branch $(id) does not deploy: only main and master do | git push croft '$(id):main'"],
-    ['refs/heads/--upload-pack=x', 'branch --upload-pack=x does not deploy: only main and master do | git push croft HEAD:main'],
+    [
+      'refs/heads/--upload-pack=x',
+      'branch --upload-pack=x does not deploy: only main and master do | git push croft HEAD:main',
+    ],
     ["refs/heads/a'b", "branch a'b does not deploy: only main and master do | git push croft HEAD:main"],
     ['refs/heads/a\u202eb', 'branch a?b does not deploy: only main and master do | git push croft HEAD:main'],
     ['refs/heads/\u001b[31mred', 'branch red does not deploy: only main and master do | git push croft HEAD:main'],

@@ -112,7 +112,12 @@ export class Repositories implements OnModuleInit {
     const temporary = `${path}.new`
     await rm(temporary, { recursive: true, force: true })
     await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', temporary], {
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/nonexistent', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' },
+      env: {
+        PATH: '/usr/local/bin:/usr/bin:/bin',
+        HOME: '/nonexistent',
+        GIT_CONFIG_NOSYSTEM: '1',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+      },
       timeoutMs: 30_000,
     })
     for (const [key, value] of this.#configuration()) await git(temporary, ['config', key, value])

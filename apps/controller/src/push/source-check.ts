@@ -190,7 +190,12 @@ async function refuseLfsPointers(
 
 function list(paths: readonly string[]): string {
   const more = paths.length - MAX_NAMED
-  return paths.slice(0, MAX_NAMED).map((path) => named(path, 60)).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  return (
+    paths
+      .slice(0, MAX_NAMED)
+      .map((path) => named(path, 60))
+      .join(', ') + (more > 0 ? ` and ${more} more` : '')
+  )
 }
 
 function checkProcfile(text: string | undefined): void {

@@ -77,7 +77,9 @@ export class TreeCaps {
   addSize(path: Buffer, bytes: number, times: number): Refusal | undefined {
     this.#expandedBytes += bytes * times
     if (bytes > TREE_CAPS.blobBytes) {
-      return tooMuch(`${shown(path)} is ${megabytes(bytes)} MB, the limit for one file is ${megabytes(TREE_CAPS.blobBytes)} MB`)
+      return tooMuch(
+        `${shown(path)} is ${megabytes(bytes)} MB, the limit for one file is ${megabytes(TREE_CAPS.blobBytes)} MB`,
+      )
     }
     if (this.#expandedBytes > TREE_CAPS.expandedBytes) {
       return tooMuch(`the files of the commit are more than ${megabytes(TREE_CAPS.expandedBytes)} MB in all`)
@@ -92,7 +94,10 @@ function shown(path: Buffer): string {
 
 function hostilePath(bytes: Buffer): Refusal | undefined {
   if (bytes.length > TREE_CAPS.pathBytes) {
-    return { ...badName(`a path is longer than ${TREE_CAPS.pathBytes} bytes: ${shown(bytes)}`), suggestion: 'use shorter names' }
+    return {
+      ...badName(`a path is longer than ${TREE_CAPS.pathBytes} bytes: ${shown(bytes)}`),
+      suggestion: 'use shorter names',
+    }
   }
   let depth = 1
   let nameStart = 0
