@@ -28,10 +28,15 @@ async function build(): Promise<void> {
   const app = parsePackageJson(read('package.json') ?? '')
   const start = startCommand(app.scripts, app.main, (file) => existsSync(join(appDirectory, file)))
   if (start === null && !existsSync(join(appDirectory, 'Procfile'))) {
-    throw new BuildFailure('nothing says how the app is started', 'add a start script to package.json, or a Procfile with a line  web: node server.js')
+    throw new BuildFailure(
+      'nothing says how the app is started',
+      'add a start script to package.json, or a Procfile with a line  web: node server.js',
+    )
   }
 
-  const inherited = Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
   const wanted = wantedNode({ engines: app.engines['node'], nvmrc: read('.nvmrc'), nodeVersion: read('.node-version') })
   const platform = { node: PLATFORM_NODE, npm: PLATFORM_NPM, temporary: TEMPORARY, env: inherited }
   const node = await provideNode(new Layer(layersDirectory, 'node'), wanted, platform)

@@ -1,4 +1,15 @@
-import { cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { dependencyKey } from './layer-key.js'
 import { Layer } from './layers.js'
@@ -50,7 +61,9 @@ export class Installer {
 
   async install(): Promise<void> {
     const { app } = this.input
-    const hasDependencies = [app.dependencies, app.optionalDependencies, app.devDependencies].some((list) => Object.keys(list).length > 0)
+    const hasDependencies = [app.dependencies, app.optionalDependencies, app.devDependencies].some(
+      (list) => Object.keys(list).length > 0,
+    )
     const scripts = INSTALL_SCRIPTS.filter((name) => app.scripts[name] !== undefined)
     const script = buildScript(app.scripts)
     if (!hasDependencies && !app.hasWorkspaces) {
@@ -101,7 +114,11 @@ export class Installer {
   }
 
   /** Fills a layer with the dependencies unless it came back with the same ones; says whether npm ran. */
-  async #provide(layer: Layer, withDev: boolean, types: { launch?: boolean; build?: boolean; cache: boolean }): Promise<boolean> {
+  async #provide(
+    layer: Layer,
+    withDev: boolean,
+    types: { launch?: boolean; build?: boolean; cache: boolean },
+  ): Promise<boolean> {
     const { app, node, nodeEnv, platform } = this.input
     const key = dependencyKey({
       app,
@@ -119,7 +136,9 @@ export class Installer {
       return false
     }
     layer.clear()
-    const files = [this.#lockFile, '.npmrc'].filter((file): file is string => file !== null && this.#read(file) !== null)
+    const files = [this.#lockFile, '.npmrc'].filter(
+      (file): file is string => file !== null && this.#read(file) !== null,
+    )
     for (const file of files) cpSync(join(this.input.appDirectory, file), join(layer.path, file))
     // The app's own scripts run later and in the app: here none of its files are.
     writeFileSync(join(layer.path, 'package.json'), JSON.stringify({ ...app.raw, scripts: undefined }))
@@ -138,7 +157,13 @@ export class Installer {
       if (other !== undefined) say.warning(`${other} is not read; run npm install and commit package-lock.json`)
     }
     mkdirSync(this.#cache.path, { recursive: true })
-    const args = [this.#npmCli(), verb, ...FLAGS, withDev ? '--include=dev' : '--omit=dev', `--cache=${this.#cache.path}`]
+    const args = [
+      this.#npmCli(),
+      verb,
+      ...FLAGS,
+      withDev ? '--include=dev' : '--omit=dev',
+      `--cache=${this.#cache.path}`,
+    ]
     const ran = await run(join(this.input.node.bin, 'node'), args, { cwd, env: this.input.env, shows: 'errors' })
     if (ran.exitCode !== 0) throw npmFailure(`npm ${verb}`, ran.exitCode, ran.stderr + ran.stdout)
     const count = packageCount(ran.stdout)
@@ -199,11 +224,11 @@ export class Installer {
   async #runScript(name: string): Promise<void> {
     const startedAt = performance.now()
     say.step(`Running the script ${name}`)
-    const ran = await run(
-      join(this.input.node.bin, 'node'),
-      [this.#npmCli(), 'run', name, ...QUIET],
-      { cwd: this.input.appDirectory, env: this.input.env, shows: 'all' },
-    )
+    const ran = await run(join(this.input.node.bin, 'node'), [this.#npmCli(), 'run', name, ...QUIET], {
+      cwd: this.input.appDirectory,
+      env: this.input.env,
+      shows: 'all',
+    })
     if (ran.exitCode !== 0) throw npmFailure(`the script ${name}`, ran.exitCode, ran.stderr)
     say.detail('done', performance.now() - startedAt)
   }

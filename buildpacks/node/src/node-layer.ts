@@ -42,7 +42,9 @@ export async function provideNode(layer: Layer, wanted: WantedNode, platform: No
     isPlatformVersion: version === own,
   })
   const formerVersion = former['version']
-  const isFormerWanted = isOwnWanted ? formerVersion === own : typeof formerVersion === 'string' && satisfies(formerVersion, wanted.range)
+  const isFormerWanted = isOwnWanted
+    ? formerVersion === own
+    : typeof formerVersion === 'string' && satisfies(formerVersion, wanted.range)
   if (isFormerWanted && former['layout'] === LAYOUT && former['npm'] === npmVersion) {
     layer.describe(TYPES, { version: String(formerVersion), npm: npmVersion, layout: LAYOUT })
     return provided(String(formerVersion))
@@ -79,13 +81,25 @@ async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatfor
   const name = `node-linux-${process.arch}`
   const packed = await run(
     process.execPath,
-    [join(platform.npm, 'bin/npm-cli.js'), 'pack', `${name}@${wanted.range}`, '--json', '--loglevel=error', '--no-update-notifier', '--pack-destination', work],
+    [
+      join(platform.npm, 'bin/npm-cli.js'),
+      'pack',
+      `${name}@${wanted.range}`,
+      '--json',
+      '--loglevel=error',
+      '--no-update-notifier',
+      '--pack-destination',
+      work,
+    ],
     { cwd: work, env: platform.env },
   )
   if (packed.exitCode !== 0) {
     if (/code (ETARGET|E404)/.test(packed.stderr)) {
       const source = wanted.source ?? 'the app'
-      throw new BuildFailure(`there is no Node.js ${wanted.range}, which ${source} asks for`, 'ask for 20.x, 22.x, 24.x or 26.x')
+      throw new BuildFailure(
+        `there is no Node.js ${wanted.range}, which ${source} asks for`,
+        'ask for 20.x, 22.x, 24.x or 26.x',
+      )
     }
     throw npmFailure(`fetching Node.js ${wanted.range}`, packed.exitCode, packed.stdout + packed.stderr)
   }
@@ -93,7 +107,8 @@ async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatfor
   if (newest === null) throw new BuildFailure(`there is no Node.js ${wanted.range}`, 'ask for 20.x, 22.x, 24.x or 26.x')
   const archive = join(work, newest.filename.replace(/^.*\//, ''))
   const unpacked = await run('tar', ['-xzf', archive, '-C', work, 'package/bin/node'], { cwd: work, env: platform.env })
-  if (unpacked.exitCode !== 0) throw new BuildFailure(`the package of Node.js ${newest.version} cannot be unpacked`, 'push again')
+  if (unpacked.exitCode !== 0)
+    throw new BuildFailure(`the package of Node.js ${newest.version} cannot be unpacked`, 'push again')
   moveFile(join(work, 'package/bin/node'), join(layer.path, 'bin/node'))
   return newest.version
 }

@@ -20,7 +20,11 @@ const OLDEST = '18.0.0'
  * The version an app asks for: `engines.node` of package.json, else `.nvmrc`, else `.node-version`, else the present LTS. Pure.
  * @throws BuildFailure for something that is no version
  */
-export function wantedNode(files: { engines: string | undefined; nvmrc: string | undefined; nodeVersion: string | undefined }): WantedNode {
+export function wantedNode(files: {
+  engines: string | undefined
+  nvmrc: string | undefined
+  nodeVersion: string | undefined
+}): WantedNode {
   const said: [source: string, value: string | undefined][] = [
     ['package.json engines.node', files.engines],
     ['.nvmrc', firstLine(files.nvmrc)],
@@ -46,10 +50,16 @@ function rangeOf(value: string, source: string): string {
   if (named !== undefined) return named
   const range = validRange(value, { loose: true })
   if (range === null) {
-    throw new BuildFailure(`${source} asks for Node.js "${value}", which is no version`, `write a version there, e.g. "24.x"`)
+    throw new BuildFailure(
+      `${source} asks for Node.js "${value}", which is no version`,
+      `write a version there, e.g. "24.x"`,
+    )
   }
   if (!intersects(range, `>=${OLDEST}`)) {
-    throw new BuildFailure(`${source} asks for Node.js "${value}", which is older than ${OLDEST}`, 'ask for 20.x, 22.x, 24.x or 26.x')
+    throw new BuildFailure(
+      `${source} asks for Node.js "${value}", which is older than ${OLDEST}`,
+      'ask for 20.x, 22.x, 24.x or 26.x',
+    )
   }
   return value
 }

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process'
 
 export interface Ran {
   exitCode: number | null
-  /** The end of what it said, at most 256 KiB of each. */
+  /** The end of what it said, at most 8 MiB of each. */
   stdout: string
   stderr: string
 }
 
-const KEPT = 256 * 1024
+const KEPT = 8 * 1024 * 1024
 
 /** Runs a program to its end; `isShown` passes its output on as it comes. */
 export function run(

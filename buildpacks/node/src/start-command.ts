@@ -78,4 +78,19 @@ export function splitWords(line: string): string[] | null {
 }
 
 /** Programs that only exist inside a shell. */
-const SHELL_WORDS = ['cd', 'export', 'exec', 'source', '.', 'set', 'eval', 'if', 'for', 'while', 'ulimit', 'umask', 'unset', 'trap']
+const SHELL_WORDS = [
+  'cd',
+  'export',
+  'exec',
+  'source',
+  '.',
+  'set',
+  'eval',
+  'if',
+  'for',
+  'while',
+  'ulimit',
+  'umask',
+  'unset',
+  'trap',
+]

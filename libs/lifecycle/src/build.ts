@@ -112,10 +112,14 @@ function metNames(buildpack: Buildpack, output: BuildpackOutput, planned: Readon
 
 function layersOf(buildpack: Buildpack, output: BuildpackOutput): BuiltLayer[] {
   return [...output.layers]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, text]) => {
       if (!isLayerName(name)) {
-        throw new LifecycleError('buildpack', `${buildpack.id} made a layer "${name}", a name it may not have`, 'fix the buildpack')
+        throw new LifecycleError(
+          'buildpack',
+          `${buildpack.id} made a layer "${name}", a name it may not have`,
+          'fix the buildpack',
+        )
       }
       const { types, metadata } = parseLayerToml(text, `${name}.toml of ${buildpack.id}`)
       return { name, types, metadata }

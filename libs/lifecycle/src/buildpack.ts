@@ -23,13 +23,16 @@ export interface Target {
 /** Whether a buildpack is made for the target; one that names none runs on any linux. Pure. */
 export function fitsTarget(toml: BuildpackToml, target: Target): boolean {
   const targets = toml.targets ?? []
-  if (targets.length === 0) return toml.stacks === undefined || toml.stacks.some(({ id }) => id === '*') || target.os === 'linux'
+  if (targets.length === 0)
+    return toml.stacks === undefined || toml.stacks.some(({ id }) => id === '*') || target.os === 'linux'
   return targets.some((wanted) => matches(wanted, target))
 }
 
+function isAnyOrSame(value: string | undefined, actual: string): boolean {
+  return value === undefined || value === '' || value === actual
+}
+
 function matches(wanted: BuildpackTarget, target: Target): boolean {
-  const isAnyOrSame = (value: string | undefined, actual: string): boolean =>
-    value === undefined || value === '' || value === actual
   if (!isAnyOrSame(wanted.os, target.os) || !isAnyOrSame(wanted.arch, target.arch)) return false
   const distros = wanted.distros ?? []
   return (

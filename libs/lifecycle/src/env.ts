@@ -34,9 +34,13 @@ export function withUserEnv(env: Env, user: Env): Env {
  * the content of `NAME.delim` of the same folder (when the old value is not empty), `.default` counts only when the old value
  * is empty; another suffix is ignored. `bare` is what a name without suffix means.
  */
-export function withEnvFiles(env: Env, files: ReadonlyMap<string, string>, bare: 'override' | 'default' = 'override'): Env {
+export function withEnvFiles(
+  env: Env,
+  files: ReadonlyMap<string, string>,
+  bare: 'override' | 'default' = 'override',
+): Env {
   let result: Env = env
-  for (const [file, value] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [file, value] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const dot = file.indexOf('.')
     const name = dot === -1 ? file : file.slice(0, dot)
     const suffix = dot === -1 ? bare : file.slice(dot + 1)

@@ -38,13 +38,11 @@ export function configLayer(metadata: LaunchMetadata, layersDirectory: string): 
   return [
     { kind: 'file', path: `${folder}/metadata.toml`, content: writeMetadataToml(metadata) },
     { kind: 'file', path: `${folder}/launch/buildpacks`, content: ids },
-    ...metadata.processes.map(
-      (process): LayerEntry => ({
-        kind: 'file',
-        path: `${folder}/launch/process/${process.type}`,
-        content: processFile(process),
-      }),
-    ),
+    ...metadata.processes.map((process): LayerEntry => ({
+      kind: 'file',
+      path: `${folder}/launch/process/${process.type}`,
+      content: processFile(process),
+    })),
   ]
 }
 
@@ -52,7 +50,11 @@ export function configLayer(metadata: LaunchMetadata, layersDirectory: string): 
 export function processTypesLayer(processes: readonly LaunchProcess[]): LayerEntry[] {
   return [
     { kind: 'directory', path: PROCESS_FOLDER },
-    ...processes.map(({ type }): LayerEntry => ({ kind: 'symlink', path: `${PROCESS_FOLDER}/${type}`, target: LAUNCHER_PATH })),
+    ...processes.map(({ type }): LayerEntry => ({
+      kind: 'symlink',
+      path: `${PROCESS_FOLDER}/${type}`,
+      target: LAUNCHER_PATH,
+    })),
   ]
 }
 

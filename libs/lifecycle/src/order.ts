@@ -21,7 +21,11 @@ export function expandOrder(order: Order, lookup: BuildpackLookup): GroupEntry[]
   return order.flatMap(({ group }) => expandGroup(group, [], lookup))
 }
 
-function expandGroup(entries: readonly OrderEntry[], done: readonly GroupEntry[], lookup: BuildpackLookup): GroupEntry[][] {
+function expandGroup(
+  entries: readonly OrderEntry[],
+  done: readonly GroupEntry[],
+  lookup: BuildpackLookup,
+): GroupEntry[][] {
   const [entry, ...rest] = entries
   if (entry === undefined) return [[...done]]
   if (done.some(({ id }) => id === entry.id)) return expandGroup(rest, done, lookup)

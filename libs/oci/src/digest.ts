@@ -8,6 +8,13 @@ export function digestOf(content: string | Uint8Array): Digest {
   return parseDigest(`sha256:${createHash('sha256').update(content).digest('hex')}`)
 }
 
+/** The digest of everything a stream gives. */
+export async function digestOfStream(stream: AsyncIterable<Uint8Array>): Promise<Digest> {
+  const hash = createHash('sha256')
+  for await (const chunk of stream) hash.update(chunk)
+  return parseDigest(`sha256:${hash.digest('hex')}`)
+}
+
 /** The 64 hex digits of a digest: what files and folders are named by. */
 export function hexOf(digest: Digest): string {
   return parseDigest(digest).slice('sha256:'.length)
@@ -58,8 +65,10 @@ export class VerifyStream extends Transform {
   override _flush(done: TransformCallback): void {
     const { bytes, digest } = this.#expected
     const actual = `sha256:${this.#hash.digest('hex')}`
-    if (bytes !== undefined && this.#bytes !== bytes) return done(new OciError(`${digest} has ${this.#bytes} bytes, not ${bytes}`))
-    if (actual !== digest) return done(new OciError('content does not match its digest', `expected ${digest}, got ${actual}`))
+    if (bytes !== undefined && this.#bytes !== bytes)
+      return done(new OciError(`${digest} has ${this.#bytes} bytes, not ${bytes}`))
+    if (actual !== digest)
+      return done(new OciError('content does not match its digest', `expected ${digest}, got ${actual}`))
     done()
   }
 }

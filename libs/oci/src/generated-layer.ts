@@ -18,7 +18,7 @@ export function withParents(entries: readonly LayerEntry[]): LayerEntry[] {
     }
     all.set(`/${parts.join('/')}`, { ...entry, path: `/${parts.join('/')}` })
   }
-  return [...all.values()].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+  return [...all.values()].toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
 }
 
 /** The tar of a layer made of a few small entries, owned by root, normalised like every layer: same entries, same bytes. */

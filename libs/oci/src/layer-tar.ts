@@ -33,7 +33,7 @@ export function layerTarArguments(tree: string, entries: readonly string[], owne
     '--transform=flags=rSH;s,^,/,',
     `--directory=${tree}`,
     '--',
-    ...[...entries].sort(),
+    ...entries.toSorted(),
   ]
 }
 
@@ -53,7 +53,10 @@ export function layerTar(tree: string, entries: readonly string[], owner: Owner)
   child.on('error', (error) => out.destroy(new OciError('tar could not be started', error.message, error)))
   child.on('close', (code, signal) => {
     if (code === 0) out.end()
-    else out.destroy(new OciError(`tar failed (${signal ?? code})`, Buffer.concat(complaints).toString().trim().slice(-500)))
+    else
+      out.destroy(
+        new OciError(`tar failed (${signal ?? code})`, Buffer.concat(complaints).toString().trim().slice(-500)),
+      )
   })
   out.on('close', () => child.kill('SIGKILL'))
   return out

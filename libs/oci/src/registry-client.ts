@@ -99,7 +99,11 @@ export class RegistryClient {
   }
 
   /** The manifest of a tag or digest as it is stored, or null when there is none. */
-  async manifest(name: string, reference: string, signal?: AbortSignal): Promise<{ digest: Digest; bytes: Buffer } | null> {
+  async manifest(
+    name: string,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<{ digest: Digest; bytes: Buffer } | null> {
     const response = await this.#send('GET', `/v2/${name}/manifests/${checked(reference)}`, {
       signal,
       timeoutMs: HEAD_TIMEOUT_MS,

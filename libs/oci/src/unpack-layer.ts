@@ -50,8 +50,13 @@ export function safeParts(name: string): string[] {
  * symlink is followed, hard links only reach files unpacked before, devices and pipes are refused, set-uid bits dropped.
  * @throws OciError
  */
-export async function unpackLayer(tar: Readable, root: string, limits = defaultUnpackLimits): Promise<{ bytes: number }> {
-  const unpacker = new Unpacker(root, limits)
+export async function unpackLayer(
+  tar: Readable,
+  root: string,
+  limits = defaultUnpackLimits,
+): Promise<{ bytes: number }> {
+  const stop = new AbortController() // a tar that ends early does not end the file being written from it
+  const unpacker = new Unpacker(root, limits, stop.signal)
   const reader = extract()
   const consumed = (async () => {
     for await (const entry of reader) {
@@ -59,9 +64,13 @@ export async function unpackLayer(tar: Readable, root: string, limits = defaultU
     }
   })()
   const fed = pipeline(tar, reader)
-  const [a, b] = await Promise.allSettled([consumed, fed])
-  if (a.status === 'rejected') throw asOciError(a.reason)
-  if (b.status === 'rejected') throw asOciError(b.reason)
+  let cause: unknown
+  const onFailure = (error: unknown): void => {
+    cause ??= error // what fails first brings the other side down
+    stop.abort(error)
+  }
+  await Promise.all([consumed.catch(onFailure), fed.catch(onFailure)])
+  if (cause !== undefined) throw asOciError(cause)
   await unpacker.finish()
   return { bytes: unpacker.bytes }
 }
@@ -81,6 +90,7 @@ class Unpacker {
   constructor(
     readonly root: string,
     readonly limits: UnpackLimits,
+    readonly signal: AbortSignal,
   ) {}
 
   async entry(header: Header, content: Content): Promise<void> {
@@ -100,7 +110,7 @@ class Unpacker {
       case 'contiguous-file': {
         this.bytes += header.size ?? 0
         if (this.bytes > this.limits.bytes) throw new OciError(`a layer has more than ${this.limits.bytes} bytes`)
-        await pipeline(content, createWriteStream(path, { flags: 'wx', mode: 0o600 }))
+        await pipeline(content, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal: this.signal })
         await lchown(path, uid, gid)
         await chmod(path, mode)
         await lutimes(path, LAYER_MTIME_SECONDS, LAYER_MTIME_SECONDS)
@@ -146,7 +156,7 @@ class Unpacker {
 
   /** Directories get owner, mode and time last, the deepest first: unpacking into them changes their time. */
   async finish(): Promise<void> {
-    const deepestFirst = [...this.#directories].sort(([a], [b]) => b.split('/').length - a.split('/').length)
+    const deepestFirst = [...this.#directories].toSorted(([a], [b]) => b.split('/').length - a.split('/').length)
     for (const [key, { uid, gid, mode }] of deepestFirst) {
       const path = join(this.root, key)
       await lchown(path, uid, gid)

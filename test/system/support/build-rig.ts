@@ -5,8 +5,16 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { dirname, join, resolve } from 'node:path'
 import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
-import { buildShim, cleanHome, createLinuxBackend, releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
-import { bareEnv, run, silentLogger, start, systemClock, type Digest } from '@croft/kit'
+import {
+  buildShim,
+  cleanHome,
+  createLinuxBackend,
+  releaseHomeIndex,
+  reserveHomeIndex,
+  type LinuxBackend,
+} from '@croft/backend-linux'
+import type { Container } from '@croft/garden-api'
+import { bareEnv, run, silentLogger, start, systemClock, waitFor, type Digest } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import type { BuildResult, BuildSpec } from '@croft/protocol'
 import type { BuildController, BuildPorts } from '../../../apps/executor/src/build/ports.js'
@@ -36,9 +44,19 @@ export interface BuildRig {
   build(files: Record<string, string>, options?: BuildOptions): Promise<Pushed>
   /** Runs a command in a container of an image and gives its output. */
   runIn(image: string, argv: string[], env?: string[]): Promise<{ exitCode: number; output: string }>
+  /** Starts a program of an image that listens on port 8080. */
+  serve(image: string, program: string, env: string[]): Promise<Serving>
   /** Forgets everything unpacked, as after the loss of a node's cache. */
   loseLayers(): Promise<void>
   close(): Promise<void>
+}
+
+export interface Serving {
+  /** The body of a GET, once it listens. */
+  get(path: string): Promise<string>
+  /** Runs a shell line beside it, as the app's user. */
+  sh(line: string): Promise<string>
+  end(): Promise<void>
 }
 
 export interface BuildOptions {
@@ -72,7 +90,8 @@ export async function buildRig(network: string): Promise<BuildRig> {
   const client = new RegistryClient({ socketPath: join(folder, 'registry.sock'), origin: 'http://registry' })
   const bases = new BaseImages(join(CACHE, 'base'))
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  const openLayers = (): Promise<LayerStore> => LayerStore.open({ folder: join(folder, 'layers'), bootId, logger: silentLogger })
+  const openLayers = (): Promise<LayerStore> =>
+    LayerStore.open({ folder: join(folder, 'layers'), bootId, logger: silentLogger })
   const layers = await openLayers()
   const images = new Images({ folder: join(folder, 'images'), layers, bases, registry: client })
   const resolver = { current: new CroftImageResolver(images, bases) }
@@ -137,15 +156,31 @@ export async function buildRig(network: string): Promise<BuildRig> {
         stack: 'debian-12',
         previousImage: options.previousImage ?? null,
         env: {},
-        limits: { memoryBytes: 2 * 1024 ** 3, cpuShares: 1000, cpuQuotaMillis: null, pids: 512, diskBytes: 4 * 1024 ** 3 },
+        limits: {
+          memoryBytes: 2 * 1024 ** 3,
+          cpuShares: 1000,
+          cpuQuotaMillis: null,
+          pids: 512,
+          diskBytes: 4 * 1024 ** 3,
+        },
         timeoutMs: 120_000,
         isClean: false,
         commit: '0'.repeat(40),
         ...options.change,
       }
-      const context = { instanceId: uuid(serial), appId: options.appId ?? APP, appName: 'shop', handle: `build-${serial}` }
+      const context = {
+        instanceId: uuid(serial),
+        appId: options.appId ?? APP,
+        appName: 'shop',
+        handle: `build-${serial}`,
+      }
       const startedAt = performance.now()
-      const result = await runBuild(spec, context, { ...ports, controller }, options.signal ?? new AbortController().signal)
+      const result = await runBuild(
+        spec,
+        context,
+        { ...ports, controller },
+        options.signal ?? new AbortController().signal,
+      )
       return { result, log, tookMs: Math.round(performance.now() - startedAt) }
     },
     async runIn(image, argv, env = []) {
@@ -153,14 +188,25 @@ export async function buildRig(network: string): Promise<BuildRig> {
       await ports.images.ensure(APP, image)
       const container = await backend.create({ handle: `run-${serial}`, image: { uri: `croft:${image}` }, env })
       try {
-        const chunks: Buffer[] = []
-        const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => void (chunks.push(chunk), done()) })
-        const [path = '', ...args] = argv
-        const process = await container.run({ path, args, user: 'croft', dir: '/workspace' }, { stdout: sink, stderr: sink })
-        const exit = await process.wait()
-        return { exitCode: exit.exitCode, output: Buffer.concat(chunks).toString() }
+        return await runToEnd(container, argv)
       } finally {
         await backend.destroy(container.handle)
+      }
+    },
+    async serve(image, program, env) {
+      serial += 1
+      await ports.images.ensure(APP, image)
+      const container = await backend.create({ handle: `run-${serial}`, image: { uri: `croft:${image}` }, env })
+      await container.run({ path: program, user: 'croft', dir: '/workspace' })
+      const { containerIp } = await container.info()
+      return {
+        get: async (path) =>
+          await waitFor(async () => (await fetch(`http://${containerIp}:8080${path}`)).text(), {
+            what: `${program} to answer`,
+            timeoutMs: 10_000,
+          }),
+        sh: async (line) => (await runToEnd(container, ['/bin/sh', '-c', line])).output,
+        end: async () => await backend.destroy(container.handle),
       }
     },
     async loseLayers() {
@@ -177,9 +223,23 @@ export async function buildRig(network: string): Promise<BuildRig> {
       await registry.close()
       await cleanHome(options)
       await releaseHomeIndex(folder)
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }) // something may still be clearing up
     },
   }
+}
+
+async function runToEnd(container: Container, argv: string[]): Promise<{ exitCode: number; output: string }> {
+  const chunks: Buffer[] = []
+  const sink = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      chunks.push(chunk)
+      done()
+    },
+  })
+  const [path = '', ...args] = argv
+  const process = await container.run({ path, args, user: 'croft', dir: '/workspace' }, { stdout: sink, stderr: sink })
+  const { exitCode } = await process.wait()
+  return { exitCode, output: Buffer.concat(chunks).toString() }
 }
 
 const uuid = (n: number): string => `01890000-0000-7000-9000-${String(n).padStart(12, '0')}`
@@ -257,7 +317,9 @@ export class MemoryRegistry {
     await once(this.#server, 'close')
   }
 
-  async #answer(request: IncomingMessage): Promise<{ status: number; headers?: Record<string, string>; body?: Buffer }> {
+  async #answer(
+    request: IncomingMessage,
+  ): Promise<{ status: number; headers?: Record<string, string>; body?: Buffer }> {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const body = Buffer.concat(chunks)
@@ -288,6 +350,10 @@ const digestOf = (bytes: Buffer): Digest => `sha256:${createHash('sha256').updat
 
 /** The names in a layer's blob, sorted as they lie in it. */
 export async function namesIn(blob: Buffer): Promise<string[]> {
-  const { stdout } = await run('tar', ['--list', '--zstd', '-f', '-', '--absolute-names'], { input: blob, timeoutMs: 30_000, env: bareEnv() })
+  const { stdout } = await run('tar', ['--list', '--zstd', '-f', '-', '--absolute-names'], {
+    input: blob,
+    timeoutMs: 30_000,
+    env: bareEnv(),
+  })
   return stdout.toString().trim().split('\n')
 }

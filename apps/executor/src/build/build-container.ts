@@ -41,6 +41,9 @@ const DETECT_OUTPUT_BYTES = 64 * 1024
 const SMALL_FILE_BYTES = 1024 * 1024
 const MAX_ENV_FILES = 1000
 
+const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
+const writable = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'rw', isIdmapped: true })
+
 /** The container of a build: the base image, the build user, its limits, and mounts of nothing but the platform's folders. */
 export function buildContainerSpec(input: {
   spec: BuildSpec
@@ -52,8 +55,6 @@ export function buildContainerSpec(input: {
   hasDiskLimits: boolean
 }): ContainerSpec {
   const { spec, context, paths, folders, trees } = input
-  const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
-  const writable = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'rw', isIdmapped: true })
   const layers = writable(folders.layers, LAYERS)
   return {
     handle: context.handle,

@@ -21,6 +21,8 @@ export interface BuildLogOptions {
 export class BuildLog {
   readonly #options: BuildLogOptions
   readonly #stop = new AbortController()
+  /** Ends the pauses between sends: nothing more will come. */
+  readonly #hurry = new AbortController()
   #waiting: string[] = []
   #waitingBytes = 0
   #totalBytes = 0
@@ -63,6 +65,7 @@ export class BuildLog {
 
   /** Sends what is left; gives up after a while when nobody takes it. */
   async close(): Promise<void> {
+    this.#hurry.abort()
     const deadline = setTimeout(() => this.#stop.abort(new Error('the log could not be delivered')), CLOSE_TIMEOUT_MS)
     while (this.#sending !== null) await this.#sending
     clearTimeout(deadline)
@@ -82,28 +85,24 @@ export class BuildLog {
   }
 
   async #send(): Promise<void> {
-    try {
-      let failures = 0
-      while (this.#waiting.length > 0 && !this.#stop.signal.aborted) {
-        const pieces = this.#waiting.length
-        const text = this.#waiting.join('')
-        try {
-          await this.#options.send(text, this.#stop.signal)
-          this.#waiting.splice(0, pieces)
-          this.#waitingBytes -= text.length
-          failures = 0
-          if (this.#waiting.length > 0) await this.#options.clock.sleep(FLUSH_EVERY_MS, this.#stop.signal)
-        } catch (error) {
-          if (this.#stop.signal.aborted) break
-          this.#options.logger.warn('build-log-not-sent', { failures, why: messageOf(error) })
-          await this.#options.clock
-            .sleep(backoffMs(failures, RETRY, Math.random()), this.#stop.signal)
-            .catch(() => undefined)
-          failures += 1
-        }
+    const { clock, logger } = this.#options
+    let failures = 0
+    while (this.#waiting.length > 0 && !this.#stop.signal.aborted) {
+      const pieces = this.#waiting.length
+      const text = this.#waiting.join('')
+      try {
+        await this.#options.send(text, this.#stop.signal)
+        this.#waiting.splice(0, pieces)
+        this.#waitingBytes -= text.length
+        failures = 0
+        await clock.sleep(FLUSH_EVERY_MS, this.#hurry.signal).catch(() => undefined)
+      } catch (error) {
+        if (this.#stop.signal.aborted) break
+        logger.warn('build-log-not-sent', { failures, why: messageOf(error) })
+        await clock.sleep(backoffMs(failures, RETRY, Math.random()), this.#stop.signal).catch(() => undefined)
+        failures += 1
       }
-    } finally {
-      this.#sending = null
     }
+    this.#sending = null
   }
 }

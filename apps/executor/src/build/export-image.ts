@@ -4,11 +4,13 @@ import { Readable } from 'node:stream'
 import type { Digest } from '@croft/kit'
 import {
   compressLayer,
+  digestOfStream,
   encodeConfig,
   encodeManifest,
   generatedLayerTar,
   layerTar,
   unpackLayer,
+  type Descriptor,
   type Image,
   type LayerBlob,
   type LayerEntry,
@@ -173,7 +175,7 @@ class Exporter {
     }
     const draft = await this.ports.layers.draft()
     await this.#collect(place, state, join(draft, 'layers', place.key))
-    return this.#sealed(draft, 'layers', BUILD_USER)
+    return this.#sealed(draft, 'layers', BUILD_USER, guessKey(buildpack, layer))
   }
 
   /** A layer of the former image, taken over by its digest. */
@@ -185,8 +187,7 @@ class Exporter {
       const title = `layer "${layer.name}" of ${buildpack.id} is in no former image`
       throw new LifecycleError('export', title, 'push with -o rebuild')
     }
-    if (await this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal))
-      return { diffId, descriptor }
+    if (await this.#hasBlob(descriptor)) return { diffId, descriptor }
     const tree = this.ports.layers.path(diffId)
     const blob = await compressLayer(layerTar(tree, ['layers'], BUILD_USER), this.#spoolPath())
     return this.#upload(blob, () => blob.open())
@@ -226,14 +227,28 @@ class Exporter {
     return this.#sealed(draft, 'workspace', { uid: Number(user?.[1] ?? 0), gid: Number(user?.[2] ?? 0) })
   }
 
-  /** Seals a tree nobody writes to, takes its digest, keeps it as a layer and uploads its blob. */
-  async #sealed(draft: string, top: string, owner: Owner): Promise<ImageLayer> {
+  /**
+   * Seals a tree nobody writes to, takes its digest, keeps it as a layer and uploads its blob. A layer like one made before
+   * (`guess`) is only read first: when it is that one, there is nothing to compress.
+   */
+  async #sealed(draft: string, top: string, owner: Owner, guess?: string): Promise<ImageLayer> {
+    const { layers } = this.ports
     await normaliseTree(draft, owner)
+    const known = guess === undefined ? undefined : layers.likely(guess)
+    if (known !== undefined) {
+      const descriptor = layers.blobOf(known)
+      const isSame = (await digestOfStream(layerTar(draft, [top], owner))) === known
+      if (isSame && descriptor !== undefined && (await this.#hasBlob(descriptor))) {
+        layers.discard(draft)
+        return { diffId: known, descriptor }
+      }
+    }
     const blob = await compressLayer(layerTar(draft, [top], owner), this.#spoolPath())
     const [uploaded] = await Promise.all([
       this.#upload(blob, () => blob.open()),
-      this.ports.layers.adopt(blob.diffId, draft),
+      layers.adopt(blob.diffId, blob.descriptor, draft),
     ])
+    if (guess !== undefined) layers.expect(guess, blob.diffId)
     return uploaded
   }
 
@@ -244,16 +259,19 @@ class Exporter {
     if (!layers.has(blob.diffId)) {
       const draft = await layers.draft()
       await unpackLayer(Readable.from([tar]), draft)
-      await layers.adopt(blob.diffId, draft)
+      await layers.adopt(blob.diffId, blob.descriptor, draft)
     }
     return this.#upload(blob, () => blob.open())
   }
 
-  async #upload(layer: Pick<LayerBlob, 'diffId' | 'descriptor'>, open: () => Buffer | Readable): Promise<ImageLayer> {
-    const { appId, signal } = this.input
+  #hasBlob(descriptor: Descriptor): Promise<boolean> {
+    return this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal)
+  }
+
+  async #upload(layer: ImageLayer, open: () => Buffer | Readable): Promise<ImageLayer> {
     const { diffId, descriptor } = layer
-    if (!(await this.ports.registry.hasBlob(appId, descriptor.digest, signal))) {
-      await this.ports.registry.putBlob(appId, descriptor, open, signal)
+    if (!(await this.#hasBlob(descriptor))) {
+      await this.ports.registry.putBlob(this.input.appId, descriptor, open, this.input.signal)
     }
     return { diffId, descriptor }
   }
@@ -262,6 +280,11 @@ class Exporter {
     this.#blobs += 1
     return join(this.input.folders.spool, String(this.#blobs))
   }
+}
+
+/** Layers of one buildpack with the same name and metadata are likely the same. */
+function guessKey(buildpack: BuiltBuildpack, layer: BuiltLayer): string {
+  return JSON.stringify([buildpack.id, buildpack.version, layer.name, layer.metadata])
 }
 
 const LARGEST_GENERATED = '/dev/null/never-spooled'

@@ -21,7 +21,7 @@ export async function readInstalledBuildpacks(folder: string, mountedAt: string)
   const names = (await readdir(folder, { withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
-  const found = await Promise.all(names.sort().map((name) => readOne(join(folder, name), `${mountedAt}/${name}`)))
+  const found = await Promise.all(names.toSorted().map((name) => readOne(join(folder, name), `${mountedAt}/${name}`)))
   return {
     buildpacks: found.filter((buildpack) => buildpack !== null),
     order: parseOrderToml(await readFile(join(folder, 'order.toml'), 'utf8')),

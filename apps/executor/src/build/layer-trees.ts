@@ -106,27 +106,12 @@ async function linkEntries(from: string, names: readonly string[], to: string): 
  * sockets, the overlay's whiteouts, set-uid bits. What is on disk is then what the layer's tar says.
  */
 export async function normaliseTree(tree: string, owner: Owner): Promise<void> {
-  const is = (...types: string[]): string[] => [
-    '(',
-    ...types.flatMap((type, at) => (at === 0 ? ['-type', type] : ['-o', '-type', type])),
-    ')',
-  ]
-  await run(
-    'find',
-    [
-      tree,
-      '-depth',
-      ...['(', ...is('b', 'c', 'p', 's'), '-delete', ')'],
-      '-o',
-      '(',
-      ...['(', '(', '!', '-uid', String(owner.uid), '-o', '!', '-gid', String(owner.gid), ')'],
-      ...['-exec', 'chown', '-h', `${owner.uid}:${owner.gid}`, '{}', '+', ')', ','],
-      ...['(', '!', '-type', 'l', '!', '(', '-type', 'd', '-perm', '0755', ')'],
-      ...['!', '(', '-type', 'f', '(', '-perm', '0755', '-o', '-perm', '0644', ')', ')'],
-      ...['-exec', 'chmod', 'u=rwX,go=rX,ug-s,-t', '{}', '+', ')', ','],
-      ...['-exec', 'touch', '-h', '-d', `@${LAYER_MTIME_SECONDS}`, '{}', '+'],
-      ')',
-    ],
-    { timeoutMs: COMMAND_TIMEOUT_MS, env: inC },
-  )
+  const { uid, gid } = owner
+  const unwanted = '( ( -type b -o -type c -o -type p -o -type s ) -delete )'
+  const owned = `( ( ! -uid ${uid} -o ! -gid ${gid} ) -exec chown -h ${uid}:${gid} {} + )`
+  const isPlain = '-type l -o -type d -perm 0755 -o -type f -perm 0755 -o -type f -perm 0644'
+  const plain = `( ! ( ${isPlain} ) -exec chmod u=rwX,go=rX,ug-s,-t {} + )`
+  const dated = `-exec touch -h -d @${LAYER_MTIME_SECONDS} {} +`
+  const expression = `-depth ${unwanted} -o ( ${owned} , ${plain} , ${dated} )`
+  await run('find', [tree, ...expression.split(' ')], { timeoutMs: COMMAND_TIMEOUT_MS, env: inC })
 }

@@ -38,17 +38,17 @@ export interface RestoreInput {
 }
 
 /**
- * Writes the files of restored layers into the upper directory of `/layers` and finds the trees that hold their contents. A tree
- * that is gone is pulled again; when that fails the layer stays away, and the buildpack makes it anew.
+ * Makes each buildpack's folder in the upper directory of `/layers`, with the files of restored layers, and finds the trees that
+ * hold their contents. A tree that is gone is pulled again; when that fails the layer stays away, and the buildpack makes it anew.
  */
 export async function restoreLayers(input: RestoreInput): Promise<Map<string, Restored>> {
   const restored = new Map<string, Restored>()
   for (const { id, layers, store } of planRestore(input.group, input.label, input.cache)) {
     const name = escapeId(id)
     const folder = join(input.folders.layers, name)
+    await mkdir(folder, { mode: 0o755 })
+    await chown(folder, BUILD_USER.uid, BUILD_USER.gid)
     const write = async (file: string, text: string): Promise<void> => {
-      await mkdir(folder, { recursive: true, mode: 0o755 })
-      await chown(folder, BUILD_USER.uid, BUILD_USER.gid)
       await writeFile(join(folder, file), text, { mode: 0o644 })
       await chown(join(folder, file), BUILD_USER.uid, BUILD_USER.gid)
     }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Backend, Container } from '@croft/garden-api'
-import { isDigest, messageOf, type Digest } from '@croft/kit'
+import { isDigest, messageOf } from '@croft/kit'
 import type { Image } from '@croft/oci'
 import type { BuildResult, BuildSpec } from '@croft/protocol'
 import {
@@ -235,7 +235,7 @@ class Build {
     const { previousImage } = this.spec
     if (previousImage === null || !isDigest(previousImage)) return null
     try {
-      return await this.ports.images.documents(this.context.appId, previousImage as Digest, this.stop.signal)
+      return await this.ports.images.documents(this.context.appId, previousImage, this.stop.signal)
     } catch (error) {
       this.ports.logger.warn('previous-image-not-read', { image: previousImage, why: messageOf(error) })
       return null

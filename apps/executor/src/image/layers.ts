@@ -4,17 +4,20 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { bareEnv, errnoOf, messageOf, run, type Digest, type Logger } from '@croft/kit'
-import { decompressor, hexOf, unpackLayer, VerifyStream, type Descriptor } from '@croft/oci'
+import { decompressor, descriptorSchema, hexOf, unpackLayer, VerifyStream, type Descriptor } from '@croft/oci'
 
 const recordSchema = z.object({
   /** The boot under which the tree was written. */
   bootId: z.string(),
   /** Whether all of it is on disk: before that it counts only under the same boot. */
   isSynced: z.boolean(),
+  /** The blob that holds it in the registry. */
+  blob: descriptorSchema,
 })
 
 /** Long enough for the build that made a layer to be over. */
 const SYNC_AFTER_MS = 2_000
+const MAX_GUESSES = 1_000
 
 export interface LayerStoreOptions {
   /** `<node home>/layers`. */
@@ -31,10 +34,10 @@ export interface LayerStoreOptions {
  */
 export class LayerStore {
   readonly #options: LayerStoreOptions
-  readonly #present = new Set<string>()
+  readonly #present = new Map<string, Descriptor>()
+  readonly #likely = new Map<string, Digest>()
   readonly #pulling = new Map<string, Promise<void>>()
   readonly #unsynced = new Set<string>()
-  #syncTimer: NodeJS.Timeout | undefined
   #serial = 0
 
   private constructor(options: LayerStoreOptions) {
@@ -54,6 +57,26 @@ export class LayerStore {
     return this.#present.has(hexOf(diffId))
   }
 
+  /** The blob of a layer that is here. */
+  blobOf(diffId: Digest): Descriptor | undefined {
+    return this.#present.get(hexOf(diffId))
+  }
+
+  /** The layer that was last made from what `key` describes, if it is here: a guess that its digest has to confirm. */
+  likely(key: string): Digest | undefined {
+    const diffId = this.#likely.get(key)
+    return diffId !== undefined && this.has(diffId) ? diffId : undefined
+  }
+  expect(key: string, diffId: Digest): void {
+    if (this.#likely.size >= MAX_GUESSES) this.#likely.clear()
+    this.#likely.set(key, diffId)
+  }
+
+  /** Removes a draft that is not needed, in the background. */
+  discard(draft: string): void {
+    this.#discard(draft)
+  }
+
   /** Where the tree of a layer lies, whether it is there or not. */
   path(diffId: Digest): string {
     return join(this.#options.folder, hexOf(diffId))
@@ -69,7 +92,7 @@ export class LayerStore {
   }
 
   /** Makes a finished tree the layer `diffId`, by rename. One that is there already is kept, and ours removed. */
-  async adopt(diffId: Digest, tree: string): Promise<void> {
+  async adopt(diffId: Digest, blob: Descriptor, tree: string): Promise<void> {
     const hex = hexOf(diffId)
     if (this.#present.has(hex)) {
       this.#discard(tree)
@@ -80,8 +103,8 @@ export class LayerStore {
       if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error
       this.#discard(tree) // another build was quicker with the same layer
     })
-    await this.#record(hex, false)
-    this.#present.add(hex)
+    await this.#record(hex, blob, false)
+    this.#present.set(hex, blob)
     this.#syncSoon(hex)
   }
 
@@ -116,32 +139,34 @@ export class LayerStore {
       this.#discard(tree)
       throw error
     }
-    await this.adopt(diffId, tree)
+    await this.adopt(diffId, descriptor, tree)
   }
 
   #recordPath(hex: string): string {
     return join(this.#options.folder, `${hex}.json`)
   }
 
-  async #record(hex: string, isSynced: boolean): Promise<void> {
+  async #record(hex: string, blob: Descriptor, isSynced: boolean): Promise<void> {
     const fresh = `${this.#recordPath(hex)}.new`
-    await writeFile(fresh, JSON.stringify({ bootId: this.#options.bootId, isSynced }))
+    await writeFile(fresh, JSON.stringify({ bootId: this.#options.bootId, isSynced, blob }))
     await rename(fresh, this.#recordPath(hex))
   }
 
   /** Brings new trees to disk a little later, all with one call: only then do they count after the next boot. */
   #syncSoon(hex: string): void {
     this.#unsynced.add(hex)
-    this.#syncTimer ??= setTimeout(() => void this.#sync(), SYNC_AFTER_MS).unref()
+    if (this.#unsynced.size === 1) setTimeout(() => void this.#sync(), SYNC_AFTER_MS).unref()
   }
 
   async #sync(): Promise<void> {
-    this.#syncTimer = undefined
     const trees = [...this.#unsynced]
     this.#unsynced.clear()
     try {
       await run('sync', ['--file-system', this.#options.folder], { timeoutMs: 120_000, env: bareEnv() })
-      for (const hex of trees) await this.#record(hex, true)
+      for (const hex of trees) {
+        const blob = this.#present.get(hex)
+        if (blob !== undefined) await this.#record(hex, blob, true)
+      }
     } catch (error) {
       this.#options.logger.warn('layers-not-synced', { layers: trees.length, why: messageOf(error) })
     }
@@ -163,7 +188,7 @@ export class LayerStore {
         continue
       }
       const record = await this.#readRecord(name)
-      if (record !== null && (record.isSynced || record.bootId === bootId)) this.#present.add(name)
+      if (record !== null && (record.isSynced || record.bootId === bootId)) this.#present.set(name, record.blob)
       else this.#discard(path)
     }
   }

@@ -20,7 +20,9 @@ export interface LaunchToml {
   labels: { key: string; value: string }[]
 }
 
-const type = z.string().regex(/^[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
+const type = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
 const labels = z.array(z.object({ key: z.string(), value: z.string() })).default([])
 const common = {
   type,
@@ -60,7 +62,11 @@ export function parseLaunchToml(text: string, buildpack: { id: string; api: stri
     buildpackId: buildpack.id,
   }))
   if (processes.filter(({ isDefault }) => isDefault).length > 1) {
-    throw new LifecycleError('buildpack', `${what} has more than one default process`, 'fix the buildpack that wrote it')
+    throw new LifecycleError(
+      'buildpack',
+      `${what} has more than one default process`,
+      'fix the buildpack that wrote it',
+    )
   }
   return { processes, labels: document.labels }
 }

@@ -23,5 +23,5 @@ export function writeMetadataToml({ buildpacks, processes }: LaunchMetadata): st
 }
 
 export function sortedByType(processes: readonly LaunchProcess[]): LaunchProcess[] {
-  return [...processes].sort((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0))
+  return processes.toSorted((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0))
 }

@@ -16,7 +16,11 @@ export function readToml<T>(schema: z.ZodType<T>, text: string, what: string): T
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? '' : ` at ${issue.path.join('.')}`
-  throw new LifecycleError('buildpack', `${what} is not valid${where}: ${issue?.message ?? ''}`, 'fix the buildpack that wrote it')
+  throw new LifecycleError(
+    'buildpack',
+    `${what} is not valid${where}: ${issue?.message ?? ''}`,
+    'fix the buildpack that wrote it',
+  )
 }
 
 /** Writes a TOML document; members that are undefined are left out. */

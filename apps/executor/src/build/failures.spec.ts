@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { LifecycleError } from '@croft/lifecycle'
+import { RegistryError } from '@croft/oci'
+import { DiskFull, failureOf, OutOfMemory, SourceFailed, TimedOut } from './failures.js'
+
+const spec = {
+  limits: { memoryBytes: 2 * 1024 ** 3, cpuShares: 1000, cpuQuotaMillis: null, pids: 512, diskBytes: 4 * 1024 ** 3 },
+  timeoutMs: 900_000,
+}
+
+describe('why a build failed', () => {
+  it.each<[unknown, string, RegExp]>([
+    [new LifecycleError('no-buildpack', 'no buildpack matches', 'try'), 'no-buildpack', /^no buildpack matches$/],
+    [new OutOfMemory(), 'out-of-memory', /more than its 2 GiB of memory/],
+    [new TimedOut(), 'timeout', /longer than 15 min/],
+    [new DiskFull(), 'buildpack', /more than its 4 GiB of disk/],
+    [new SourceFailed('cut off'), 'source', /cut off/],
+    [new RegistryError('the registry cannot be reached'), 'export', /the registry cannot be reached/],
+    [new TypeError('x is undefined'), 'internal', /could not be run: x is undefined/],
+  ])('%s is told as %s', (error, reason, message) => {
+    const failure = failureOf(error, spec)
+    expect(failure.reason).toBe(reason)
+    expect(failure.message).toMatch(message)
+    expect(failure.message).not.toContain('\n')
+    expect(failure.suggestion).not.toBe('')
+  })
+})

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { dependencyKey, type KeyInputs } from './layer-key.js'
+import { buildScript, hasLocalDependencies, parsePackageJson } from './package-json.js'
+
+const app = (more: object): KeyInputs['app'] =>
+  parsePackageJson(
+    JSON.stringify({
+      dependencies: { express: '^5' },
+      devDependencies: { vite: '^8' },
+      scripts: { start: 'node x' },
+      ...more,
+    }),
+  )
+const inputs: KeyInputs = {
+  app: app({}),
+  lock: '{}',
+  npmrc: null,
+  nodeVersion: '24.21.0',
+  npmVersion: '11.19.1',
+  nodeEnv: 'production',
+  withDev: false,
+  platform: 'debian-12-x64',
+}
+const differs = (change: Partial<KeyInputs>): boolean =>
+  dependencyKey({ ...inputs, ...change }) !== dependencyKey(inputs)
+
+describe('the key of installed dependencies', () => {
+  it.each<[string, Partial<KeyInputs>]>([
+    ['the lock file', { lock: '{"a":1}' }],
+    ['.npmrc', { npmrc: 'legacy-peer-deps=true' }],
+    ['a dependency', { app: app({ dependencies: { express: '^4' } }) }],
+    ['overrides', { app: app({ overrides: { qs: '6' } }) }],
+    ['a script that npm runs with an install', { app: app({ scripts: { postinstall: 'x' } }) }],
+    ['the version of Node', { nodeVersion: '22.1.0' }],
+    ['the version of npm', { npmVersion: '12.0.0' }],
+    ['NODE_ENV', { nodeEnv: 'development' }],
+    ['whether development dependencies are installed', { withDev: true }],
+    ['the distribution', { platform: 'debian-13-x64' }],
+  ])('changes with %s', (_what, change) => {
+    expect(differs(change)).toBe(true)
+  })
+
+  it.each<[string, Partial<KeyInputs>]>([
+    ['a start script', { app: app({ scripts: { start: 'node y' } }) }],
+    ['the version of the app', { app: app({ version: '2.0.0' }) }],
+    ['a development dependency that is not installed', { app: app({ devDependencies: {} }) }],
+  ])('stays with %s', (_what, change) => {
+    expect(differs(change)).toBe(false)
+  })
+})
+
+describe('package.json', () => {
+  it('is refused in words of its own when it is broken', () => {
+    expect(() => parsePackageJson('{"a":')).toThrow(/package.json is not JSON/)
+    expect(() => parsePackageJson('[]')).toThrow('package.json is not a JSON object')
+  })
+
+  it('names the script that builds the app', () => {
+    expect(buildScript({ build: 'a', 'heroku-postbuild': 'b' })).toBe('heroku-postbuild')
+    expect(buildScript({ build: 'a' })).toBe('build')
+    expect(buildScript({ start: 'a' })).toBeNull()
+  })
+
+  it.each([
+    ['workspaces', { workspaces: ['packages/*'] }, true],
+    ['a folder', { dependencies: { a: 'file:../a' } }, true],
+    ['a path', { devDependencies: { a: './a' } }, true],
+    ['a registry package', { dependencies: { a: '^1' } }, false],
+    ['a git repository', { dependencies: { a: 'git+https://example.org/a.git' } }, false],
+  ])('knows whether %s lies in the app', (_what, more, expected) => {
+    expect(hasLocalDependencies(parsePackageJson(JSON.stringify(more)))).toBe(expected)
+  })
+})
