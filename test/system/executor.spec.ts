@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { run, waitFor } from '@croft/kit'
@@ -156,6 +156,21 @@ describe.each(['SIGKILL', 'SIGTERM'] as const)('when the executor gets %s and st
     await ask(address, '/crash').catch(() => undefined)
     rig.start()
     await waitFor(async () => (await ask(address)) !== '', { what: 'an answer', timeoutMs: 5_000 })
+  })
+})
+
+describe('an executor whose address book is lost', () => {
+  it('takes the addresses of what runs from the containers', async () => {
+    const [web, other] = [rig.web(), rig.web()]
+    rig.controller.want([web])
+    const { address } = await rig.observed(web.id, 'ready')
+    await rig.end('SIGKILL')
+    await rm(join(rig.home, 'node/addresses.json'))
+    const before = await ask(address)
+    rig.start()
+    rig.controller.want([web, other])
+    expect((await rig.observed(other.id, 'ready')).address).not.toBe(address)
+    expect(await ask(address)).toBe(before)
   })
 })
 

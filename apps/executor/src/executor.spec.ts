@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FakeBackend } from '@croft/garden-api/fake'
@@ -225,10 +227,7 @@ describe('without its controller an executor', () => {
     const { address } = await node.observed(web.id, 'ready')
     await node.controller.close()
     await node.stop()
-    node.store.records
-      .keys()
-      .toArray()
-      .forEach((handle) => node.store.lose(handle)) // the host was started anew
+    for (const handle of [...node.store.records.keys()]) node.store.lose(handle) // the host was started anew
     node.start()
     await until('its restart', () => node.running(web.id).length === 1)
     expect(`${[...node.store.records.values()][0]?.address}:8080`).toBe(address)
@@ -316,6 +315,30 @@ describe('an executor that starts', () => {
     expect(await node.observed(web.id, 'ready', ({ restarts }) => restarts === 1)).toMatchObject({
       handle: `${web.id}-2`,
     })
+  })
+  it('waits out the back-off of an instance that crashed too often', async () => {
+    node.web = async () => 3
+    const web = service()
+    node.start()
+    node.controller.want([web])
+    const { nextStartAt } = await node.observed(web.id, 'backoff', ({ restarts }) => restarts === 8)
+    await node.stop()
+    node.start()
+    await until('its next start', () => node.backend.calls.some((call) => call.startsWith(`create ${web.id}`)))
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(nextStartAt ?? '') - 20)
+  })
+  it('gives nobody the address of a running container although its address book is lost', async () => {
+    const [web, other] = [service(), service()]
+    node.start()
+    node.controller.want([web])
+    const { address } = await node.observed(web.id, 'ready')
+    await node.stop()
+    await rm(join(node.folder, 'node/addresses.json'))
+    node.start()
+    node.controller.want([other, web])
+    expect((await node.observed(other.id, 'ready')).address).not.toBe(address)
+    node.crash(web.id)
+    expect((await node.observed(web.id, 'ready', ({ restarts }) => restarts === 1)).address).toBe(address)
   })
   it('neither loses nor repeats a line of what was said while it was away', async () => {
     let say: ((text: string) => Promise<void>) | undefined
@@ -483,6 +506,9 @@ describe('a stream of logs', () => {
     await say.get('web')?.('four')
     await until('the new line', () => lines().length === 3)
     expect(lines()).toEqual(['two', 'three', 'four'])
+    node.controller.want([web, worker], [stream])
+    await until('the set to be applied', () => node.controller.reports.at(-1)?.appliedRevision === 3)
+    expect(node.controller.dials).toEqual([streamId])
     node.controller.want([web, worker])
     await until('its end', () => node.controller.streams.get(streamId)?.code === 1000)
   })

@@ -70,6 +70,7 @@ class LiveExecutor {
   readonly #watch: DesiredWatch
   #applied: { epoch: string | null; revision: number } = { epoch: null, revision: 0 }
   #nodeId = ''
+  #isResumed = false
   #admission: Promise<void> | undefined
 
   static async open(config: ExecutorConfig, ports: ExecutorPorts): Promise<LiveExecutor> {
@@ -145,9 +146,8 @@ class LiveExecutor {
   async run(signal: AbortSignal): Promise<void> {
     const { backend, clock, logger, controller } = this.#ports
     await backend.recover()
-    await this.#reclaimAddresses()
     // an executor that has joined before needs no controller to take up its instances
-    if (this.#addresses.network !== '' && (await this.#takeRange())) await this.#core.resume()
+    if (this.#addresses.network !== '' && (await this.#takeRange())) await this.#resume()
     await Promise.all([
       this.#watch.run(signal),
       this.#core.keepPlanning(signal),
@@ -177,12 +177,11 @@ class LiveExecutor {
 
   async #onJoined(joined: NodeJoined, signal: AbortSignal): Promise<void> {
     const { backend, logger } = this.#ports
-    const isFirst = this.#addresses.network === ''
     if (joined.network !== this.#addresses.network) {
       await backend.setNetwork?.(joined.network)
       await this.#addresses.setNetwork(joined.network)
     }
-    if (isFirst) await this.#core.resume()
+    if (!this.#isResumed) await this.#resume()
     this.#nodeId = joined.nodeId
     logger.info('joined', { node: joined.nodeId, network: joined.network })
     this.#admission ??= this.#admit(signal)
@@ -214,6 +213,12 @@ class LiveExecutor {
   async #probe(image: string): Promise<void> {
     const { backend, logger } = this.#ports
     await checkBackend(backend, { image, network: await this.#addresses.of(PROBE_ID) }, logger)
+  }
+
+  async #resume(): Promise<void> {
+    await this.#reclaimAddresses()
+    await this.#core.resume()
+    this.#isResumed = true
   }
 
   /** A book that is lost must not give the addresses of running containers to others. */

@@ -40,6 +40,8 @@ export class FakeController {
   /** The statuses of the last full report. */
   statuses: InstanceStatus[] = []
   readonly streams = new Map<string, ServedStream>()
+  /** Ids of the streams that were dialed back, in order. */
+  readonly dials: string[] = []
   #items: readonly DesiredInstance[] = []
   #streams: readonly DesiredStream[] = []
   #hash = ''
@@ -58,7 +60,9 @@ export class FakeController {
     server.on('upgrade', (request, socket, head) => {
       streams.handleUpgrade(request, socket, head, (web) => {
         const served: ServedStream = { lines: [], code: null }
-        this.streams.set(request.url?.split('/').at(-1) ?? '', served)
+        const id = request.url?.split('/').at(-1) ?? ''
+        this.dials.push(id)
+        this.streams.set(id, served)
         web.on('message', (data) => served.lines.push(JSON.parse((data as Buffer).toString()) as LogLine))
         web.on('close', (code) => (served.code = code))
       })
