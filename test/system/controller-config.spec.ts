@@ -174,7 +174,12 @@ describe('config vars of a controller', () => {
     const answer = await change({ set: { A: 'after', B: 'new' } })
     expect(answer.json).toMatchObject({ changed: ['A', 'B'], release: 2, deployment: expect.any(String) as string })
     const second = await releases.find(row, 'v2')
-    expect(second).toMatchObject({ image: first.image, commit: first.commit, description: 'set A, B', author: 'operator' })
+    expect(second).toMatchObject({
+      image: first.image,
+      commit: first.commit,
+      description: 'set A, B',
+      author: 'operator',
+    })
     const store = rig.controller.app.get(ConfigStore)
     expect(store.open(row, first.config)).toEqual({ A: 'before' })
     expect(store.open(row, second.config)).toEqual({ A: 'after', B: 'new' })

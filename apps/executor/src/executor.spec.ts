@@ -227,7 +227,7 @@ describe('without its controller an executor', () => {
     const { address } = await node.observed(web.id, 'ready')
     await node.controller.close()
     await node.stop()
-    for (const handle of [...node.store.records.keys()]) node.store.lose(handle) // the host was started anew
+    for (const handle of node.store.records.keys()) node.store.lose(handle) // the host was started anew
     node.start()
     await until('its restart', () => node.running(web.id).length === 1)
     expect(`${[...node.store.records.values()][0]?.address}:8080`).toBe(address)

@@ -7,7 +7,7 @@ const wanted = (engines?: string, nvmrc?: string, nodeVersion?: string): [string
 }
 
 describe('the Node an app asks for', () => {
-  it.each<[string, [string | null, string?, string?], [string, string | null]]>([
+  it.each<[string, [string | null, (string | undefined)?, string?], [string, string | null]]>([
     ['nothing said: the present LTS', [null], ['24.x', null]],
     ['engines wins', ['22.x', '20', '26'], ['22.x', 'package.json engines.node']],
     ['then .nvmrc', [null, 'v20.1.0\n', '26'], ['v20.1.0', '.nvmrc']],

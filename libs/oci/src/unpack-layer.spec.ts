@@ -27,7 +27,7 @@ async function tarOf(entries: Entry[]): Promise<Readable> {
     else tar.entry({ ...ids, ...header }, content)
   }
   tar.finalize()
-  await new Promise((resolve) => tar.on('end', resolve))
+  await new Promise<void>((resolve) => tar.on('end', () => resolve()))
   return Readable.from([Buffer.concat(chunks)])
 }
 

@@ -100,7 +100,10 @@ function ask(socketPath: string, method: string, path: string, options: AskOptio
         headers: {
           host: 'croft.localhost:8080',
           ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
-          ...(body !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+          ...(body !== undefined && {
+            'content-type': 'application/json',
+            'content-length': String(Buffer.byteLength(body)),
+          }),
           ...options.headers,
         },
       },
@@ -138,10 +141,10 @@ function parse(text: string): unknown {
 
 /** Silent, but for what went wrong: a 500 in a spec should be read without a debugger. */
 function loggerOfTests(): Logger {
-  const say = (event: string, fields?: Record<string, unknown>): void =>
-    process.stderr.write(
-      `${event} ${JSON.stringify(fields, (_key, value: unknown) => (value instanceof Error ? value.stack : value))}\n`,
-    )
+  const say = (event: string, fields?: Record<string, unknown>): void => {
+    const text = JSON.stringify(fields, (_key, value: unknown) => (value instanceof Error ? value.stack : value))
+    process.stderr.write(`${event} ${text}\n`)
+  }
   const logger: Logger = { ...silentLogger, error: say, child: () => logger }
   return logger
 }

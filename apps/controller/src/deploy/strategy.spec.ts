@@ -205,7 +205,7 @@ class Model {
   }
 
   happen(events: readonly Event[]): void {
-    this.instances = this.instances.map((instance, index) => {
+    this.instances = this.instances.map((instance, index): InstanceView => {
       if (instance.isServing) return instance
       switch (events[index % events.length]) {
         case 'ready':
@@ -216,8 +216,7 @@ class Model {
           return instance.observed === 'ready' || instance.side !== 'new'
             ? instance
             : { ...instance, crashesBeforeReady: 1, reason: FATAL }
-        case 'nothing':
-        case undefined:
+        default:
           return instance
       }
     })

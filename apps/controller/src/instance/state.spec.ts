@@ -25,7 +25,7 @@ describe('the state of an instance', () => {
     ['lost', 'lost', 'lost', { isNodeLost: true }],
   ])('is %s wanted, %s drained, %s stopped for %j', (run, drain, stop, facts) => {
     expect(deriveState({ ...service, ...facts, intent: 'run' })).toBe(run)
-    if (drain !== undefined && facts.isPlaced !== false) {
+    if (drain !== undefined && !('isPlaced' in facts)) {
       expect(deriveState({ ...service, ...facts, intent: 'drain' })).toBe(drain)
     }
     expect(deriveState({ ...service, ...facts, intent: 'stop' })).toBe(stop)
