@@ -20,6 +20,7 @@ export function command(file, args, options = {}) {
     let output = ''
     child.stdout.on('data', (chunk) => (output += chunk))
     child.stderr.on('data', (chunk) => (output += chunk))
+    child.stdin.on('error', () => undefined) // the exit code says why it stopped reading
     if (options.input?.pipe) options.input.pipe(child.stdin)
     else child.stdin.end(options.input ?? '')
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 300_000)
