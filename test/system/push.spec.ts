@@ -128,12 +128,10 @@ describe('a push that is refused before anything is built', () => {
     expect(await appNames()).not.toContain('never')
   })
   it('answers for another team’s app as for one that is not there', async () => {
-    const [team] = await rig.query<{ id: string }>(`INSERT INTO team (name) VALUES ('others') RETURNING id`)
-    await rig.query(
-      `INSERT INTO app (team_id, name, repository_id, data_key) VALUES ($1, 'theirs', gen_random_uuid(), '{}')`,
-      [team?.id],
-    )
     const app = await rig.clone('theirs')
+    expect((await app.push()).code).toBe(0)
+    const [team] = await rig.query<{ id: string }>(`INSERT INTO team (name) VALUES ('others') RETURNING id`)
+    await rig.query(`UPDATE app SET team_id = $1 WHERE name = 'theirs'`, [team?.id])
     const theirs = await app.git('ls-remote', 'croft')
     await app.git('remote', 'set-url', 'croft', rig.url('missing'))
     const missing = await app.git('ls-remote', 'croft')
@@ -144,6 +142,7 @@ describe('a push that is refused before anything is built', () => {
         .replace(/request \w+/g, '')
     expect(plain(theirs.output)).toBe(plain(missing.output))
     await app.git('remote', 'set-url', 'croft', rig.url('theirs'))
+    await app.change()
     expect((await app.push()).output).toMatch(/not available/)
   })
   it('names other branches, tags and deletions, and deploys main beside them', async () => {
@@ -340,10 +339,10 @@ describe('pushes at once', () => {
       what: 'the second to wait',
       timeoutMs: 10_000,
     })
-    const three_ = third.push()
+    const last = third.push()
     const superseded = await two
     slow.open()
-    const [won, stale] = await Promise.all([one, three_])
+    const [won, stale] = await Promise.all([one, last])
     expect(won.code, won.output).toBe(0)
     expect(superseded.code).not.toBe(0)
     expect(superseded.output).toMatch(/a newer push by operator took the place/)

@@ -25,7 +25,7 @@ export function nextBuild(
       newestOfApp.set(build.appId, build)
     }
   }
-  const candidates = [...newestOfApp.values()].sort(
+  const candidates = [...newestOfApp.values()].toSorted(
     (a, b) => runningOf(a.teamId) - runningOf(b.teamId) || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1),
   )
   return candidates[0]?.id

@@ -141,7 +141,7 @@ export class BlobStore implements OnModuleInit {
       await rm(upload.path, { force: true })
       throw new DistributionError(400, 'DIGEST_INVALID', `the bytes have the digest ${actual}`)
     }
-    await syncFile(upload.path)
+    await syncPath(upload.path)
     await this.#settle(upload.path, digest)
   }
 
@@ -153,7 +153,7 @@ export class BlobStore implements OnModuleInit {
 
   async #settle(temporary: string, digest: Digest): Promise<void> {
     await rename(temporary, this.#pathOf(digest))
-    await syncFile(this.#blobs)
+    await syncPath(this.#blobs)
   }
 
   #upload(id: string): Upload {
@@ -175,7 +175,7 @@ export class BlobStore implements OnModuleInit {
 }
 
 /** Makes a file, or the names in a folder, survive a power cut. */
-async function syncFile(path: string): Promise<void> {
+export async function syncPath(path: string): Promise<void> {
   const file = await open(path, 'r')
   try {
     await file.sync()

@@ -46,7 +46,7 @@ export function checkManifest(bytes: Buffer, header: string): { mediaType: strin
   if (parsed.data.mediaType !== undefined && parsed.data.mediaType !== mediaType) {
     throw invalid(`it says it is ${parsed.data.mediaType.slice(0, 80)}`)
   }
-  const blobs = [parsed.data.config, ...parsed.data.layers].map((descriptor) => descriptor.digest as Digest)
+  const blobs = [parsed.data.config, ...parsed.data.layers].map((descriptor) => descriptor.digest)
   return { mediaType, blobs }
 }
 

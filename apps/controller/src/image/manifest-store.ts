@@ -4,7 +4,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { errnoOf, isDigest, parseDigest, type Digest } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
 import { CONFIG } from '../tokens.js'
-import { BlobStore } from './blob-store.js'
+import { BlobStore, syncPath } from './blob-store.js'
 import { DistributionError } from './errors.js'
 import { checkManifest } from './manifest-check.js'
 
@@ -93,6 +93,5 @@ async function writeWord(folder: string, name: string, word: string): Promise<vo
     await file.close()
   }
   await rename(temporary, `${folder}/${name}`)
-  const parent = await open(folder, 'r')
-  await parent.sync().finally(() => parent.close())
+  await syncPath(folder)
 }

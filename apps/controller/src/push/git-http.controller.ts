@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { Controller, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/common'
 import { CroftError, type Clock, type Logger } from '@croft/kit'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -11,6 +10,7 @@ import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
 import { CLOCK, LOGGER } from '../tokens.js'
 import { protocolOf, startService } from './git.js'
+import { answer, bodyOf, chunksOf, drainBody, readHead } from './git-streams.js'
 import { encodePacket, FLUSH } from './pkt-line.js'
 import { parsePushOptions } from './push-options.js'
 import { PushOutput } from './push-output.js'
@@ -21,13 +21,11 @@ import { Receive } from './receive.js'
 import { judgeRefs } from './ref-policy.js'
 import type { Refusal } from './refusal.js'
 import { hasSideBand, refusalReport } from './report.js'
-import { MAX_PACK_BYTES, Repositories } from './repository.js'
+import { Repositories } from './repository.js'
 import { named } from './text.js'
 
 type Service = 'git-receive-pack' | 'git-upload-pack'
 
-/** Reading the list of refs, ms. */
-const HEAD_MS = 60_000
 /** A fetch or clone may take so long, ms. */
 const UPLOAD_PACK_MS = 60 * 60 * 1_000
 const ADVERTISEMENT_MS = 30_000
@@ -173,6 +171,7 @@ export class GitHttpController {
         clientGone: gone,
         onHook: (question) => receive.onHook(question),
         whys: receive.whys,
+        unsettled: receive.unsettled,
         logger: this.logger.child({ push: id, app: prepared.app.id }),
       })
     } finally {
@@ -256,88 +255,6 @@ function headers(reply: FastifyReply, type: string): Record<string, string> {
     'content-type': type,
     'cache-control': 'no-cache, max-age=0, must-revalidate',
     'x-accel-buffering': 'no',
-  }
-}
-
-function bodyOf(request: FastifyRequest): Readable {
-  const encoding = request.headers['content-encoding']
-  if (encoding !== 'gzip' && encoding !== 'x-gzip') return request.raw
-  const plain = createGunzip()
-  request.raw.on('error', (error) => plain.destroy(error))
-  request.raw.on('aborted', () => plain.destroy(new Error('the client left')))
-  return request.raw.pipe(plain)
-}
-
-/** Sends a child's output; the child ends with the client, or when its time is over. */
-async function answer(child: ReturnType<typeof startService>, reply: FastifyReply, timeoutMs: number): Promise<void> {
-  const stop = (): void => void child.kill('SIGTERM')
-  const timer = setTimeout(stop, timeoutMs)
-  reply.raw.on('close', stop)
-  child.stderr?.resume()
-  await new Promise<void>((resolve) => {
-    child.on('error', () => resolve())
-    child.on('close', () => resolve())
-    child.stdout?.pipe(reply.raw)
-  })
-  clearTimeout(timer)
-  reply.raw.end()
-}
-
-/** @throws CroftError when it is no push */
-async function readHead(body: Readable, reader: ReceiveHeadReader, gone: AbortSignal): Promise<ReceiveHead> {
-  const late = setTimeout(() => body.destroy(new Error('the list of refs did not come')), HEAD_MS)
-  try {
-    for (;;) {
-      const chunk = (await nextChunk(body, gone)) ?? undefined
-      if (chunk === undefined) throw new RangeError('the request ended within the list of refs')
-      const head = reader.write(chunk)
-      if (head !== undefined) return head
-    }
-  } catch (cause) {
-    throw new CroftError({ code: 'bad-push', status: 400, title: 'this is not a push', cause })
-  } finally {
-    clearTimeout(late)
-  }
-}
-
-/** One chunk without ending the stream, as `for await` would; null at its end. */
-async function nextChunk(body: Readable, gone: AbortSignal): Promise<Buffer | null> {
-  for (;;) {
-    const chunk = body.read() as Buffer | null
-    if (chunk !== null) return chunk
-    if (body.readableEnded || body.destroyed) return null
-    await new Promise<void>((resolve, reject) => {
-      const done = (): void => {
-        body.off('readable', done).off('end', done).off('error', fail).off('close', done)
-        gone.removeEventListener('abort', onGone)
-        resolve()
-      }
-      const fail = (error: Error): void => {
-        done()
-        reject(error)
-      }
-      const onGone = (): void => fail(new Error('the client left'))
-      body.on('readable', done).on('end', done).on('error', fail).on('close', done)
-      gone.addEventListener('abort', onGone, { once: true })
-    })
-  }
-}
-
-/** All bytes of the request again: those read with the head, then the rest. `onEnd` hears when all of it is there. */
-async function* chunksOf(reader: ReceiveHeadReader, body: Readable, onEnd: () => void): AsyncGenerator<Buffer> {
-  yield reader.bytes
-  if (!body.readableEnded) for await (const chunk of body) yield chunk as Buffer
-  onEnd()
-}
-
-/** Reads the rest of a push nobody wants, so that the client gets to its answer; more than a pack may be ends it. */
-async function drainBody(body: Readable, gone: AbortSignal): Promise<void> {
-  let bytes = 0
-  for (;;) {
-    const chunk = await nextChunk(body, gone)
-    if (chunk === null) return
-    bytes += chunk.length
-    if (bytes > MAX_PACK_BYTES) throw new RangeError('a refused push went on for more than 500 MB')
   }
 }
 

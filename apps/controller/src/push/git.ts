@@ -1,5 +1,6 @@
-import type { ChildProcess } from 'node:child_process'
 import { bareEnv, run, start } from '@croft/kit'
+
+export type GitProcess = ReturnType<typeof start>
 
 /** git with a fixed environment: no configuration but the repository's own, no prompts, no protocol to anywhere. */
 export function gitEnv(extra: Record<string, string> = {}): Record<string, string> {
@@ -33,7 +34,7 @@ export async function git(
 }
 
 /** Starts a git command whose streams the caller reads. */
-export function startGit(repository: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+export function startGit(repository: string, args: readonly string[], env: Record<string, string> = {}): GitProcess {
   return start('git', [`--git-dir=${repository}`, ...args], {
     env: gitEnv(env),
     cwd: '/',
@@ -46,7 +47,7 @@ export function startService(
   service: 'receive-pack' | 'upload-pack',
   repository: string,
   options: { isAdvertisement: boolean; protocol?: string | undefined; env?: Record<string, string> },
-): ChildProcess {
+): GitProcess {
   const flags = options.isAdvertisement ? ['--stateless-rpc', '--http-backend-info-refs'] : ['--stateless-rpc']
   return start('git', [service, ...flags, repository], {
     env: gitEnv({ ...(options.protocol !== undefined && { GIT_PROTOCOL: options.protocol }), ...options.env }),

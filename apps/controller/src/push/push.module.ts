@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common'
 import { BuildModule } from '../build/build.module.js'
+import { Delivery } from './delivery.js'
 import { GitHttpController } from './git-http.controller.js'
+import { PushRecovery } from './push-recovery.js'
+import { PushRows } from './push-rows.js'
 import { PushService } from './push.service.js'
 import { RepositoryModule } from './repository.module.js'
 
@@ -8,6 +11,6 @@ import { RepositoryModule } from './repository.module.js'
 @Module({
   imports: [BuildModule, RepositoryModule],
   controllers: [GitHttpController],
-  providers: [PushService],
+  providers: [Delivery, PushRecovery, PushRows, PushService],
 })
 export class PushModule {}

@@ -1,7 +1,6 @@
-import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { CroftError, messageOf, type Logger } from '@croft/kit'
-import { startService } from './git.js'
+import { startService, type GitProcess } from './git.js'
 import { HookChannel, type HookQuestion } from './hook-channel.js'
 import { FLUSH, PacketReader } from './pkt-line.js'
 import type { PushOutput } from './push-output.js'
@@ -32,6 +31,8 @@ export interface ReceiveOptions {
   onHook: (question: HookQuestion) => Promise<boolean>
   /** Short reasons by ref, shown in git's own summary. */
   whys: ReadonlyMap<string, string>
+  /** Refs that git moved and that are refused all the same. */
+  unsettled: ReadonlyMap<string, string>
   logger: Logger
 }
 
@@ -70,13 +71,13 @@ export async function receivePack(options: ReceiveOptions): Promise<void> {
   }
 }
 
-function keepTail(child: ChildProcess): () => string {
+function keepTail(child: GitProcess): () => string {
   let text = ''
   child.stderr?.on('data', (chunk: Buffer) => (text = (text + chunk.toString('utf8')).slice(-MAX_STDERR_CHARS)))
   return () => text
 }
 
-function endOf(child: ChildProcess): Promise<number | null> {
+function endOf(child: GitProcess): Promise<number | null> {
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', resolve)
@@ -84,7 +85,7 @@ function endOf(child: ChildProcess): Promise<number | null> {
 }
 
 /** Hands the client's bytes to git; goes on reading when git has had enough, so that the client gets to its answer. */
-async function feed(child: ChildProcess, options: ReceiveOptions): Promise<undefined> {
+async function feed(child: GitProcess, options: ReceiveOptions): Promise<undefined> {
   const { stdin } = child
   if (stdin === null) throw new Error('git has no standard input')
   let isOpen = true
@@ -136,7 +137,7 @@ interface Drained {
   text: string
 }
 
-async function drain(child: ChildProcess, options: ReceiveOptions): Promise<Drained> {
+async function drain(child: GitProcess, options: ReceiveOptions): Promise<Drained> {
   const report: Buffer[] = []
   let text = ''
   const stdout = child.stdout as Readable
@@ -178,7 +179,7 @@ function finish(options: ReceiveOptions, drained: Drained, interrupted: string |
   }
   const report =
     drained.report.length > 0
-      ? reasonedReport(head, drained.report, options.whys)
+      ? reasonedReport(head, drained.report, options.whys, options.unsettled)
       : refusalReport(head, options.whys, why === undefined ? 'ok' : named(why.reason, 60))
   output.send(hasSideBand(head) ? Buffer.concat([report, FLUSH]) : report)
 }

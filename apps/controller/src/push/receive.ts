@@ -4,7 +4,8 @@ import type { App } from '../app/app.entity.js'
 import type { HookQuestion } from './hook-channel.js'
 import type { PushOptions } from './push-options.js'
 import type { PushOutput } from './push-output.js'
-import type { PushJob, PushService } from './push.service.js'
+import type { PushJob } from './push-job.js'
+import type { PushService } from './push.service.js'
 import type { RefCommand } from './receive-head.js'
 import { judgeRefs, type RefVerdict } from './ref-policy.js'
 import { PushRefused } from './refusal.js'
@@ -29,6 +30,8 @@ export interface Receiving {
  */
 export class Receive {
   readonly whys = new Map<string, string>()
+  /** Refs that moved but could not be made to last, and why. */
+  readonly unsettled = new Map<string, string>()
   readonly #verdicts: Map<string, RefVerdict>
   #job: PushJob | undefined
 
@@ -56,6 +59,8 @@ export class Receive {
         return this.#update(question.lines[0] ?? '')
       case 'committed':
         return this.#committed()
+      default:
+        return false
     }
   }
 
@@ -74,9 +79,9 @@ export class Receive {
       this.#job = job
       return true
     } catch (error) {
-      if (!(error instanceof PushRefused)) throw error
-      receiving.output.failure(error.refusal)
-      for (const ref of this.#verdicts.keys()) this.whys.set(ref, error.refusal.reason)
+      const refusal = this.pushes.refusalOf(receiving, error)
+      receiving.output.failure(refusal)
+      for (const ref of this.#verdicts.keys()) this.whys.set(ref, SHORT[refusal.reason] ?? refusal.reason)
       return false
     }
   }
@@ -101,8 +106,16 @@ export class Receive {
 
   async #committed(): Promise<boolean> {
     if (this.#job === undefined) return true
-    await this.pushes.committed(this.#job)
-    return true
+    try {
+      await this.pushes.committed(this.#job)
+      return true
+    } catch (error) {
+      // The ref moved, but nobody can say that it lasts: git's `ok` must not reach the client.
+      const refusal = this.pushes.refusalOf(this.#job, error)
+      this.#job.output.failure(refusal)
+      this.unsettled.set(this.#job.command.ref, SHORT[refusal.reason] ?? refusal.reason)
+      return false
+    }
   }
 
   /** Lets git read objects that wait in the quarantine; none without new objects. */

@@ -35,6 +35,14 @@ describe('the report of a push', () => {
       'ok refs/heads/other',
     ])
   })
+  it('refuses a ref that moved but could not be made to last', () => {
+    const report = Buffer.concat([encodePacket('unpack ok\n'), encodePacket('ok refs/heads/main\n'), FLUSH])
+    const unsettled = new Map([['refs/heads/main', 'internal error']])
+    expect(unwrapped(reasonedReport(head('side-band-64k'), report, new Map(), unsettled))).toEqual([
+      'unpack ok',
+      'ng refs/heads/main internal error',
+    ])
+  })
   it('of a push git never saw refuses every ref', () => {
     const bytes = refusalReport(head('report-status', 'side-band-64k'), new Map())
     expect(unwrapped(bytes)).toEqual(['unpack ok', 'ng refs/heads/main refused'])

@@ -15,13 +15,18 @@ export function refusalReport(head: ReceiveHead, whys: ReadonlyMap<string, strin
   return wrapped(head, Buffer.concat(lines))
 }
 
-/** git's report with our reasons in place of `hook declined`. */
-export function reasonedReport(head: ReceiveHead, report: Buffer, whys: ReadonlyMap<string, string>): Buffer {
+/** git's report with our reasons in place of `hook declined`; a ref in `unsettled` is refused although git moved it. */
+export function reasonedReport(
+  head: ReceiveHead,
+  report: Buffer,
+  whys: ReadonlyMap<string, string>,
+  unsettled: ReadonlyMap<string, string> = new Map(),
+): Buffer {
   const reader = new PacketReader()
   reader.write(report)
   const out: Buffer[] = []
   for (let packet = reader.next(); packet !== undefined; packet = reader.next()) {
-    out.push(packet.kind === 'flush' ? FLUSH : encodePacket(reasoned(packet.payload, whys)))
+    out.push(packet.kind === 'flush' ? FLUSH : encodePacket(reasoned(packet.payload, whys, unsettled)))
   }
   return wrapped(head, Buffer.concat([...out, reader.rest]))
 }
@@ -50,10 +55,13 @@ function wrapped(head: ReceiveHead, report: Buffer): Buffer {
   return hasSideBand(head) ? encodeBand(1, report) : report
 }
 
-function reasoned(payload: Buffer, whys: ReadonlyMap<string, string>): Buffer {
-  const match = /^ng (\S+) (?:pre-receive )?hook declined\n?$/.exec(payload.toString('utf8'))
-  const why = match === null ? undefined : whys.get(match[1] ?? '')
-  return why === undefined ? payload : Buffer.from(`ng ${match?.[1]} ${shortReason(why)}\n`)
+function reasoned(payload: Buffer, whys: ReadonlyMap<string, string>, unsettled: ReadonlyMap<string, string>): Buffer {
+  const line = payload.toString('utf8')
+  const declined = /^ng (\S+) (?:pre-receive )?hook declined\n?$/.exec(line)?.[1]
+  const moved = /^ok (\S+)\n?$/.exec(line)?.[1]
+  const ref = declined ?? moved ?? ''
+  const why = declined === undefined ? unsettled.get(ref) : whys.get(ref)
+  return why === undefined ? payload : Buffer.from(`ng ${ref} ${shortReason(why)}\n`)
 }
 
 function shortReason(why: string): string {

@@ -93,13 +93,12 @@ export class Repositories implements OnModuleInit {
     }
   }
 
-  /** Makes the repository's HEAD name the branch that deployed last, so that a clone checks it out. */
-  async setHead(repository: string, ref: string): Promise<void> {
+  /**
+   * After a ref moved: HEAD names the branch that deployed last, so that a clone checks it out, and everything written so far
+   * survives a power cut.
+   */
+  async settle(repository: string, ref: string): Promise<void> {
     await git(repository, ['symbolic-ref', 'HEAD', ref])
-  }
-
-  /** Everything written to the file system of the repository so far survives a power cut. */
-  async sync(repository: string): Promise<void> {
     await run('sync', ['-f', repository], { timeoutMs: SYNC_TIMEOUT_MS })
   }
 

@@ -1,0 +1,141 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { assertNever, failpoint, type Clock } from '@croft/kit'
+import { BuildService, DEFAULT_STACK, type BuildEnd } from '../build/build.service.js'
+import { DeployService } from '../deploy/deploy.service.js'
+import type { Deployment } from '../deploy/deployment.entity.js'
+import { DeploymentActive } from '../deploy/errors.js'
+import type { Release } from '../release/release.entity.js'
+import { ReleaseService, type NewRelease } from '../release/release.service.js'
+import { CLOCK } from '../tokens.js'
+import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
+import { PushRefused } from './refusal.js'
+import { Repositories } from './repository.js'
+
+/** What is released: an image, and how to run it. */
+interface Built {
+  image: string
+  processTypes: NewRelease['processTypes']
+  /** The build that made the image; null when nobody knows it. */
+  buildId: string | null
+}
+
+/** While another deployment of the app is under way, ms. */
+const RETRY_MS = 250
+
+/** The way of an accepted push: commit → image → release → deployment. */
+@Injectable()
+export class Delivery {
+  constructor(
+    @Inject(Repositories) private readonly repositories: Repositories,
+    @Inject(BuildService) private readonly builds: BuildService,
+    @Inject(ReleaseService) private readonly releases: ReleaseService,
+    @Inject(DeployService) private readonly deploys: DeployService,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Resolves with the release once it serves. An aborted signal ends whatever is under way.
+   * @throws PushRefused
+   */
+  async run(job: PushJob): Promise<Release> {
+    const built = (await this.#reused(job)) ?? (await this.#build(job))
+    failpoint('build-succeeded')
+    if (job.abandoned.aborted) throw new PushRefused(LEFT)
+    const release = await this.releases.create({
+      app: job.app,
+      image: built.image,
+      processTypes: built.processTypes,
+      checks: job.manifest.checks,
+      formation: job.manifest.formation,
+      commit: job.command.newValue,
+      description: `Push ${job.command.newValue.slice(0, 7)}`,
+      author: job.author,
+      pushId: job.id,
+    })
+    failpoint('release-created')
+    job.output.step(`Releasing v${release.version}`)
+    const deployment = await this.#start(job, release)
+    await this.#await(job, deployment, built)
+    failpoint('deployment-succeeded')
+    return release
+  }
+
+  async #await(job: PushJob, deployment: Deployment, built: Built): Promise<void> {
+    const end = await this.deploys.wait(deployment.id, {
+      onLine: (line) => job.output.line(line),
+      signal: job.abandoned,
+    })
+    if (end.state === 'canceled') throw new PushRefused({ ...LEFT, cause: 'the deployment was canceled' })
+    if (end.state !== 'failed') return
+    for (const line of end.lastLines) job.output.detail(line)
+    const refusal = { reason: 'deployment', cause: end.cause, suggestion: end.suggestion }
+    throw new BuiltRefused(refusal, built.buildId)
+  }
+
+  /** Starts the deployment once no other one of the app is under way, for example after `config:set`. */
+  async #start(job: PushJob, release: Release): Promise<Deployment> {
+    let hasSaid = false
+    for (;;) {
+      try {
+        return await this.deploys.start(release, { pushId: job.id })
+      } catch (error) {
+        if (!(error instanceof DeploymentActive)) throw error
+        if (!hasSaid) job.output.detail(`waiting: ${error.title}`)
+        hasSaid = true
+      }
+      if (job.abandoned.aborted) throw new PushRefused(LEFT)
+      await this.clock.sleep(RETRY_MS, job.abandoned).catch(() => undefined)
+    }
+  }
+
+  /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
+  async #reused(job: PushJob): Promise<Built | undefined> {
+    if (job.options.rebuild === true) return undefined
+    const running = await this.releases.current(job.app)
+    if (running === null || running.image === null || running.commit === null) return undefined
+    const build = await this.builds.ofImage(job.app.id, running.image)
+    const isSameStack = build === null || build.stack === (job.app.settings.stack ?? DEFAULT_STACK)
+    if (!isSameStack || !(await this.#isSameTree(job, running.commit))) return undefined
+    job.output.step(`Source unchanged: image of v${running.version} is used again`)
+    return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
+  }
+
+  async #isSameTree(job: PushJob, commit: string): Promise<boolean> {
+    const [before, now] = await Promise.all([
+      this.repositories.treeOf(job.repository, commit),
+      this.repositories.treeOf(job.repository, job.command.newValue),
+    ])
+    return before !== undefined && before === now
+  }
+
+  async #build(job: PushJob): Promise<Built> {
+    const tree = await this.repositories.treeOf(job.repository, job.command.newValue)
+    if (tree === undefined) throw new Error(`commit ${job.command.newValue} has no tree`)
+    const build = await this.builds.create({
+      app: job.app,
+      pushId: job.id,
+      commit: job.command.newValue,
+      tree,
+      isClean: job.options.rebuild === true,
+    })
+    const end = await this.builds.wait(build.id, {
+      onLine: (line) => job.output.line(line),
+      onWaiting: (why) => job.output.step(`Waiting: ${why}`),
+      signal: job.abandoned,
+    })
+    return builtOf(end)
+  }
+}
+
+function builtOf(end: BuildEnd): Built {
+  switch (end.kind) {
+    case 'succeeded':
+      return { image: end.result.image, processTypes: end.result.processTypes, buildId: end.build.id }
+    case 'canceled':
+      throw new BuiltRefused({ ...LEFT, cause: 'the build was canceled' }, end.build.id)
+    case 'failed':
+      throw new BuiltRefused({ reason: end.reason, cause: end.message, suggestion: end.suggestion }, end.build.id)
+    default:
+      return assertNever(end)
+  }
+}
