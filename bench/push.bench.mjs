@@ -167,7 +167,9 @@ backend b
       const gone = new Promise((done) => daemon.once('exit', done))
       daemon.kill('SIGTERM')
       await gone
-      await command('rm', ['-rf', folder])
+      // dockerd leaves the network namespace of its containers mounted
+      await command('umount', [join(folder, 'exec/netns/default')]).catch(() => undefined)
+      await command('rm', ['-rf', '--one-file-system', folder])
     },
   }
 }
