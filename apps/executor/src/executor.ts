@@ -22,7 +22,7 @@ import type { ControllerClient, DesiredSet } from './sync/controller-client.js'
 import { StatusReporter } from './sync/report-status.js'
 import { DesiredWatch } from './sync/watch-desired.js'
 
-const ADMISSION_RETRY = { baseMs: 500, maxMs: 30_000, jitter: 0.2 }
+const ADMISSION_RETRY = { baseMs: 250, maxMs: 5_000, jitter: 0.2 }
 const SWEEP_LOGS_EVERY_MS = 24 * 60 * 60_000
 
 /** What an executor is made of besides its configuration; `main.ts` chooses, tests choose otherwise. */
