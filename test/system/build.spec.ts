@@ -1,5 +1,4 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '@croft/kit'
 import { APP, buildNeeds, buildRig, exampleFiles, namesIn, type BuildRig, type Pushed } from './support/build-rig.js'
@@ -160,6 +159,24 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(suggestion).toContain('commit package-lock.json')
   })
 
+  it('with other dependencies has these and none of the former ones', async () => {
+    type Lock = { packages: Record<string, object> }
+    const lock = JSON.parse(files['package-lock.json'] ?? '{}') as Lock
+    const root = { name: 'app', dependencies: { ms: '*' } }
+    const only = { ...lock, packages: { '': root, 'node_modules/ms': lock.packages['node_modules/ms'] } }
+    const changed = {
+      'server.js': '',
+      'package.json': JSON.stringify(root),
+      'package-lock.json': JSON.stringify(only),
+    }
+    const pushed = await rig.build(changed, { previousImage: succeeded(first).image })
+    expect(pushed.log).toMatch(/npm ci: 1 package +/)
+    const { output } = await rig.runIn(succeeded(pushed).image, ['/bin/ls', '-A', 'node_modules/'])
+    expect(output).toBe('.package-lock.json\nms\n')
+    const diffIds = documentsOf(succeeded(pushed).image).diffIds
+    expect(documentsOf(succeeded(first).image).diffIds.filter((diffId) => diffIds.includes(diffId))).toHaveLength(5)
+  })
+
   it('may write into its dependencies while it builds: the image has what it saw', async () => {
     const scripted = (version: number): Record<string, string> => ({
       ...files,
@@ -307,16 +324,25 @@ describe.skipIf(needs !== null)('a build that fails', () => {
     })
   })
 
-  it('is told when it writes more than its disk, and stopped', async () => {
-    const change = {
-      limits: { memoryBytes: 1024 ** 3, cpuShares: 1000, cpuQuotaMillis: null, pids: 256, diskBytes: 64 * 1024 ** 2 },
-    }
-    const script = 'head -c 200000000 /dev/zero > big; sleep 60'
-    const pushed = await rig.build(plain({ build: script }), { change })
-    expect(failed(pushed)).toMatchObject({ reason: 'buildpack', message: expect.stringContaining('of disk') })
-    expect(pushed.tookMs).toBeLessThan(20_000)
-    await expectNothingLeft()
-  })
+  it.each(['big', '/layers/croft_node/big', '/tmp/big'])(
+    'is told when it writes more than its disk into %s, and stopped',
+    async (file) => {
+      const change = {
+        limits: {
+          memoryBytes: 1024 ** 3,
+          cpuShares: 1000,
+          cpuQuotaMillis: null,
+          pids: 256,
+          diskBytes: 300 * 1024 ** 2,
+        },
+      }
+      const script = `head -c 300000000 /dev/zero > ${file}; sleep 60`
+      const pushed = await rig.build(plain({ build: script }), { change })
+      expect(failed(pushed)).toMatchObject({ reason: 'buildpack', message: expect.stringContaining('of disk') })
+      expect(pushed.tookMs).toBeLessThan(20_000)
+      await expectNothingLeft()
+    },
+  )
 
   it('is ended when its time is over', async () => {
     const pushed = await rig.build(plain({ build: 'sleep 60' }), { change: { timeoutMs: 4_000 } })

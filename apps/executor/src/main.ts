@@ -4,6 +4,7 @@ import { createLinuxBackend } from '@croft/backend-linux'
 import { createLogger, systemClock } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import type { BuildPorts } from './build/ports.js'
+import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
 import { readConfig } from './config.js'
 import { createExecutor } from './executor.js'
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
       proxyEnvironment: config.build.proxyEnv,
     },
   }
+  await sweepBuildFolders(buildPorts.paths, logger)
   const executor = createExecutor(config, {
     backend,
     controller,

@@ -20,6 +20,8 @@ const APP_ID = /^[0-9a-f-]{36}$/
 /** Long enough for the build that wrote the cache to be over. */
 const SETTLE_AFTER_MS = 2_000
 
+const turns = new Map<string, Promise<void>>()
+
 export interface AppCacheOptions {
   /** `<node home>/caches`. */
   caches: string
@@ -81,9 +83,21 @@ export class AppCache {
     for (const tree of now) {
       if (!before.has(tree)) await rename(join(this.#options.drafts, tree), this.treePath(tree))
     }
-    await this.#writeRecord(cache, false)
+    await this.#inTurn(() => this.#writeRecord(cache, false))
     const dropped = [...before].filter((tree) => !now.has(tree))
     setTimeout(() => void this.#settle(cache, dropped), SETTLE_AFTER_MS).unref()
+  }
+
+  /** One writer of an app's record at a time: the end of a build and the settling of the one before it may meet. */
+  async #inTurn(task: () => Promise<void>): Promise<void> {
+    const before = turns.get(this.#folder) ?? Promise.resolve()
+    const mine = before.then(task, task)
+    turns.set(this.#folder, mine)
+    try {
+      await mine
+    } finally {
+      if (turns.get(this.#folder) === mine) turns.delete(this.#folder)
+    }
   }
 
   async #writeRecord(buildpacks: BuildCache, isSynced: boolean): Promise<void> {
@@ -97,7 +111,10 @@ export class AppCache {
     try {
       for (const tree of dropped) await rm(this.treePath(tree), { recursive: true, force: true })
       await run('sync', ['--file-system', this.#folder], { timeoutMs: 120_000, env: bareEnv() })
-      if (JSON.stringify(await this.read()) === JSON.stringify(cache)) await this.#writeRecord(cache, true)
+      await this.#inTurn(async () => {
+        const isStill = JSON.stringify(await this.read()) === JSON.stringify(cache)
+        if (isStill) await this.#writeRecord(cache, true) // else a later build has written
+      })
     } catch (error) {
       this.#options.logger.warn('build-cache-not-settled', { why: messageOf(error) })
     }

@@ -52,7 +52,6 @@ export function buildContainerSpec(input: {
   folders: BuildFolders
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
-  hasDiskLimits: boolean
 }): ContainerSpec {
   const { spec, context, paths, folders, trees } = input
   const layers = writable(folders.layers, LAYERS)
@@ -70,7 +69,6 @@ export function buildContainerSpec(input: {
         ...(spec.limits.cpuQuotaMillis !== null && { quotaMillis: spec.limits.cpuQuotaMillis }),
       },
       pids: { max: spec.limits.pids },
-      ...(input.hasDiskLimits && { disk: { byteHard: spec.limits.diskBytes } }),
     },
     bindMounts: [
       readOnly(paths.buildpacks, BUILDPACKS),

@@ -1,6 +1,6 @@
 import { chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, type Logger } from '@croft/kit'
+import { errnoOf, messageOf, type Logger } from '@croft/kit'
 import type { Owner } from '@croft/oci'
 import type { BuildPaths } from './ports.js'
 
@@ -62,27 +62,34 @@ export async function makeBuildFolders(
   return folders
 }
 
-/** Removes what builds of an executor that died left behind; `running` names those that go on. Call it once, at start. */
-export async function sweepBuildFolders(
-  paths: BuildPaths,
-  running: ReadonlySet<string>,
-  logger: Logger,
-): Promise<void> {
-  for (const parent of [paths.builds, paths.secrets]) {
-    const names = await readdir(parent).catch(() => [])
-    const left = names.filter((name) => !running.has(name)).map((name) => join(parent, name))
-    await removeFolders(left).catch((error: unknown) => logger.warn('builds-not-swept', { why: messageOf(error) }))
-  }
+/** Removes what builds of a former executor left behind. Resolves before it is gone, but after it is out of the way of new builds. */
+export async function sweepBuildFolders(paths: BuildPaths, logger: Logger): Promise<void> {
+  const list = async (parent: string): Promise<string[]> =>
+    (await readdir(parent).catch(() => [])).map((name) => join(parent, name))
+  const left = [...(await list(paths.builds)), ...(await list(paths.secrets))]
+  const doomed = await moveAway(left)
+  removeAll(doomed).catch((error: unknown) => logger.warn('builds-not-swept', { why: messageOf(error) }))
 }
 
 /** Out of the way at once, gone a little later. */
 async function removeFolders(folders: readonly string[]): Promise<void> {
+  await removeAll(await moveAway(folders))
+}
+
+async function moveAway(folders: readonly string[]): Promise<string[]> {
+  const moved: string[] = []
   for (const folder of folders) {
-    const doomed = `${folder}.gone-${process.hrtime.bigint()}`
-    const isMoved = await rename(folder, doomed).then(
-      () => true,
-      () => false,
-    )
-    if (isMoved) await rm(doomed, { recursive: true, force: true })
+    const away = `${folder}.gone-${process.hrtime.bigint()}`
+    try {
+      await rename(folder, away)
+      moved.push(away)
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    }
   }
+  return moved
+}
+
+async function removeAll(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true })
 }

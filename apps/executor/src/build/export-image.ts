@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises'
+import { chown, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Digest } from '@croft/kit'
@@ -164,6 +164,7 @@ class Exporter {
     let state = await layerState(place.upper, place.lower)
     if (state === 'unchanged' && formerDiffId === null) {
       await mkdir(place.upper, { recursive: true }) // it was kept for builds only and now becomes part of the image
+      await chown(place.upper, BUILD_USER.uid, BUILD_USER.gid)
       state = 'modified'
     }
     if (state === 'unchanged' || (state === 'absent' && !layer.types.cache && formerDiffId !== null)) {

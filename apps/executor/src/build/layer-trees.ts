@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rename } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bareEnv, errnoOf, run } from '@croft/kit'
 import { LAYER_MTIME_SECONDS, type Owner } from '@croft/oci'
@@ -62,13 +62,13 @@ export async function isOpaque(directory: string): Promise<boolean> {
 
 /** Moves a directory that lies wholly in the upper layer; the directory itself is made anew, without the overlay's marks. */
 export async function moveTree(from: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true })
+  await makeLike(from, to)
   for (const name of await readdir(from)) await rename(join(from, name), join(to, name))
 }
 
 /** Makes `to` what the build saw at a modified directory: upper entries renamed, lower ones hard-linked, whiteouts obeyed. */
 export async function mergeTrees(upper: string, lower: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true })
+  await makeLike(upper, to)
   const above = await readdir(upper, { withFileTypes: true })
   const hidden = new Set(above.map(({ name }) => name))
   const kept = (await readdir(lower)).filter((name) => !hidden.has(name))
@@ -81,6 +81,14 @@ export async function mergeTrees(upper: string, lower: string, to: string): Prom
     else if (await showsThrough(from, join(lower, entry.name))) await mergeTrees(from, join(lower, entry.name), target)
     else await moveTree(from, target)
   }
+}
+
+/** A new directory with the owner and mode of another one: what is kept for builds must stay theirs. */
+async function makeLike(directory: string, to: string): Promise<void> {
+  const { uid, gid, mode } = await lstat(directory)
+  await mkdir(to, { recursive: true })
+  await chown(to, uid, gid)
+  await chmod(to, mode & 0o777)
 }
 
 async function showsThrough(upper: string, lower: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { Backend, Container } from '@croft/garden-api'
+import type { Container } from '@croft/garden-api'
 import { isDigest, messageOf } from '@croft/kit'
 import type { Image } from '@croft/oci'
 import type { BuildResult, BuildSpec } from '@croft/protocol'
@@ -174,8 +174,7 @@ class Build {
 
   async #create(folders: BuildFolders, trees: string[]): Promise<Container> {
     const { ports, spec, context } = this
-    const hasDiskLimits = await canLimitDisk(ports.backend)
-    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees, hasDiskLimits })
+    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees })
     return ports.backend.create(containerSpec, this.stop.signal)
   }
 
@@ -188,7 +187,8 @@ class Build {
     const { ports, spec } = this
     const { signal } = this.stop
     const source = ports.controller.source(spec.buildId, signal)
-    watchDisk([folders.layers, folders.workspace], spec.limits.diskBytes, ports.clock, signal).then(
+    const written = [folders.layers, folders.workspace]
+    watchDisk(written, container, spec.limits.diskBytes, ports.clock, signal).then(
       () => this.stop.abort(new DiskFull()),
       () => undefined,
     )
@@ -259,18 +259,6 @@ async function allOf<T extends readonly unknown[]>(settled: {
   return (await Promise.all(
     settled.map((one) => (one.status === 'fulfilled' ? one.value : Promise.reject(one.reason as Error))),
   )) as unknown as T
-}
-
-const diskLimits = new WeakMap<Backend, Promise<boolean>>()
-
-/** Whether the backend can hold a disk limit; asked once, for it is a property of the host. */
-function canLimitDisk(backend: Backend): Promise<boolean> {
-  const known = diskLimits.get(backend)
-  if (known !== undefined) return known
-  const asked = backend.capabilities().then(({ diskQuota }) => diskQuota !== 'none')
-  diskLimits.set(backend, asked)
-  asked.catch(() => diskLimits.delete(backend))
-  return asked
 }
 
 function succeeded(exported: Exported, { processes }: Built): Succeeded {

@@ -111,8 +111,11 @@ export class Images {
   }
 }
 
+let serial = 0
+
 async function writeWhole(path: string, content: Buffer): Promise<void> {
-  const fresh = `${path}.${process.pid}.new`
+  serial += 1
+  const fresh = `${path}.${serial}.new`
   await writeFile(fresh, content, { mode: 0o600 })
   await rename(fresh, path)
 }

@@ -147,7 +147,8 @@ export class LayerStore {
   }
 
   async #record(hex: string, blob: Descriptor, isSynced: boolean): Promise<void> {
-    const fresh = `${this.#recordPath(hex)}.new`
+    this.#serial += 1
+    const fresh = `${this.#recordPath(hex)}.${this.#serial}.new`
     await writeFile(fresh, JSON.stringify({ bootId: this.#options.bootId, isSynced, blob }))
     await rename(fresh, this.#recordPath(hex))
   }
