@@ -12,7 +12,8 @@ interface Piece {
   data: Buffer
 }
 
-async function readPiece(path: string): Promise<Piece | null> {
+/** What a file holds from `fromOffset` on; all of it when it begins later. */
+async function readPiece(path: string, fromOffset = 0): Promise<Piece | null> {
   let file: FileHandle
   try {
     file = await open(path, 'r')
@@ -21,10 +22,14 @@ async function readPiece(path: string): Promise<Piece | null> {
     throw error
   }
   try {
-    const whole = await file.readFile()
-    return whole.length < HEAD_BYTES
-      ? null
-      : { base: Number(whole.readBigUInt64LE(0)), data: whole.subarray(HEAD_BYTES) }
+    const head = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+    if (head.bytesRead < HEAD_BYTES) return null
+    const base = Number(head.buffer.readBigUInt64LE(0))
+    const size = (await file.stat()).size - HEAD_BYTES
+    const skipped = Math.min(Math.max(0, fromOffset - base), size)
+    if (skipped === size) return { base: base + skipped, data: Buffer.alloc(0) }
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(size - skipped), 0, size - skipped, HEAD_BYTES + skipped)
+    return { base: base + skipped, data: buffer.subarray(0, bytesRead) }
   } finally {
     await file.close()
   }
@@ -36,6 +41,9 @@ async function readPiece(path: string): Promise<Piece | null> {
  */
 export async function readKeptLog(folder: string, stream: 'stdout' | 'stderr', fromOffset = 0): Promise<LogChunk> {
   const path = join(folder, FILES[stream])
+  // who follows a stream is mostly at its end: the rest is not read again
+  const tail = await readPiece(path, fromOffset)
+  if (tail !== null && tail.base <= fromOffset) return cut(stream, [tail], fromOffset)
   let pieces: Piece[] = []
   for (let attempt = 0; attempt < 5; attempt++) {
     const older = await readPiece(`${path}.1`)
