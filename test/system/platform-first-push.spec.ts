@@ -170,6 +170,17 @@ describe('a further push', () => {
     expect(newest?.version).toBe(2)
   })
 
+  it('says that the release command of its Procfile is not run', async () => {
+    const app = await platform.repository('migrates', {
+      ...webApp('one'),
+      Procfile: 'release: exit 1\nweb: node server.js\n',
+    })
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.output).toContain('the release command of the Procfile is not run')
+    expect((await platform.ps('migrates')).map(({ type }) => type)).toEqual(['web'])
+  })
+
   it('runs npm for a lock file once, and says that dependencies are unchanged after that', async () => {
     const files: Record<string, string> = {}
     for (const name of ['package.json', 'package-lock.json', 'server.js']) {

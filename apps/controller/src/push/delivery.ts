@@ -19,6 +19,10 @@ interface Built {
   buildId: string | null
 }
 
+/** The process type that is a command before traffic, not a process. */
+const RELEASE_TYPE = 'release'
+const RELEASE_NOT_RUN = 'the release command of the Procfile is not run by this version of Croft'
+
 /** While another deployment of the app is under way, ms. */
 const RETRY_MS = 250
 
@@ -54,6 +58,7 @@ export class Delivery {
     })
     failpoint('release-created')
     job.output.step(`Releasing v${release.version}`)
+    if (RELEASE_TYPE in built.processTypes) job.output.detail(RELEASE_NOT_RUN)
     const deployment = await this.#start(job, release)
     await this.#await(job, deployment, built)
     failpoint('deployment-succeeded')
