@@ -1,7 +1,8 @@
 import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CroftError, errnoOf } from '@croft/kit'
 import { readLayout } from '../cgroup/cgroups.js'
+import type { CgroupLayout } from '../cgroup/detect.js'
 import { DEFAULT_CGROUP_ROOT } from '../options.js'
 
 export const MAX_HOME_INDEX = 63
@@ -21,9 +22,31 @@ export class NoFreeIndexError extends CroftError {
 
 /** Where reservations lie: seen from every chroot and network namespace of this kernel, gone at reboot. */
 async function reservationDir(): Promise<string> {
+  return join(reservationMount(await readLayout()), DEFAULT_CGROUP_ROOT)
+}
+
+function reservationMount(layout: CgroupLayout): string {
+  return (layout.version === 1 ? layout.mounts.get('pids') : layout.root) ?? '/sys/fs/cgroup'
+}
+
+/** Removes the cgroup above all homes, in every hierarchy, once no home is reserved any more. */
+async function removeEmptyRoot(): Promise<void> {
   const layout = await readLayout()
-  const mount = layout.version === 1 ? layout.mounts.get('pids') : layout.root
-  return join(mount ?? '/sys/fs/cgroup', DEFAULT_CGROUP_ROOT)
+  const first = reservationMount(layout)
+  if (!(await isRemoved(join(first, DEFAULT_CGROUP_ROOT)))) return
+  const others = layout.version === 1 ? [...layout.mounts.values(), layout.unified ?? first] : []
+  for (const mount of new Set(others)) await isRemoved(join(mount, DEFAULT_CGROUP_ROOT))
+}
+
+/** Removes an empty cgroup; false when somebody is in it, or took it away before us. */
+async function isRemoved(path: string): Promise<boolean> {
+  try {
+    await rmdir(path)
+    return true
+  } catch (error) {
+    if (['ENOTEMPTY', 'EBUSY', 'ENOENT'].includes(errnoOf(error) ?? '')) return false
+    throw error
+  }
 }
 
 export async function readBootId(): Promise<string> {
@@ -48,7 +71,9 @@ async function claim(path: string): Promise<boolean> {
     return true
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false
-    throw error
+    if (errnoOf(error) !== 'ENOENT') throw error
+    await mkdir(dirname(path), { recursive: true }) // the last other home has just left and taken it along
+    return await claim(path)
   }
 }
 
@@ -84,5 +109,6 @@ export async function releaseHomeIndex(home: string): Promise<void> {
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
   }
+  await removeEmptyRoot()
   await rm(join(home, 'k'), { force: true })
 }
