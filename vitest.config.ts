@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 const conditions = ['croft-src', 'module', 'node', 'development|production']
 const resolve = { conditions }
+// specs lie outside the packages' tsconfig files, which would say this of them
+const oxc = { decorator: { legacy: true, emitDecoratorMetadata: true } }
 const ssr = { resolve: { conditions, externalConditions: ['croft-src', 'node'] } }
 
 /** `unit`: pure and fake-backed, no root, no network. `system`: root, kernel, real PostgreSQL, Redis, HAProxy, git. */
@@ -12,6 +14,7 @@ export default defineConfig({
       {
         resolve,
         ssr,
+        oxc,
         test: {
           name: 'unit',
           include: ['{apps,libs,buildpacks}/*/src/**/*.spec.ts', 'test/*.spec.ts'],
@@ -22,6 +25,7 @@ export default defineConfig({
       {
         resolve,
         ssr,
+        oxc,
         test: {
           name: 'system',
           include: ['test/system/**/*.spec.ts'],
