@@ -1,8 +1,7 @@
 import { messageOf } from '@croft/kit'
 import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
-import type { InstanceRecord } from './instance-record.js'
+import { newRecord, type InstanceRecord } from './instance-record.js'
 import type { InstancePorts, NodeInstance } from './ports.js'
-import { NO_CRASHES } from './restart-policy.js'
 
 const INTERRUPTED: BuildResult = {
   outcome: 'failed',
@@ -26,25 +25,10 @@ export class BuildInstance implements NodeInstance {
 
   /** A new build; starts at once. */
   static start(item: DesiredInstance, ports: InstancePorts): BuildInstance {
-    const status: InstanceStatus = {
-      id: item.id,
-      observed: 'creating',
-      address: null,
-      handle: `${item.id}-1`,
-      restarts: 0,
-      startedAt: new Date(ports.clock.now()).toISOString(),
-      nextStartAt: null,
-      exit: null,
-      reason: null,
-      message: null,
-      crashesBeforeReady: 0,
-      lastLines: [],
-      cpuMillis: 0,
-      memoryBytes: 0,
-      build: null,
-    }
+    const record = newRecord(item)
+    const startedAt = new Date(ports.clock.now()).toISOString()
     const build = new BuildInstance(
-      { item, n: 1, crashes: NO_CRASHES, wasReady: false, readySinceMs: null, status },
+      { ...record, n: 1, status: { ...record.status, handle: `${item.id}-1`, startedAt } },
       ports,
     )
     build.#running = build.#run()

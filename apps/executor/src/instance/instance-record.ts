@@ -1,8 +1,9 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
-import { desiredInstanceSchema, instanceStatusSchema } from '@croft/protocol'
+import { desiredInstanceSchema, instanceStatusSchema, type DesiredInstance, type InstanceStatus } from '@croft/protocol'
 import { z } from 'zod'
+import { NO_CRASHES } from './restart-policy.js'
 import { SerialQueues } from '../converge/serial-queues.js'
 
 /** What is kept on disk of one instance, so that it goes on after the executor, or the host, has been away. Root's own. */
@@ -17,6 +18,28 @@ export const instanceRecordSchema = z.object({
   status: instanceStatusSchema,
 })
 export type InstanceRecord = z.infer<typeof instanceRecordSchema>
+
+/** The record of an instance that has just been placed here. */
+export function newRecord(item: DesiredInstance): InstanceRecord {
+  const status: InstanceStatus = {
+    id: item.id,
+    observed: 'creating',
+    address: null,
+    handle: null,
+    restarts: 0,
+    startedAt: null,
+    nextStartAt: null,
+    exit: null,
+    reason: null,
+    message: null,
+    crashesBeforeReady: 0,
+    lastLines: [],
+    cpuMillis: 0,
+    memoryBytes: 0,
+    build: null,
+  }
+  return { item, n: 0, crashes: NO_CRASHES, wasReady: false, readySinceMs: null, status }
+}
 
 /** Writes a file whole or not at all, and to the disk before it returns. */
 export async function writeDurably(path: string, text: string): Promise<void> {

@@ -4,11 +4,11 @@ import type { DesiredInstance, InstanceStatus, ServiceSpec } from '@croft/protoc
 import { containerSpec } from './container-spec.js'
 import { diagnoseBoot } from './diagnose.js'
 import { endingBeforeStart, endingOf, exitStatus, type Ending } from './ending.js'
-import type { InstanceRecord } from './instance-record.js'
+import { newRecord, type InstanceRecord } from './instance-record.js'
 import { lifecycleMachine, type LifecycleState } from './lifecycle.machine.js'
 import { LogDrain } from './log-drain.js'
 import { INSTANCE_PROPERTY, type InstancePorts, type NodeInstance } from './ports.js'
-import { decideRestart, NO_CRASHES } from './restart-policy.js'
+import { decideRestart } from './restart-policy.js'
 import { watchHealth, type FailedCheck } from './watch-health.js'
 
 /** The one process of a service container. */
@@ -44,27 +44,7 @@ export class ServiceInstance implements NodeInstance {
 
   /** A new instance; starts at once. */
   static start(item: DesiredInstance, ports: InstancePorts): ServiceInstance {
-    const status: InstanceStatus = {
-      id: item.id,
-      observed: 'creating',
-      address: null,
-      handle: null,
-      restarts: 0,
-      startedAt: null,
-      nextStartAt: null,
-      exit: null,
-      reason: null,
-      message: null,
-      crashesBeforeReady: 0,
-      lastLines: [],
-      cpuMillis: 0,
-      memoryBytes: 0,
-      build: null,
-    }
-    const instance = new ServiceInstance(
-      { item, n: 0, crashes: NO_CRASHES, wasReady: false, readySinceMs: null, status },
-      ports,
-    )
+    const instance = new ServiceInstance(newRecord(item), ports)
     instance.#running = instance.#live(false)
     return instance
   }
