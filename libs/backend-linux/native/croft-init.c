@@ -1383,7 +1383,7 @@ static int serve(void) {
       struct proc *p = S.procs[i];
       for (int k = 0; k < 2; k++)
         if (polls[first_proc + 3 * i + 1 + k].revents)
-          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && proc_read(p, k); turn++) continue;
+          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k); turn++) continue;
     }
     if (polls[1].revents)
       for (int i = 0; i < 256 && from_init() > 0; i++) continue;
