@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { chmod, chown, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bareEnv, run } from '@croft/kit'
+import { bareEnv, errnoOf, run } from '@croft/kit'
 import type { Component } from './component.js'
 import { runAs } from './launch-vector.js'
+import { processRef } from './process-ref.js'
 import type { Ids } from './users.js'
 
 /** The embedded PostgreSQL 18: one cluster in the home, reachable through one socket only, by operating-system user. */
@@ -99,6 +100,10 @@ export function postgresComponent(place: PostgresPlace): Component {
     args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     env: bareEnv(),
     after: [],
+    prepare: async () => {
+      await disarmLock(join(data, 'postmaster.pid'))
+      await disarmLock(join(place.socketFolder, '.s.PGSQL.5432.lock'))
+    },
     isReady: () => saysReady(join(data, 'postmaster.pid')),
     stopSignal: 'SIGINT', // "fast": ends sessions, writes a checkpoint
     stopTimeoutMs: 20_000,
@@ -109,5 +114,25 @@ export function postgresComponent(place: PostgresPlace): Component {
 /** The eighth line of postmaster.pid is the server's own word on whether it takes connections. */
 async function saysReady(pidFile: string): Promise<boolean> {
   const lines = (await readFile(pidFile, 'utf8')).split('\n')
-  return lines[7]?.trim() === 'ready' && existsSync(`/proc/${lines[0]}`)
+  return lines[7]?.trim() === 'ready' && processRef(Number(lines[0])) !== undefined
+}
+
+/** Above the largest pid Linux gives (2^22). */
+const NOBODY = 4_194_305
+
+/**
+ * Makes a server's lock file name nobody when the process it names is gone or only a corpse: where nobody reaps orphans, as under
+ * some container inits, a killed server stays one for ever, and its pid would block every later start. The rest of the file
+ * stays, and with it the server's own check that no backend of before still holds the shared memory.
+ */
+export async function disarmLock(file: string): Promise<void> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return
+    throw error
+  }
+  const [pid = '', ...rest] = text.split('\n')
+  if (processRef(Number(pid)) === undefined) await writeFile(file, [String(NOBODY), ...rest].join('\n'))
 }

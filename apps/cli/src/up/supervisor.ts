@@ -157,6 +157,7 @@ export class Supervisor {
       this.#ports.logger.info('component-replaced', { name: component.name, pid: leftover.pid })
       await endProcess(leftover, component, this.#ports.clock)
     }
+    await component.prepare?.()
     signal.throwIfAborted()
     return { ended: this.#spawn(one, file, identity) }
   }
