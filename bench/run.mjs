@@ -9,7 +9,12 @@ for (const file of files) {
   const name = basename(file, '.bench.mjs')
   if (wanted.length > 0 && !wanted.includes(name)) continue
   console.error(`bench: ${name}`)
-  const { bench } = await import(join(import.meta.dirname, file))
-  results[name] = await bench()
+  try {
+    const { bench } = await import(join(import.meta.dirname, file))
+    results[name] = await bench()
+  } catch (error) {
+    results[name] = { error: error.message }
+    process.exitCode = 1
+  }
 }
 console.log(JSON.stringify({ at: new Date().toISOString(), results }, null, 2))
