@@ -2,7 +2,7 @@
 //   node watchdog.mjs PID MARK HOME_PREFIX
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, rmSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const [pid, mark, prefix] = process.argv.slice(2)
@@ -15,4 +15,5 @@ if (existsSync(mark)) {
     rmSync(home, { recursive: true, force: true })
   }
   rmSync(mark, { force: true })
+  if (globSync(`${dirname(mark)}/*`).length === 0) rmSync(dirname(mark), { recursive: true, force: true })
 }
