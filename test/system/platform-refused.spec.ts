@@ -78,8 +78,11 @@ describe('a push that cannot be deployed leaves the former release serving', () 
     expect(pushed.output).toMatch(/[Tt]ry/)
     expect((await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)).toBe(head)
     expect((await platform.get(name)).body).toBe('good')
-    const [last] = await platform.json<{ state: string }[]>('builds', '-a', name)
-    expect(last).toBeDefined()
+    if (name === 'breaks') {
+      expect((await platform.json<{ state: string }[]>('builds', '-a', name))[0]?.state).toBe('failed')
+    } else {
+      expect((await platform.releases(name))[0]).toMatchObject({ version: 2, status: 'failed' })
+    }
   })
 })
 
