@@ -6,15 +6,19 @@ import { messageOf, systemClock } from '@croft/kit'
 import {
   AlreadyInUseError,
   ContainerNotFoundError,
+  EventLog,
   InvalidSpecError,
+  NotSupportedError,
   ServiceUnavailableError,
   UnrecoverableError,
   type Backend,
   type Capabilities,
   type Capacity,
   type Container,
+  type ContainerEvent,
   type ContainerInfo,
   type ContainerSpec,
+  type EventPosition,
   type Metrics,
   type RecoverReport,
   type ResultOf,
@@ -50,6 +54,7 @@ export interface LinuxBackend extends Backend {
 /** @throws ServiceUnavailableError when the host cannot hold containers at all */
 export async function createLinuxBackend(options: LinuxBackendOptions): Promise<LinuxBackend> {
   const names = homeNames(options.index)
+  const now = (): number => (options.clock ?? systemClock).now()
   const host: Host = {
     options,
     names,
@@ -66,8 +71,9 @@ export async function createLinuxBackend(options: LinuxBackendOptions): Promise<
     addresses: undefined,
     facts: await readHostFacts(),
     creates: new Turnstile(1),
+    events: new EventLog({ bootId: randomUUID(), now }),
     logger: options.logger,
-    now: () => (options.clock ?? systemClock).now(),
+    now,
   }
   host.creates = new Turnstile(host.facts.cores)
   await host.depot.prepare()
@@ -108,7 +114,14 @@ class Linux implements LinuxBackend {
       diskQuota: (await canMakeDisks()) ? 'loop' : 'none',
       hasPrivileged: false,
       hasNetwork: true,
+      hasNetIn: false,
       hasTty: true,
+      hasFreezer: false,
+      hasBandwidth: false,
+      io: 'none',
+      hasSidecars: false,
+      hasLiveLimits: false,
+      hasXattrs: false,
     }
   }
 
@@ -139,21 +152,27 @@ class Linux implements LinuxBackend {
   }
 
   async create(spec: ContainerSpec, signal?: AbortSignal): Promise<Container> {
-    refuse(specProblem(spec))
     const handle = spec.handle ?? randomUUID()
-    if (this.#entries.has(handle) || this.#creating.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
+    await this.check({ ...spec, handle })
+    this.#refuseTaken(handle)
     this.#creating.add(handle)
     try {
-      if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
-        throw new InvalidSpecError('disk limits are not supported on this node', {
-          'limits.disk': 'needs mkfs.ext4 and loop devices',
-        })
-      }
       const entry = await this.host.creates.pass(async () => await createContainer(this.host, handle, spec, signal))
       this.#entries.set(handle, entry)
+      this.host.events.append({ kind: 'created', handle })
       return this.#container(entry)
     } finally {
       this.#creating.delete(handle)
+    }
+  }
+
+  async check(spec: ContainerSpec): Promise<void> {
+    refuse(specProblem(spec))
+    if (spec.handle !== undefined) this.#refuseTaken(spec.handle)
+    if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
+      throw new InvalidSpecError('disk limits are not supported on this node', {
+        'limits.disk': 'needs mkfs.ext4 and loop devices',
+      })
     }
   }
 
@@ -183,6 +202,20 @@ class Linux implements LinuxBackend {
     await destroyed
   }
 
+  async pause(): Promise<void> {
+    throw new NotSupportedError('freezing containers')
+  }
+  async resume(): Promise<void> {
+    throw new NotSupportedError('freezing containers')
+  }
+
+  async eventPosition(): Promise<EventPosition> {
+    return this.host.events.position
+  }
+  events(signal: AbortSignal, after: EventPosition = this.host.events.position): AsyncIterable<ContainerEvent> {
+    return this.host.events.after(after, signal)
+  }
+
   async bulkInfo(handles: readonly string[]): Promise<Map<string, ResultOf<ContainerInfo>>> {
     return await this.#bulk(handles, async (container) => await container.info())
   }
@@ -210,6 +243,10 @@ class Linux implements LinuxBackend {
       throw new UnrecoverableError(`container ${entry.handle} cannot be destroyed now: ${messageOf(error)}`, error)
     }
     this.#entries.delete(entry.handle)
+    this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason: 'asked' })
+  }
+  #refuseTaken(handle: string): void {
+    if (this.#entries.has(handle) || this.#creating.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
   }
   #container(entry: Entry): LinuxContainer {
     return new LinuxContainer(

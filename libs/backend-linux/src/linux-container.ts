@@ -6,12 +6,16 @@ import { errnoOf, messageOf, systemClock } from '@croft/kit'
 import {
   ContainerNotFoundError,
   GardenError,
+  NotSupportedError,
   ProcessNotFoundError,
   StreamError,
   UnrecoverableError,
   type Container,
   type ContainerInfo,
+  type Lease,
+  type Limits,
   type LogChunk,
+  type MappedPort,
   type Metrics,
   type Process,
   type ProcessExit,
@@ -222,6 +226,41 @@ export class LinuxContainer implements Container {
     await this.host.depot.write(this.handle, this.entry.state)
   }
 
+  async limits(): Promise<Limits> {
+    this.#check()
+    return { ...this.entry.spec.limits }
+  }
+  async changeLimits(): Promise<void> {
+    this.#check()
+    throw new NotSupportedError('changing limits')
+  }
+  async netIn(): Promise<MappedPort> {
+    this.#check()
+    throw new NotSupportedError('mapping ports of the host')
+  }
+  async netOut(): Promise<void> {
+    this.#check()
+    throw new NotSupportedError('changing what a container may reach')
+  }
+  async graceTimeMs(): Promise<number> {
+    this.#check()
+    return this.entry.state.graceTimeMs ?? 0
+  }
+  async setGraceTime(graceTimeMs: number): Promise<void> {
+    this.#check()
+    this.entry.state.graceTimeMs = graceTimeMs
+    await this.host.depot.write(this.handle, this.entry.state)
+  }
+  async lease(): Promise<Lease | null> {
+    this.#check()
+    return this.entry.state.lease ?? null
+  }
+  async setLease(lease: Lease | null): Promise<void> {
+    this.#check()
+    this.entry.state.lease = lease
+    await this.host.depot.write(this.handle, this.entry.state)
+  }
+
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)
   }
@@ -283,6 +322,7 @@ export class LinuxContainer implements Container {
       wait: async (signal) => await abortable(wait(), signal),
       signal: async (number) => await this.#guard(async () => await this.entry.client.signal(id, number)),
       resize: async (columns, rows) => await this.#guard(async () => await this.entry.client.resize(id, columns, rows)),
+      detach: () => shim.detach(),
     }
   }
   /** Every process but the first, as the host numbers them. */
@@ -320,7 +360,7 @@ function finishedProcess(id: string, exit: ProcessExit): Process {
   const gone = async (): Promise<never> => {
     throw new ProcessNotFoundError(id)
   }
-  return { id, wait: async () => exit, signal: gone, resize: gone }
+  return { id, wait: async () => exit, signal: gone, resize: gone, detach: () => undefined }
 }
 
 async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {

@@ -2,9 +2,17 @@ import type { Readable, Writable } from 'node:stream'
 import type {
   Capabilities,
   Capacity,
+  ContainerEvent,
   ContainerInfo,
   ContainerSpec,
+  EventPosition,
+  Lease,
+  Limits,
+  LiveLimits,
+  MappedPort,
   Metrics,
+  NetIn,
+  NetOutRule,
   ProcessExit,
   ProcessInfo,
   ProcessSpec,
@@ -16,6 +24,8 @@ export interface ProcessIo {
   stdin?: Readable
   stdout?: Writable
   stderr?: Writable
+  /** Told how many bytes of a stream this reader missed because it was slower than the kept output is long. */
+  onDropped?: (stream: 'stdout' | 'stderr', bytes: number) => void
 }
 
 /** A process in a container. It lives on when we lose this object or die. */
@@ -26,7 +36,15 @@ export interface Process {
   /** Signal number, e.g. 15. @throws ProcessNotFoundError when it has ended */
   signal(signal: number): Promise<void>
   resize(columns: number, rows: number): Promise<void>
+  /** Lets go of its streams; it runs on. */
+  detach(): void
 }
+
+/** Where an attached reader begins: at the present end (the default), at absolute offsets, or so many bytes before the end. */
+export type AttachFrom =
+  | { kind: 'now' }
+  | { kind: 'offset'; stdout?: number; stderr?: number }
+  | { kind: 'tail'; bytes: number }
 
 /** A piece of a process's kept output. Offsets are absolute byte positions in that stream since the process started. */
 export interface LogChunk {
@@ -47,8 +65,8 @@ export interface Container {
   stop(options?: { kill?: boolean }): Promise<void>
   /** @throws ExecutableNotFoundError, UserNotFoundError, AlreadyInUseError (process id), ContainerPausedError */
   run(spec: ProcessSpec, io?: ProcessIo): Promise<Process>
-  /** Joins a running or finished process; output from now on. @throws ProcessNotFoundError */
-  attach(processId: string, io?: ProcessIo): Promise<Process>
+  /** Joins a running or finished process. @throws ProcessNotFoundError */
+  attach(processId: string, io?: ProcessIo, from?: AttachFrom): Promise<Process>
   processes(): Promise<ProcessInfo[]>
   /** Reads kept output from `fromOffset` (default: what is kept) to the present end. @throws ProcessNotFoundError */
   readLog(processId: string, stream: 'stdout' | 'stderr', fromOffset?: number): Promise<LogChunk>
@@ -59,6 +77,19 @@ export interface Container {
   properties(): Promise<Record<string, string>>
   setProperty(key: string, value: string): Promise<void>
   removeProperty(key: string): Promise<void>
+  /** The limits in force. */
+  limits(): Promise<Limits>
+  /** Changes limits of the running container, all or none. @throws InvalidSpecError, NotSupportedError */
+  changeLimits(limits: LiveLimits): Promise<void>
+  /** Opens a port of the host into the container. @throws AlreadyInUseError (host port), ServiceUnavailableError, NotSupportedError */
+  netIn(ports: NetIn): Promise<MappedPort>
+  /** Allows more of the outside. @throws InvalidSpecError, NotSupportedError */
+  netOut(rules: readonly NetOutRule[]): Promise<void>
+  /** 0: never destroyed for being idle. Kept by the backend, acted upon by whoever serves it. */
+  graceTimeMs(): Promise<number>
+  setGraceTime(graceTimeMs: number): Promise<void>
+  lease(): Promise<Lease | null>
+  setLease(lease: Lease | null): Promise<void>
 }
 
 export interface ResultOf<T> {
@@ -77,6 +108,8 @@ export interface Backend {
   capacity(): Promise<Capacity>
   /** Adopts what is alive, finishes or undoes what is half-made; call it once, before anything else. */
   recover(): Promise<RecoverReport>
+  /** Everything `create` would refuse before it makes anything; resolves when nothing. @throws as `create` */
+  check(spec: ContainerSpec): Promise<void>
   /** @throws InvalidSpecError, AlreadyInUseError (handle, address, port), ImageError, ServiceUnavailableError */
   create(spec: ContainerSpec, signal?: AbortSignal): Promise<Container>
   /** @throws ContainerNotFoundError */
@@ -85,8 +118,18 @@ export interface Backend {
   containers(properties?: Record<string, string>): Promise<Container[]>
   /** Joins a destroy in progress. @throws ContainerNotFoundError unless `ifExists` */
   destroy(handle: string, options?: { ifExists?: boolean }): Promise<void>
+  /** Freezes containers, all or none; their processes stand still, run and stop are refused. @throws ContainerNotFoundError, NotSupportedError */
+  pause(handles: readonly string[]): Promise<void>
+  /** Lets them run on; one that was not frozen is fine. @throws ContainerNotFoundError, NotSupportedError */
+  resume(handles: readonly string[]): Promise<void>
   bulkInfo(handles: readonly string[]): Promise<Map<string, ResultOf<ContainerInfo>>>
   bulkMetrics(handles: readonly string[]): Promise<Map<string, ResultOf<Metrics>>>
+  eventPosition(): Promise<EventPosition>
+  /**
+   * What happened after a position (default: from now on), in order, until the signal aborts.
+   * @throws EventsGoneError when it is too old or of another boot: list, then go on from the present position
+   */
+  events(signal: AbortSignal, after?: EventPosition): AsyncIterable<ContainerEvent>
   /** Lets go of sockets and timers; containers run on. */
   close(): Promise<void>
 }

@@ -110,6 +110,30 @@ export class ContainerPausedError extends GardenError {
   }
 }
 
+/** The backend lacks a capability, on this host or at all; `Capabilities` says so beforehand. */
+export class NotSupportedError extends GardenError {
+  constructor(what: string, remedy?: string) {
+    super({
+      code: 'not-supported',
+      status: 422,
+      title: `${what} is not supported by this backend`,
+      ...(remedy !== undefined && { suggestion: remedy }),
+    })
+  }
+}
+
+/** The asked position is no longer among the kept events, or of another boot. */
+export class EventsGoneError extends GardenError {
+  constructor() {
+    super({
+      code: 'events-gone',
+      status: 410,
+      title: 'the events after this position are no longer kept',
+      suggestion: 'List the containers, then read events from the present position on',
+    })
+  }
+}
+
 /** Try again later: out of containers, ports, or the host is missing something. */
 export class ServiceUnavailableError extends GardenError {
   constructor(title: string, cause?: unknown) {

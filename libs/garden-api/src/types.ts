@@ -38,11 +38,22 @@ export interface Limits {
   pids?: { max: number }
   disk?: { byteHard?: number; inodeHard?: number; scope?: 'total' | 'exclusive' }
   bandwidth?: { rateBytesPerSecond: number; burstBytes: number }
+  /** Croft extension. `weight` 1–10000 (100 is usual) where the backend can weigh, else a throttle (`Capabilities.io`). */
+  io?: { weight?: number; readBytesPerSecond?: number; writeBytesPerSecond?: number }
 }
 
+/** What of a container's limits can change while it runs; an absent field stays, 0 lifts the limit. */
+export type LiveLimits = Pick<Limits, 'memory' | 'cpu' | 'pids' | 'bandwidth' | 'io'>
+
+/** A port of the host that leads into the container; 0 or absent: the backend chooses the host's, and the container's is the same. */
 export interface NetIn {
   hostPort?: number
   containerPort?: number
+}
+
+export interface MappedPort {
+  hostPort: number
+  containerPort: number
 }
 
 export interface IpRange {
@@ -50,8 +61,9 @@ export interface IpRange {
   end?: string
 }
 
+/** Something outside that a container may reach; rules only ever allow. Absent lists mean everything. */
 export interface NetOutRule {
-  protocol: 'all' | 'tcp' | 'udp' | 'icmp'
+  protocol: 'all' | 'tcp' | 'udp' | 'icmp' | 'icmpv6'
   networks?: IpRange[]
   ports?: { start: number; end?: number }[]
   icmp?: { type: number; code?: number }
@@ -59,11 +71,11 @@ export interface NetOutRule {
 }
 
 export interface ContainerSpec {
-  /** `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`; generated when absent. */
+  /** `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`; generated when absent. */
   handle?: string
   image?: ImageRef
   bindMounts?: BindMount[]
-  /** The container's address, `a.b.c.d` inside the home's subnet; the next free one when absent. */
+  /** The container's address, `a.b.c.d` or `a.b.c.d/n`, inside the backend's range; the next free one when absent. */
   network?: string
   properties?: Record<string, string>
   /** `K=V`. */
@@ -94,6 +106,15 @@ export interface ProcessSpec {
   user?: string
   rlimits?: Partial<Record<Rlimit, number>>
   tty?: { columns: number; rows: number } | true
+  /**
+   * A sidecar ("pea"): its own root file system and mounts in the container's other namespaces. Default directory then is
+   * `/`, default user `0:0`; it ends with the container.
+   */
+  image?: ImageRef
+  /** Only with `image`. */
+  bindMounts?: BindMount[]
+  /** Only with `image`: its own limits beside the container's instead of a share of them; `{}` is no limit at all. */
+  limits?: Pick<Limits, 'memory' | 'cpu'>
 }
 
 export type Rlimit =
@@ -142,7 +163,7 @@ export interface ContainerInfo {
   containerPath: string
   processIds: string[]
   properties: Record<string, string>
-  mappedPorts: { hostPort: number; containerPort: number }[]
+  mappedPorts: MappedPort[]
 }
 
 export interface Metrics {
@@ -161,6 +182,36 @@ export interface Capacity {
   maxContainers: number
 }
 
+/** Keeps a container from the grace time while whoever holds it is away; it ends by itself. */
+export interface Lease {
+  holder: string
+  /** Wall clock, ms since the epoch. */
+  expiresAtMs: number
+}
+
+/** Where in a backend's events one stands. Versions grow by one, and only within one boot id. */
+export interface EventPosition {
+  bootId: string
+  version: number
+}
+
+interface EventBase {
+  version: number
+  /** Wall clock, ms since the epoch. */
+  atMs: number
+  handle: string
+}
+
+/** Something that happened to a container. A hint to look again: what is listed is the truth. */
+export type ContainerEvent = EventBase &
+  (
+    | { kind: 'created' | 'stopped' | 'paused' | 'resumed' | 'out-of-memory' }
+    | { kind: 'destroyed'; reason: 'asked' | 'grace-time' | 'lost' }
+    | { kind: 'process-started'; processId: string; pid: number | null }
+    | { kind: 'process-exited'; processId: string; exit: ProcessExit }
+    | { kind: 'limits-changed'; limits: Limits }
+  )
+
 /** What a backend can do on this host; a conformance spec that needs an absent one is skipped by name and counted. */
 export interface Capabilities {
   cgroupVersion: 1 | 2
@@ -170,8 +221,21 @@ export interface Capabilities {
   /** How a disk limit is held: `none` refuses a spec that asks for one. */
   diskQuota: 'none' | 'loop' | 'btrfs' | 'prjquota'
   hasPrivileged: boolean
+  /** Containers have network namespaces, addresses and rules that hold. */
   hasNetwork: boolean
+  /** Ports of the host can lead into containers. */
+  hasNetIn: boolean
   hasTty: boolean
+  /** Containers can be frozen and thawed. */
+  hasFreezer: boolean
+  hasBandwidth: boolean
+  io: 'weight' | 'throttle' | 'none'
+  /** Processes can have an image of their own. */
+  hasSidecars: boolean
+  /** Limits can change while a container runs. */
+  hasLiveLimits: boolean
+  /** Extended attributes survive streaming in and out. */
+  hasXattrs: boolean
 }
 
 /** What `recover` found: adopted containers run on, the others were finished or undone and are gone. */

@@ -140,6 +140,8 @@ export async function createContainer(
     createdAtMs: host.now(),
     isStopped: false,
     properties: { ...spec.properties },
+    graceTimeMs: spec.graceTimeMs ?? 0,
+    lease: null,
     imageEnv: image.env,
     shim: null,
     init: null,

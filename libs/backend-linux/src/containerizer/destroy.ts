@@ -4,6 +4,7 @@ import { errnoOf, failpoint, waitFor } from '@croft/kit'
 import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
+import { runcId } from '../home/naming.js'
 import { ShimClient } from '../shim/client.js'
 import type { Entry, Host } from './host.js'
 
@@ -31,7 +32,7 @@ export async function removeContainer(host: Host, entry: Entry): Promise<void> {
   await Promise.all([
     host.networker.disconnect(state.slot),
     host.cgroups.remove(handle),
-    rm(join(host.options.runcRoot, handle), { recursive: true, force: true }),
+    rm(join(host.options.runcRoot, runcId(handle)), { recursive: true, force: true }),
     rm(entry.client.socketPath, { force: true }),
   ])
   /* the journal last: what is left after a crash is found by it */
@@ -46,7 +47,7 @@ export async function removeUnknown(host: Host, handle: string): Promise<void> {
   for (const shim of await findShims((folder) => folder === host.depot.folder(handle))) await endProcess(shim)
   await emptyCgroup(host.cgroups, handle)
   await host.cgroups.remove(handle)
-  await rm(join(host.options.runcRoot, handle), { recursive: true, force: true })
+  await rm(join(host.options.runcRoot, runcId(handle)), { recursive: true, force: true })
   await host.depot.remove(handle)
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import type { ContainerSpec } from '@croft/garden-api'
+import type { ContainerSpec, EventLog } from '@croft/garden-api'
 import type { Logger } from '@croft/kit'
 import type { Cgroups } from '../cgroup/cgroups.js'
 import type { ContainerState, Depot } from '../depot/journal.js'
@@ -24,6 +24,7 @@ export interface Host {
   /** Creates are bound by the processor: as many at once as there are cores. */
   creates: Turnstile
   facts: HostFacts
+  events: EventLog
   logger: Logger
   now: () => number
 }

@@ -4,7 +4,7 @@ import { errnoOf, messageOf } from '@croft/kit'
 import type { RecoverReport } from '@croft/garden-api'
 import { endProcess, identify, isAlive } from '../depot/process-identity.js'
 import { deleteLink, listLinks } from '../networker/apply.js'
-import { linkName } from '../home/naming.js'
+import { linkName, runcId } from '../home/naming.js'
 import { socketPath } from './create.js'
 import { entryOf, removeContainer, removeUnknown, shimFolder } from './destroy.js'
 import type { Entry, Host } from './host.js'
@@ -77,7 +77,8 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
   for (const link of await listLinks(host.names)) if (!links.has(link)) await deleteLink(link)
   const sockets = new Set(entries.map((entry) => entry.client.socketPath))
   await removeOthers(host.options.runDir, (path) => sockets.has(path) || !path.endsWith('.sock'))
-  await removeOthers(host.options.runcRoot, (_path, name) => known.has(name))
+  const runcIds = new Set([...known].map(runcId))
+  await removeOthers(host.options.runcRoot, (_path, name) => runcIds.has(name))
 }
 
 async function removeOthers(dir: string, isKept: (path: string, name: string) => boolean): Promise<void> {

@@ -2,7 +2,7 @@ import { InvalidSpecError, type ContainerSpec, type ProcessSpec } from '@croft/g
 import { parseAddress } from '../networker/address.js'
 import { RLIMIT_NUMBERS } from '../shim/frames.js'
 
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
 const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
 /** Mounted by the platform; a tenant's mount over them, or below, would undo masks and limits. */
@@ -82,7 +82,8 @@ export function specProblem(spec: ContainerSpec): string | null {
     return `not a host name: ${JSON.stringify(spec.hostname)}`
   if (spec.isPrivileged === true) return 'privileged container creation is disabled'
   if ((spec.netIn?.length ?? 0) > 0) return 'mapping ports of the host (netIn) is not supported on this node'
-  if ((spec.graceTimeMs ?? 0) > 0) return 'grace times are not supported on this node'
+  if (!Number.isSafeInteger(spec.graceTimeMs ?? 0) || (spec.graceTimeMs ?? 0) < 0)
+    return 'the grace time is not a number of milliseconds'
   const line = (spec.env ?? []).find((entry) => entry.includes('\0') || entry.indexOf('=') < 1)
   if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
   return bindProblem(spec) ?? netOutProblem(spec) ?? limitProblem(spec)

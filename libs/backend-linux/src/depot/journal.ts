@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, run } from '@croft/kit'
-import type { ContainerSpec } from '@croft/garden-api'
+import type { ContainerSpec, Lease } from '@croft/garden-api'
 
 /** A process of the host, safe against a reused process id. */
 export interface ProcessIdentity {
@@ -20,6 +20,8 @@ export interface ContainerState {
   /** Whether `stop` was called: such a container stays `stopped`. */
   isStopped: boolean
   properties: Record<string, string>
+  graceTimeMs?: number
+  lease?: Lease | null
   /** The image's environment. */
   imageEnv: string[]
   shim: ProcessIdentity | null

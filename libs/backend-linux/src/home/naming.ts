@@ -33,3 +33,8 @@ export function slotUid(index: number, slot: number, uidBase = DEFAULT_UID_BASE)
 export function linkName(names: HomeNames, slot: number): string {
   return `${names.linkPrefix}${slot}`
 }
+
+/** What runc calls a container: its names hold no colon, and handles no plus sign. */
+export function runcId(handle: string): string {
+  return handle.replaceAll(':', '+')
+}

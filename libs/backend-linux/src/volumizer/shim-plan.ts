@@ -1,4 +1,5 @@
 import type { BindMount } from '@croft/garden-api'
+import { runcId } from '../home/naming.js'
 import { HIGH_EXTENT } from '../options.js'
 import { bindNumber } from '../containerizer/bundle.js'
 
@@ -44,7 +45,7 @@ export function shimArgs(plan: ShimPlan): string[] {
     plan.oomFile,
     plan.runcPath,
     plan.runcRoot,
-    plan.handle,
+    runcId(plan.handle),
     ...plan.cgroupDirs.flatMap((dir) => ['cgroup', dir]),
     ...(plan.diskImage === null ? [] : ['disk', plan.diskImage]),
     ...plan.lowerPaths.flatMap((path) => ['lower', path]),

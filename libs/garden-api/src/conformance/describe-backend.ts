@@ -93,7 +93,7 @@ export function describeBackend(
 
       it('makes up a handle when none is given', async () => {
         await withContainer(async (container) => {
-          expect(container.handle).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+          expect(container.handle).toMatch(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/)
           expect((await backend.lookup(container.handle)).handle).toBe(container.handle)
         })
       })
@@ -116,7 +116,7 @@ export function describeBackend(
         await backend.destroy(handle)
       })
 
-      it.each(['', '../up', 'a/b', '.hidden', 'a'.repeat(64)])('refuses %j as a handle', async (handle) => {
+      it.each(['', '../up', 'a/b', '.hidden', 'a'.repeat(129)])('refuses %j as a handle', async (handle) => {
         await expect(backend.create({ ...options.base, handle })).rejects.toThrow(InvalidSpecError)
       })
 

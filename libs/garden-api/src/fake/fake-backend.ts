@@ -2,12 +2,22 @@ import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '@croft/kit'
 import type { Backend, Container, ResultOf } from '../backend.js'
 import { AlreadyInUseError, ContainerNotFoundError, InvalidSpecError } from '../errors.js'
-import type { Capabilities, Capacity, ContainerInfo, ContainerSpec, Metrics, RecoverReport } from '../types.js'
+import { EventLog } from '../event-log.js'
+import type {
+  Capabilities,
+  Capacity,
+  ContainerEvent,
+  ContainerInfo,
+  ContainerSpec,
+  EventPosition,
+  Metrics,
+  RecoverReport,
+} from '../types.js'
 import { FakeContainer } from './fake-container.js'
 import { FakeStore } from './fake-store.js'
 import { FAKE_PROGRAMS, type FakeProgram } from './programs.js'
 
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 
 /** What a test lets go wrong: the error, after an optional delay, for the next `times` calls that match. */
 export interface Fault {
@@ -34,6 +44,7 @@ export class FakeBackend implements Backend {
   readonly store: FakeStore
   readonly #clock: Clock
   readonly #programs: Readonly<Record<string, FakeProgram>>
+  readonly #events: EventLog
   readonly #faults: (Fault & { left: number })[] = []
   /** Every call that came in, in order, as `create h1`. */
   readonly calls: string[] = []
@@ -42,6 +53,8 @@ export class FakeBackend implements Backend {
     this.store = options.store ?? new FakeStore()
     this.#clock = options.clock ?? systemClock
     this.#programs = { ...FAKE_PROGRAMS, ...options.programs }
+    this.#events = new EventLog({ bootId: randomUUID(), now: () => this.#clock.now() })
+    this.store.onEvent = (event) => this.#events.append(event)
   }
 
   /** Plans a failure or a delay. */
@@ -61,7 +74,14 @@ export class FakeBackend implements Backend {
       diskQuota: 'loop',
       hasPrivileged: false,
       hasNetwork: false,
+      hasNetIn: true,
       hasTty: false,
+      hasFreezer: true,
+      hasBandwidth: false,
+      io: 'none',
+      hasSidecars: false,
+      hasLiveLimits: true,
+      hasXattrs: false,
     }
   }
   async capacity(): Promise<Capacity> {
@@ -81,9 +101,7 @@ export class FakeBackend implements Backend {
     const handle = spec.handle ?? randomUUID()
     await this.#enter('create', handle)
     signal?.throwIfAborted()
-    if (!HANDLE.test(handle)) throw new InvalidSpecError(`not a handle: ${JSON.stringify(handle)}`)
-    if (spec.isPrivileged === true) throw new InvalidSpecError('privileged container creation is disabled')
-    if (this.store.records.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
+    this.#refuse(handle, spec)
     const address = this.store.takeAddress(spec.network)
     if (address === null) throw new AlreadyInUseError(`address ${spec.network}`)
     const record = this.store.add({
@@ -92,9 +110,25 @@ export class FakeBackend implements Backend {
       address,
       properties: { ...spec.properties },
       isStopped: false,
+      isPaused: false,
       createdAtMs: this.#clock.now(),
+      limits: { ...spec.limits },
+      mappedPorts: (spec.netIn ?? []).map((ports) => this.store.map(ports)),
+      netOut: [...(spec.netOut ?? [])],
+      graceTimeMs: spec.graceTimeMs ?? 0,
+      lease: null,
     })
+    this.#events.append({ kind: 'created', handle })
     return this.#container(record)
+  }
+  async check(spec: ContainerSpec): Promise<void> {
+    await this.#enter('check', spec.handle ?? '')
+    this.#refuse(spec.handle ?? 'unnamed', spec)
+  }
+  #refuse(handle: string, spec: ContainerSpec): void {
+    if (!HANDLE.test(handle)) throw new InvalidSpecError(`not a handle: ${JSON.stringify(handle)}`)
+    if (spec.isPrivileged === true) throw new InvalidSpecError('privileged container creation is disabled')
+    if (this.store.records.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
   }
   async lookup(handle: string): Promise<Container> {
     await this.#enter('lookup', handle)
@@ -115,7 +149,20 @@ export class FakeBackend implements Backend {
       if (options.ifExists === true) return
       throw new ContainerNotFoundError(handle)
     }
-    this.store.lose(handle)
+    this.store.lose(handle, 'asked')
+  }
+  async pause(handles: readonly string[]): Promise<void> {
+    await this.#setPaused('pause', handles, true)
+  }
+  async resume(handles: readonly string[]): Promise<void> {
+    await this.#setPaused('resume', handles, false)
+  }
+  async eventPosition(): Promise<EventPosition> {
+    await this.#enter('eventPosition', '')
+    return this.#events.position
+  }
+  events(signal: AbortSignal, after: EventPosition = this.#events.position): AsyncIterable<ContainerEvent> {
+    return this.#events.after(after, signal)
   }
   async bulkInfo(handles: readonly string[]): Promise<Map<string, ResultOf<ContainerInfo>>> {
     return await this.#bulk(handles, async (container) => await container.info())
@@ -127,6 +174,19 @@ export class FakeBackend implements Backend {
     await this.#enter('close', '')
   }
 
+  async #setPaused(call: string, handles: readonly string[], isPaused: boolean): Promise<void> {
+    for (const handle of handles) await this.#enter(call, handle)
+    const records = handles.map((handle) => {
+      const record = this.store.records.get(handle)
+      if (record === undefined) throw new ContainerNotFoundError(handle)
+      return record
+    })
+    for (const record of records) {
+      if (record.isPaused !== isPaused)
+        this.#events.append({ kind: isPaused ? 'paused' : 'resumed', handle: record.handle })
+      record.isPaused = isPaused
+    }
+  }
   #container(record: Parameters<FakeStore['add']>[0] & { handle: string }): Container {
     const whole = this.store.records.get(record.handle)
     if (whole === undefined) throw new ContainerNotFoundError(record.handle)

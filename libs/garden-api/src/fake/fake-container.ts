@@ -2,17 +2,31 @@ import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '@croft/kit'
-import type { Container, LogChunk, Process, ProcessIo } from '../backend.js'
+import type { AttachFrom, Container, LogChunk, Process, ProcessIo } from '../backend.js'
 import {
   AlreadyInUseError,
   ContainerNotFoundError,
+  ContainerPausedError,
   ExecutableNotFoundError,
   GardenError,
   InvalidSpecError,
+  NotSupportedError,
   ProcessNotFoundError,
   UserNotFoundError,
 } from '../errors.js'
-import type { ContainerInfo, Metrics, ProcessExit, ProcessInfo, ProcessSpec } from '../types.js'
+import type {
+  ContainerInfo,
+  Lease,
+  Limits,
+  LiveLimits,
+  MappedPort,
+  Metrics,
+  NetIn,
+  NetOutRule,
+  ProcessExit,
+  ProcessInfo,
+  ProcessSpec,
+} from '../types.js'
 import { FakeProcess } from './fake-process.js'
 import type { FakeProgram } from './programs.js'
 import type { FakeRecord, FakeStore } from './fake-store.js'
@@ -47,23 +61,24 @@ export class FakeContainer implements Container {
       containerPath: `/fake/${this.handle}`,
       processIds: [...this.record.processes.keys()],
       properties: { ...this.record.properties },
-      mappedPorts: [],
+      mappedPorts: [...this.record.mappedPorts],
     }
   }
   async metrics(): Promise<Metrics> {
     await this.#enter('metrics')
-    const limits = this.record.spec.limits
+    const { limits } = this.record
     return {
-      memory: { usageTowardLimitBytes: 0, limitBytes: limits?.memory?.limitBytes || null, stat: {} },
+      memory: { usageTowardLimitBytes: 0, limitBytes: limits.memory?.limitBytes || null, stat: {} },
       cpu: { usageNs: 0, userNs: 0, systemNs: 0 },
       disk: { totalBytes: 0, exclusiveBytes: 0, exclusiveInodes: 0 },
       network: { rxBytes: 0, txBytes: 0 },
-      pids: { current: this.#running().length + 1, max: limits?.pids?.max || null },
+      pids: { current: this.#running().length + 1, max: limits.pids?.max || null },
       ageMs: this.clock.now() - this.record.createdAtMs,
     }
   }
   async stop(options: { kill?: boolean } = {}): Promise<void> {
     await this.#enter('stop')
+    this.#refusePaused()
     if (options.kill !== true) {
       for (const process of this.#running()) process.signal(SIGTERM)
       await nextTurn()
@@ -72,10 +87,13 @@ export class FakeContainer implements Container {
     }
     for (const process of this.#running()) process.signal(SIGKILL)
     await Promise.all([...this.record.processes.values()].map((process) => process.ended))
+    if (!this.record.isStopped) this.store.onEvent({ kind: 'stopped', handle: this.handle })
     this.record.isStopped = true
   }
   async run(spec: ProcessSpec, io: ProcessIo = {}): Promise<Process> {
     await this.#enter('run')
+    this.#refusePaused()
+    if (spec.image !== undefined) throw new NotSupportedError('a process with an image of its own')
     const id = spec.id ?? randomUUID()
     if (this.record.processes.has(id)) throw new AlreadyInUseError(`process ID '${id}'`)
     if ([spec.path, ...(spec.args ?? []), ...(spec.env ?? [])].some((text) => text.includes('\0'))) {
@@ -88,13 +106,17 @@ export class FakeContainer implements Container {
     const file = (path: string): Buffer | undefined => this.record.files.get(path)
     const process = new FakeProcess(id, this.store.nextPid(), spec, this.clock, { program, env, file }, io)
     this.record.processes.set(id, process)
-    return this.#process(process)
+    this.store.onEvent({ kind: 'process-started', handle: this.handle, processId: id, pid: process.pid })
+    void process.ended.then((exit) =>
+      this.store.onEvent({ kind: 'process-exited', handle: this.handle, processId: id, exit }),
+    )
+    return this.#process(process, io)
   }
-  async attach(processId: string, io: ProcessIo = {}): Promise<Process> {
+  async attach(processId: string, io: ProcessIo = {}, from: AttachFrom = { kind: 'now' }): Promise<Process> {
     await this.#enter('attach')
     const process = this.#find(processId)
-    process.join(io)
-    return this.#process(process)
+    process.join(io, from)
+    return this.#process(process, io)
   }
   async processes(): Promise<ProcessInfo[]> {
     await this.#enter('processes')
@@ -135,6 +157,47 @@ export class FakeContainer implements Container {
     delete this.record.properties[key]
   }
 
+  async limits(): Promise<Limits> {
+    await this.#enter('limits')
+    return { ...this.record.limits }
+  }
+  async changeLimits(limits: LiveLimits): Promise<void> {
+    await this.#enter('changeLimits')
+    if (limits.bandwidth !== undefined) throw new NotSupportedError('a bandwidth limit')
+    if (limits.io !== undefined) throw new NotSupportedError('an I/O limit')
+    this.record.limits = { ...this.record.limits, ...limits }
+    this.store.onEvent({ kind: 'limits-changed', handle: this.handle, limits: this.record.limits })
+  }
+  async netIn(ports: NetIn): Promise<MappedPort> {
+    await this.#enter('netIn')
+    const mapped = this.store.map(ports)
+    this.record.mappedPorts.push(mapped)
+    return mapped
+  }
+  async netOut(rules: readonly NetOutRule[]): Promise<void> {
+    await this.#enter('netOut')
+    this.record.netOut.push(...rules)
+  }
+  async graceTimeMs(): Promise<number> {
+    await this.#enter('graceTimeMs')
+    return this.record.graceTimeMs
+  }
+  async setGraceTime(graceTimeMs: number): Promise<void> {
+    await this.#enter('setGraceTime')
+    this.record.graceTimeMs = graceTimeMs
+  }
+  async lease(): Promise<Lease | null> {
+    await this.#enter('lease')
+    return this.record.lease
+  }
+  async setLease(lease: Lease | null): Promise<void> {
+    await this.#enter('setLease')
+    this.record.lease = lease
+  }
+
+  #refusePaused(): void {
+    if (this.record.isPaused) throw new ContainerPausedError(this.handle)
+  }
   async #enter(call: string): Promise<void> {
     await this.fault(call, this.handle)
     if (this.store.records.get(this.handle) !== this.record) throw new ContainerNotFoundError(this.handle)
@@ -151,7 +214,7 @@ export class FakeContainer implements Container {
     const name = (user ?? 'root').split(':')[0] ?? 'root'
     if (name !== '' && !/^\d+$/.test(name) && !this.store.users.has(name)) throw new UserNotFoundError(name)
   }
-  #process(process: FakeProcess): Process {
+  #process(process: FakeProcess, io: ProcessIo): Process {
     return {
       id: process.id,
       wait: async (signal) => await waitUnlessAborted(process.ended, signal),
@@ -159,6 +222,7 @@ export class FakeContainer implements Container {
       resize: async () => {
         if (process.exit !== null) throw new ProcessNotFoundError(process.id)
       },
+      detach: () => process.leave(io),
     }
   }
 }

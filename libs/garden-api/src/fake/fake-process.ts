@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Clock } from '@croft/kit'
-import type { LogChunk, ProcessIo } from '../backend.js'
+import type { AttachFrom, LogChunk, ProcessIo } from '../backend.js'
 import type { ProcessExit, ProcessInfo, ProcessSpec } from '../types.js'
 import { ProcessNotFoundError } from '../errors.js'
 import type { FakeProgram } from './programs.js'
@@ -51,8 +51,18 @@ export class FakeProcess {
       startedAtMs: this.startedAtMs,
     }
   }
-  /** From now on output goes there too, and its standard input is read. */
-  join(io: ProcessIo): void {
+  /** From there on output goes there too, and its standard input is read. */
+  join(io: ProcessIo, from: AttachFrom = { kind: 'now' }): void {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const log = this.#logs[stream]
+      const start =
+        from.kind === 'now'
+          ? log.length
+          : from.kind === 'tail'
+            ? Math.max(0, log.length - from.bytes)
+            : (from[stream] ?? 0)
+      if (start < log.length) io[stream]?.write(log.subarray(start))
+    }
     this.#listeners.add(io)
     io.stdin?.on('data', (chunk: Buffer | string) => {
       this.#input.pieces.push(Buffer.from(chunk))

@@ -1,6 +1,10 @@
-import type { ContainerSpec } from '../types.js'
+import type { NewEvent } from '../event-log.js'
+import { AlreadyInUseError } from '../errors.js'
+import type { ContainerSpec, Lease, Limits, MappedPort, NetIn, NetOutRule } from '../types.js'
 import { FakeFiles } from './fake-files.js'
 import type { FakeProcess } from './fake-process.js'
+
+const FIRST_POOL_PORT = 61_001
 
 /** A container as it lies on the fake host. */
 export interface FakeRecord {
@@ -9,7 +13,13 @@ export interface FakeRecord {
   address: string
   properties: Record<string, string>
   isStopped: boolean
+  isPaused: boolean
   createdAtMs: number
+  limits: Limits
+  mappedPorts: MappedPort[]
+  netOut: NetOutRule[]
+  graceTimeMs: number
+  lease: Lease | null
   files: FakeFiles
   processes: Map<string, FakeProcess>
 }
@@ -19,8 +29,11 @@ export class FakeStore {
   readonly records = new Map<string, FakeRecord>()
   /** Users beyond root that containers know. */
   readonly users = new Set(['root', 'croft', 'croft-build', 'alice'])
+  /** Where events go: the backend that stands on this host now. */
+  onEvent: (event: NewEvent) => void = () => undefined
   #nextPid = 1000
   #nextAddress = 2
+  #nextPort = FIRST_POOL_PORT
 
   nextPid(): number {
     return this.#nextPid++
@@ -35,15 +48,24 @@ export class FakeStore {
       if (!taken.has(address)) return address
     }
   }
+  /** Opens a port of the fake host. @throws AlreadyInUseError */
+  map(ports: NetIn): MappedPort {
+    const taken = new Set([...this.records.values()].flatMap((record) => record.mappedPorts.map((one) => one.hostPort)))
+    if (ports.hostPort !== undefined && taken.has(ports.hostPort))
+      throw new AlreadyInUseError(`host port ${ports.hostPort}`)
+    while (taken.has(this.#nextPort)) this.#nextPort += 1
+    const hostPort = ports.hostPort || this.#nextPort++
+    return { hostPort, containerPort: ports.containerPort || hostPort }
+  }
   add(record: Omit<FakeRecord, 'files' | 'processes'>): FakeRecord {
     const whole = { ...record, files: new FakeFiles(), processes: new Map<string, FakeProcess>() }
     this.records.set(record.handle, whole)
     return whole
   }
   /** The container and every process of it end, as when the host loses it without being asked. */
-  lose(handle: string): void {
+  lose(handle: string, reason: 'asked' | 'lost' = 'lost'): void {
     for (const process of this.records.get(handle)?.processes.values() ?? [])
       if (process.exit === null) process.signal(9)
-    this.records.delete(handle)
+    if (this.records.delete(handle)) this.onEvent({ kind: 'destroyed', handle, reason })
   }
 }
