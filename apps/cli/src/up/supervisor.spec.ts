@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { openSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -119,7 +119,12 @@ describe('the supervisor', () => {
       return {
         ...component,
         command: '/usr/bin/env',
-        args: ['bash', '-c', `trap 'echo ${name} >> ${folder}/order; exit' TERM; sleep 300 & wait`],
+        args: [
+          'bash',
+          '-c',
+          `trap 'echo ${name} >> ${folder}/order; exit' TERM; touch ${folder}/${name}; sleep 300 & wait`,
+        ],
+        isReady: () => Promise.resolve(existsSync(join(folder, name))), // its trap is set
       }
     }
     const supervisor = supervise(noting('postgres', []), noting('controller', ['postgres']))
