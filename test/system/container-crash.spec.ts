@@ -1,0 +1,128 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
+import { ContainerNotFoundError, UnrecoverableError } from '@croft/garden-api'
+import { shellCommands, Sink, waitForLog } from '@croft/garden-api/conformance'
+import { bareEnv, run, waitFor } from '@croft/kit'
+import { image, leftovers, lib, makeHome, root, sh, type TestHome } from './support/backend-rig.js'
+
+describe('the index of a home', () => {
+  it('is its own, stays the same until it is given back, and is another for a home of an earlier boot', async () => {
+    const homes = await Promise.all([1, 2].map(async () => await mkdtemp(`/tmp/backend-spec-${process.pid}-`)))
+    const [one, two] = homes as [string, string]
+    try {
+      const first = await reserveHomeIndex(one)
+      const second = await reserveHomeIndex(two)
+      expect(second).not.toBe(first)
+      expect(await reserveHomeIndex(one)).toBe(first)
+      expect(await readFile(join(one, 'k'), 'utf8')).toMatch(new RegExp(`^${first} [0-9a-f-]{36}\n$`))
+      await releaseHomeIndex(one)
+      await releaseHomeIndex(one)
+      await writeFile(join(one, 'k'), `${second} 00000000-0000-0000-0000-000000000000\n`)
+      expect(await reserveHomeIndex(one)).not.toBe(second)
+    } finally {
+      for (const dir of homes) {
+        await releaseHomeIndex(dir)
+        await rm(dir, { recursive: true, force: true })
+      }
+    }
+  })
+})
+
+describe('what a container leaves', () => {
+  let home: TestHome
+  let backend: LinuxBackend
+
+  beforeAll(async () => {
+    home = await makeHome()
+    backend = await home.open()
+    await backend.recover()
+  })
+  afterAll(async () => {
+    await backend.close()
+    await home.clean()
+  })
+
+  const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20 } }
+
+  it('is nothing, after it was destroyed', async () => {
+    const container = await backend.create({ ...image, handle: 'gone', limits })
+    const process = await container.run(shellCommands.forever())
+    await backend.destroy('gone')
+    expect((await process.wait().catch((error: unknown) => error)) !== undefined).toBe(true)
+    expect(await leftovers(home)).toEqual([])
+  })
+
+  it('is nothing, after its creation failed half-way', async () => {
+    const bindMounts = [{ srcPath: '/nosuch/source', dstPath: '/data', mode: 'ro' as const }]
+    await expect(backend.create({ ...image, handle: 'half', bindMounts, limits })).rejects.toThrow('/nosuch/source')
+    await expect(backend.create({ image: { uri: 'raw:///etc/passwd' }, handle: 'half', limits })).rejects.toThrow()
+    expect(await leftovers(home)).toEqual([])
+    await backend.create({ ...image, handle: 'half', limits })
+    await backend.destroy('half')
+  })
+
+  it('ends with its shim: a killed shim takes the processes along, and a new backend removes the rest', async () => {
+    const container = await backend.create({ ...image, handle: 'orphan', limits })
+    const process = await container.run({ ...sh('echo up; exec sleep 100000'), id: 'sleeper' }, { stdout: new Sink() })
+    await waitForLog(container, 'sleeper', 'up')
+    const pid = (await container.processes())[0]?.pid
+    const state = JSON.parse(await readFile(join(home.dir, 'containers/orphan/state.json'), 'utf8')) as {
+      shim: { pid: number }
+    }
+    globalThis.process.kill(state.shim.pid, 'SIGKILL')
+    await expect(process.wait()).rejects.toThrow(UnrecoverableError)
+    await waitFor(async () => !(await readdir('/proc')).includes(String(pid)), {
+      what: 'the process to end',
+      timeoutMs: 5000,
+    })
+    const next = await home.open()
+    const report = await next.recover()
+    expect(report.removed).toEqual([{ handle: 'orphan', why: 'its shim is gone' }])
+    await expect(next.lookup('orphan')).rejects.toThrow(ContainerNotFoundError)
+    await next.close()
+    await backend.destroy('orphan')
+    expect(await leftovers(home)).toEqual([])
+  })
+
+  it.each([
+    ['creates', 'container-journaled'],
+    ['creates', 'container-shim-started'],
+    ['creates', 'container-stands'],
+    ['creates', 'container-connected'],
+    ['destroys', 'container-destroying'],
+    ['destroys', 'container-killed'],
+  ])('is nothing, after a backend that %s died at %s and the next one recovered', async (what, point) => {
+    if (what === 'destroys') await backend.create({ ...image, handle: 'victim', limits })
+    const { images: _images, logger: _logger, ...options } = home.options
+    const script = `
+      import { createLinuxBackend } from '${lib('backend-linux')}'
+      import { silentLogger } from '${lib('kit')}'
+      const images = { resolve: async () => ({ lowerPaths: ['${root}'], env: [] }) }
+      const backend = await createLinuxBackend({ ...${JSON.stringify(options)}, images, logger: silentLogger })
+      await backend.recover()
+      if ('${what}' === 'destroys') await backend.destroy('victim')
+      else await backend.create({ handle: 'victim', image: { uri: 'x' }, limits: ${JSON.stringify(limits)} })`
+    const died = run(process.execPath, ['--input-type=module', '-e', script], {
+      timeoutMs: 20_000,
+      env: bareEnv({ CROFT_FAILPOINT: point }),
+    })
+    await expect(died).rejects.toThrow('killed by SIGKILL')
+    const next = await home.open()
+    const report = await next.recover()
+    expect(report.removed.map((one) => one.handle)).toEqual(['victim'])
+    await next.close()
+    await backend.destroy('victim', { ifExists: true })
+    expect(await leftovers(home)).toEqual([])
+  })
+
+  it('is nothing, after the whole home was cleaned while containers ran', async () => {
+    for (const handle of ['a', 'b'])
+      await (await backend.create({ ...image, handle, limits })).run(shellCommands.forever())
+    await backend.destroyAll()
+    expect(await leftovers(home)).toEqual([])
+    const tables = (await run('nft', ['list', 'tables'], { timeoutMs: 5000 })).stdout.toString()
+    expect(tables).not.toContain(`croft_${home.index}\n`)
+  })
+})

@@ -1,0 +1,133 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import {
+  buildShim,
+  cleanHome,
+  createLinuxBackend,
+  releaseHomeIndex,
+  reserveHomeIndex,
+  type LinuxBackend,
+  type LinuxBackendOptions,
+} from '@croft/backend-linux'
+import type { Container, ContainerSpec } from '@croft/garden-api'
+import { runToEnd, waitForLog } from '@croft/garden-api/conformance'
+import { run, silentLogger } from '@croft/kit'
+import { makeHostRoot } from './host-root.js'
+
+/** A home of this spec's own: index, folders, an address range nobody else has, and a root file system. */
+export interface TestHome {
+  dir: string
+  index: number
+  options: LinuxBackendOptions
+  open(more?: Partial<LinuxBackendOptions>): Promise<LinuxBackend>
+  clean(): Promise<void>
+}
+
+/** Shared by all homes of this file: the root file system and the compiled shim. */
+const shared = await mkdtemp(`/tmp/backend-spec-${process.pid}-shared-`)
+export const root = join(shared, 'root')
+await makeHostRoot(root)
+export const shimPath = await buildShim({ cacheDir: shared })
+afterAll(async () => await rm(shared, { recursive: true, force: true }))
+
+const foldersOf = (dir: string): Pick<LinuxBackendOptions, 'depotDir' | 'runDir' | 'runcRoot'> => ({
+  depotDir: join(dir, 'containers'),
+  runDir: join(dir, 'run'),
+  runcRoot: join(dir, 'runc'),
+})
+
+/** Takes down what a run of this file left that was killed: its homes bear its process id. */
+async function sweep(): Promise<void> {
+  const running = await readdir('/proc')
+  for (const name of await readdir('/tmp')) {
+    const pid = /^backend-spec-(\d+)-/.exec(name)?.[1]
+    if (pid === undefined || running.includes(pid)) continue
+    const dir = join('/tmp', name)
+    if ((await readdir(dir)).includes('k')) {
+      await cleanHome({ index: await reserveHomeIndex(dir), ...foldersOf(dir) })
+      await releaseHomeIndex(dir)
+    }
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+await sweep()
+
+export async function makeHome(): Promise<TestHome> {
+  const dir = await mkdtemp(`/tmp/backend-spec-${process.pid}-`)
+  const index = await reserveHomeIndex(dir)
+  const options = {
+    index,
+    ...foldersOf(dir),
+    shimPath,
+    network: `10.222.${index * 4}.0/22`,
+    images: { resolve: async (uri: string) => ({ lowerPaths: [uri.replace('raw://', '')], env: ['IMAGE=yes'] }) },
+    logger: silentLogger,
+  }
+  return {
+    dir,
+    index,
+    options,
+    open: async (more = {}) => await createLinuxBackend({ ...options, ...more }),
+    clean: async () => {
+      await cleanHome(options)
+      await releaseHomeIndex(dir)
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+export const image: ContainerSpec = { image: { uri: `raw://${root}` } }
+export const sh = (script: string): { path: string; args: string[] } => ({ path: '/bin/sh', args: ['-c', script] })
+
+/** A shell command that prints what a port says, or why it says nothing. */
+export const ask = (target: string): string => {
+  const [host, port] = target.split(':')
+  const script = `const s = require('net').connect(${port}, '${host}'); s.setTimeout(400, () => { console.log('timeout'); process.exit() });
+    s.on('error', (e) => console.log(e.code)); s.pipe(process.stdout)`
+  return `node -e "${script}" | tr -d '\\n'`
+}
+
+export const ip = async (...args: string[]): Promise<void> => {
+  await run('ip', args, { timeoutMs: 5000 })
+}
+
+export const output = async (container: Container, script: string, user = 'root'): Promise<string> => {
+  const { stdout, stderr } = await runToEnd(container, { ...sh(script), user })
+  return stdout.toString() + stderr
+}
+
+export const lib = (name: string): string => join(import.meta.dirname, '../../../libs', name, 'dist/index.js')
+
+/** Starts a server on port 8080 in a container that says one thing to everybody. */
+export async function listenIn(container: Container, text: string): Promise<void> {
+  const script = `require('net').createServer((s) => s.end('${text}')).listen(8080, () => console.log('listening'))`
+  const process = await container.run({ path: 'node', args: ['-e', script] })
+  await waitForLog(container, process.id, 'listening')
+}
+
+/** Everything on the host that bears the index of a home, beyond its reservation. */
+export async function leftovers(home: TestHome): Promise<string[]> {
+  const links = (await readdir('/sys/class/net')).filter((name) => name.startsWith(`c${home.index}-`))
+  const groups: string[] = []
+  for (const controller of await readdir('/sys/fs/cgroup')) {
+    const dir = `/sys/fs/cgroup/${controller}/croft/${home.index}`
+    for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
+      if (entry.isDirectory() && entry.name !== '_shims') groups.push(join(dir, entry.name))
+    }
+  }
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(home.dir))
+  const depots = await readdir(join(home.dir, 'containers')).catch(() => [])
+  const sockets = await readdir(join(home.dir, 'run')).catch(() => [])
+  const loops = (
+    await run('losetup', ['--noheadings', '--list', '--output', 'BACK-FILE'], { timeoutMs: 5000 })
+  ).stdout.toString()
+  return [
+    ...links,
+    ...groups,
+    ...mounts,
+    ...depots,
+    ...sockets,
+    ...loops.split('\n').filter((line) => line.includes(home.dir)),
+  ]
+}
