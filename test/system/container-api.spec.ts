@@ -1,5 +1,18 @@
-import { describeBackend, shellCommands } from '@croft/garden-api/conformance'
+import type { Capabilities } from '@croft/garden-api'
+import { describeBackend } from '@croft/garden-api/conformance'
 import { image, makeHome } from './support/backend-rig.js'
+
+/** What the backend can do on this host, asked of one that makes nothing. */
+async function capabilities(): Promise<Capabilities> {
+  const home = await makeHome()
+  const backend = await home.open()
+  try {
+    return await backend.capabilities()
+  } finally {
+    await backend.close()
+    await home.clean()
+  }
+}
 
 describeBackend(
   'Linux',
@@ -7,5 +20,5 @@ describeBackend(
     const home = await makeHome()
     return { backend: await home.open(), reopen: async () => await home.open(), clean: async () => await home.clean() }
   },
-  { commands: shellCommands, base: image, user: 'alice', hasKernel: true },
+  { base: image, user: 'alice', hasKernel: true, capabilities: await capabilities() },
 )

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
 import { ContainerNotFoundError, UnrecoverableError } from '@croft/garden-api'
-import { shellCommands, Sink, waitForLog } from '@croft/garden-api/conformance'
+import { commands, Sink, waitForLog } from '@croft/garden-api/conformance'
 import { bareEnv, run, waitFor } from '@croft/kit'
 import { image, leftovers, lib, makeHome, root, sh, type TestHome } from './support/backend-rig.js'
 
@@ -48,7 +48,7 @@ describe('what a container leaves', () => {
 
   it('is nothing, after it was destroyed', async () => {
     const container = await backend.create({ ...image, handle: 'gone', limits })
-    const process = await container.run(shellCommands.forever())
+    const process = await container.run(commands.forever())
     await backend.destroy('gone')
     expect((await process.wait().catch((error: unknown) => error)) !== undefined).toBe(true)
     expect(await leftovers(home)).toEqual([])
@@ -118,8 +118,7 @@ describe('what a container leaves', () => {
   })
 
   it('is nothing, after the whole home was cleaned while containers ran', async () => {
-    for (const handle of ['a', 'b'])
-      await (await backend.create({ ...image, handle, limits })).run(shellCommands.forever())
+    for (const handle of ['a', 'b']) await (await backend.create({ ...image, handle, limits })).run(commands.forever())
     await backend.destroyAll()
     expect(await leftovers(home)).toEqual([])
     const tables = (await run('nft', ['list', 'tables'], { timeoutMs: 5000 })).stdout.toString()

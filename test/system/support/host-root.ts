@@ -5,8 +5,10 @@ import { bareEnv, run } from '@croft/kit'
 
 const PROGRAMS = [
   'sh',
+  'echo',
   'cat',
   'sleep',
+  'tee',
   'env',
   'id',
   'seq',
@@ -39,6 +41,12 @@ const PROGRAMS = [
   'dmesg',
   'tr',
 ]
+/** The fixture programs of the conformance suite that no package has. */
+const SCRIPTS: Record<string, string> = {
+  exit: 'exit "${1:-0}"',
+  spin: 'exec sleep 1000000',
+  trap: 'trap \'exit "$code"\' TERM; code=$1; echo ready; while :; do sleep 0.05; done',
+}
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nalice:x:1001:1001::/home/alice:/bin/sh\n'
 const GROUP = 'root:x:0:\nalice:x:1001:\nteam:x:2000:alice\n'
 
@@ -54,6 +62,9 @@ export async function makeHostRoot(dir: string): Promise<void> {
   await symlink('usr/bin', join(dir, 'bin'))
   await writeFile(join(dir, 'etc/passwd'), PASSWD)
   await writeFile(join(dir, 'etc/group'), GROUP)
+  for (const [name, script] of Object.entries(SCRIPTS)) {
+    await writeFile(join(dir, 'usr/bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  }
   const libraries = new Set<string>()
   for (const name of [...PROGRAMS, 'node']) {
     const found = name === 'node' ? process.execPath : await find(name)

@@ -1,48 +1,31 @@
 import type { ProcessSpec } from '../types.js'
 
-/** The processes the suite starts, so that a backend without a shell can offer its own. */
-export interface Commands {
+/**
+ * What api specs start: the eight programs of the fixture image, which a fake scripts. `echo`, `cat`, `sleep`, `tee` and `env`
+ * are POSIX's; `exit CODE` ends with the code, `spin` runs until it is killed, `trap CODE` prints `ready` and ends with the code
+ * when it gets SIGTERM.
+ */
+export const commands = {
   /** Prints the text and a line end on standard output. */
-  echo(text: string): ProcessSpec
-  /** The same on standard error. */
-  complain(text: string): ProcessSpec
+  echo: (text: string): ProcessSpec => ({ path: 'echo', args: [text] }),
   /** Copies standard input to standard output. */
-  cat(): ProcessSpec
+  cat: (): ProcessSpec => ({ path: 'cat' }),
   /** Prints the file. */
-  show(path: string): ProcessSpec
-  exit(code: number): ProcessSpec
-  /** Runs until it is killed. */
-  forever(): ProcessSpec
-  /** Prints `ready`, then ends with the code when it gets SIGTERM. */
-  trap(code: number): ProcessSpec
-  env(): ProcessSpec
+  show: (path: string): ProcessSpec => ({ path: 'cat', args: [path] }),
+  exit: (code: number): ProcessSpec => ({ path: 'exit', args: [String(code)] }),
+  sleep: (seconds: number): ProcessSpec => ({ path: 'sleep', args: [String(seconds)] }),
+  forever: (): ProcessSpec => ({ path: 'spin' }),
+  /** Copies standard input to both standard output and standard error. */
+  teeToStderr: (): ProcessSpec => ({ path: 'tee', args: ['/dev/stderr'] }),
+  env: (): ProcessSpec => ({ path: 'env' }),
+  trap: (code: number): ProcessSpec => ({ path: 'trap', args: [String(code)] }),
 }
 
-const shell = (script: string, ...args: string[]): ProcessSpec => ({
+/** A script of the fixture image's shell, for kernel specs. Its arguments are `$1`, `$2`, … */
+export const sh = (script: string, ...args: string[]): ProcessSpec & { args: string[] } => ({
   path: '/bin/sh',
   args: ['-c', script, 'sh', ...args],
 })
 
-/** For a root with a POSIX shell and `cat`, `sleep` and `env`. */
-export const shellCommands: Commands = {
-  echo: (text) => shell('printf "%s\\n" "$1"', text),
-  complain: (text) => shell('printf "%s\\n" "$1" >&2', text),
-  cat: () => ({ path: 'cat' }),
-  show: (path) => ({ path: 'cat', args: [path] }),
-  exit: (code) => shell(`exit ${code}`),
-  forever: () => ({ path: 'sleep', args: ['1000000'] }),
-  trap: (code) => shell(`trap 'exit ${code}' TERM; echo ready; while :; do sleep 0.05; done`),
-  env: () => ({ path: 'env' }),
-}
-
-/** For the fake's programs. */
-export const fakeCommands: Commands = {
-  echo: (text) => ({ path: 'echo', args: [text] }),
-  complain: (text) => ({ path: 'complain', args: [text] }),
-  cat: () => ({ path: 'cat' }),
-  show: (path) => ({ path: 'cat', args: [path] }),
-  exit: (code) => ({ path: 'exit', args: [String(code)] }),
-  forever: () => ({ path: 'spin' }),
-  trap: (code) => ({ path: 'trap', args: [String(code)] }),
-  env: () => ({ path: 'env' }),
-}
+export const SIGKILL = 9
+export const SIGTERM = 15

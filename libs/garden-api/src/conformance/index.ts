@@ -1,3 +1,5 @@
-export { describeBackend, type BackendUnderTest, type ConformanceOptions } from './describe-backend.js'
-export { fakeCommands, shellCommands, type Commands } from './commands.js'
+export { describeBackend } from './describe-backend.js'
+export { rounds, Suite, type BackendUnderTest, type ConformanceOptions } from './suite.js'
+export type { Need } from './needs.js'
+export { commands, sh, SIGKILL, SIGTERM } from './commands.js'
 export { filesOf, runToEnd, Sink, tarOf, waitForLog } from './streams.js'

@@ -127,6 +127,8 @@ export class FakeBackend implements Backend {
   }
   #refuse(handle: string, spec: ContainerSpec): void {
     if (!HANDLE.test(handle)) throw new InvalidSpecError(`not a handle: ${JSON.stringify(handle)}`)
+    const line = (spec.env ?? []).find((entry) => entry.indexOf('=') < 1)
+    if (line !== undefined) throw new InvalidSpecError(`not an environment entry: ${line}`)
     if (spec.isPrivileged === true) throw new InvalidSpecError('privileged container creation is disabled')
     if (this.store.records.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
   }

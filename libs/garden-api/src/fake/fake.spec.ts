@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeClock } from '@croft/kit'
 import { ServiceUnavailableError } from '../errors.js'
-import { describeBackend, fakeCommands } from '../conformance/index.js'
+import { describeBackend } from '../conformance/index.js'
 import { FakeBackend, FakeStore } from './index.js'
 
 describeBackend(
@@ -14,7 +14,12 @@ describeBackend(
       clean: async () => undefined,
     }
   },
-  { commands: fakeCommands, base: { image: { uri: 'fake:' } }, user: 'alice', hasKernel: false },
+  {
+    base: { image: { uri: 'fake:' } },
+    user: 'alice',
+    hasKernel: false,
+    capabilities: await new FakeBackend().capabilities(),
+  },
 )
 
 describe('the fake with planned faults', () => {

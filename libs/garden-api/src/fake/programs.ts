@@ -20,30 +20,26 @@ export type FakeProgram = (context: ProgramContext) => Promise<number>
 const forever = (context: ProgramContext): Promise<number> =>
   new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(0), { once: true }))
 
-/** What every fake container can run. */
+const copy = async (context: ProgramContext, to: readonly ('stdout' | 'stderr')[]): Promise<number> => {
+  for (let piece = await context.read(); piece !== null; piece = await context.read())
+    for (const stream of to) await context.write(stream, piece)
+  return 0
+}
+
+/** What every fake container can run: the eight programs of the conformance suite's fixture image. */
 export const FAKE_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
-  true: async () => 0,
   /** Prints its arguments and a line end. */
   echo: async (context) => {
     await context.write('stdout', `${context.args.join(' ')}\n`)
     return 0
   },
-  /** As `echo`, on standard error. */
-  complain: async (context) => {
-    await context.write('stderr', `${context.args.join(' ')}\n`)
-    return 0
-  },
   /** Copies the named file, or standard input. */
   cat: async (context) => {
     const [path] = context.args
-    if (path !== undefined) {
-      const data = context.file(path)
-      if (data === undefined) return 1
-      await context.write('stdout', data)
-      return 0
-    }
-    for (let piece = await context.read(); piece !== null; piece = await context.read())
-      await context.write('stdout', piece)
+    if (path === undefined) return await copy(context, ['stdout'])
+    const data = context.file(path)
+    if (data === undefined) return 1
+    await context.write('stdout', data)
     return 0
   },
   exit: async (context) => Number(context.args[0] ?? 0),
@@ -53,6 +49,8 @@ export const FAKE_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
     return 0
   },
   spin: forever,
+  /** Copies standard input to standard output, and to standard error when that is the file it is given. */
+  tee: async (context) => await copy(context, context.args[0] === '/dev/stderr' ? ['stdout', 'stderr'] : ['stdout']),
   env: async (context) => {
     await context.write('stdout', context.env.map((line) => `${line}\n`).join(''))
     return 0
