@@ -68,7 +68,7 @@
 #define INIT_FD 3
 
 enum { KIND_EXEC = 0, KIND_TAR_IN = 1, KIND_TAR_OUT = 2 };
-enum { F_STDIN = 1, F_STDOUT = 2, F_STDERR = 4, F_LOSSLESS = 8, F_TTY = 16 };
+enum { F_STDIN = 1, F_STDOUT = 2, F_STDERR = 4, F_LOSSLESS = 8, F_TTY = 16, F_TAIL = 32 };
 /* Error codes of an 'E' frame. */
 enum { E_BAD = 1, E_NO_PROCESS = 2, E_IN_USE = 3, E_EXEC = 4, E_USER = 5, E_DIR = 6, E_LIMIT = 7, E_GONE = 8, E_SYSTEM = 9 };
 /* Stages of a start, as init reports a failure. */
@@ -1046,7 +1046,10 @@ static void request_attach(struct client *c, struct cursor *q) {
   struct proc *p = find_proc(id);
   if (p == NULL || p->state == STARTING || p->kind != KIND_EXEC || p->is_reported) return frame_error(c, E_NO_PROCESS, ESRCH, id);
   c->proc = p, c->flags = flags, c->last_progress = now_ms(CLOCK_MONOTONIC);
-  for (int i = 0; i < 2; i++) c->at[i] = from[i] > p->log[i].end ? p->log[i].end : from[i];
+  for (int i = 0; i < 2; i++) {
+    uint64_t end = p->log[i].end;
+    c->at[i] = from[i] > end ? (flags & F_TAIL ? 0 : end) : flags & F_TAIL ? end - from[i] : from[i];
+  }
   uint8_t body[12];
   uint32_t pid = (uint32_t)p->pid;
   memcpy(body, &pid, 4), memcpy(body + 4, &p->started_at, 8);
@@ -1207,8 +1210,8 @@ static int may_read(const struct proc *p, int stream) {
   return 1;
 }
 
-/* Reads once; 1 when there may be more. */
-static int proc_read(struct proc *p, int stream) {
+/* Reads once; how much, or 0 when there is nothing now or never again. */
+static ssize_t proc_read(struct proc *p, int stream) {
   static uint8_t chunk[CHUNK];
   ssize_t n = read(p->out[stream], chunk, sizeof chunk);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
@@ -1222,7 +1225,14 @@ static int proc_read(struct proc *p, int stream) {
     uint8_t head[17] = {(uint8_t)(stream + 1)};
     frame(p->runner, 'O', head, sizeof head, chunk, (size_t)n);
   }
-  return 1;
+  return n;
+}
+
+/* Reads what was in a stream when the process ended. Whoever else holds it may write on for ever: that is read as before. */
+static void proc_drain(struct proc *p, int stream) {
+  int there = PIPE_BYTES;
+  if (p->out[stream] < 0 || (!p->is_tty && ioctl(p->out[stream], FIONREAD, &there) < 0)) return;
+  for (ssize_t left = there, n; left > 0 && p->out[stream] >= 0 && (n = proc_read(p, stream)) > 0;) left -= n;
 }
 
 static void proc_write(struct proc *p) {
@@ -1383,7 +1393,7 @@ static int serve(void) {
       struct proc *p = S.procs[i];
       for (int k = 0; k < 2; k++)
         if (polls[first_proc + 3 * i + 1 + k].revents)
-          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k); turn++) continue;
+          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k) > 0; turn++) continue;
     }
     if (polls[1].revents)
       for (int i = 0; i < 256 && from_init() > 0; i++) continue;
@@ -1407,13 +1417,8 @@ static int serve(void) {
       struct proc *p = S.procs[i];
       if (p->state != STARTING) proc_write(p);
       if (p->state == EXITED && !p->is_reported) {
-        int is_drained = 1;
-        for (int k = 0; k < 2; k++)
-          while (p->out[k] >= 0) {
-            if (!is_init_gone && !may_read(p, k)) { is_drained = 0; break; }
-            if (!proc_read(p, k)) break;
-          }
-        if (is_drained) proc_report(p);
+        proc_drain(p, 0), proc_drain(p, 1);
+        proc_report(p);
       }
     }
     int is_pending = 0;

@@ -10,6 +10,7 @@ import {
   ServiceUnavailableError,
   UnrecoverableError,
   UserNotFoundError,
+  type AttachFrom,
   type ProcessIo,
 } from '@croft/garden-api'
 import {
@@ -182,6 +183,7 @@ export class ShimProcess {
   #take(frame: ShimFrame, io: ProcessIo): void {
     if (frame.type === 'output') {
       const to = frame.stream === 'stdout' ? io.stdout : io.stderr
+      if (frame.droppedBytes > 0) io.onDropped?.(frame.stream, frame.droppedBytes)
       if (to === undefined || to.destroyed || to.writableEnded) return
       if (!to.write(frame.data)) this.#pauseFor(to)
       return
@@ -248,13 +250,8 @@ export class ShimClient {
     return await this.#begin(runFrame(request), request, io)
   }
   /** @throws ProcessNotFoundError when it has ended */
-  async attach(id: string, io: ProcessIo): Promise<ShimProcess> {
-    const flags = flagsFor(io) & ~(io.stdin === undefined ? RUN_FLAGS.stdin : 0)
-    return await this.#begin(
-      attachFrame(id, flags, { stdout: null, stderr: null }),
-      { id, path: '', user: '', dir: '' },
-      io,
-    )
+  async attach(id: string, io: ProcessIo, from: AttachFrom): Promise<ShimProcess> {
+    return await this.#begin(attachFrame(id, flagsFor(io), from), { id, path: '', user: '', dir: '' }, io)
   }
   /** @throws ProcessNotFoundError */
   async signal(id: string, signal: number): Promise<void> {

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import * as fc from 'fast-check'
-import { FrameError, FrameReader, MAX_FRAME_BYTES, runFrame, stdinFrame, type ShimFrame } from './frames.js'
+import {
+  attachFrame,
+  FrameError,
+  FrameReader,
+  MAX_FRAME_BYTES,
+  RUN_FLAGS,
+  runFrame,
+  stdinFrame,
+  type ShimFrame,
+} from './frames.js'
 
 function frame(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(5)
@@ -70,6 +79,16 @@ describe('frames from a shim', () => {
 })
 
 describe('requests to a shim', () => {
+  it.each([
+    ['the present end', { kind: 'now' }, 0, [2n ** 64n - 1n, 2n ** 64n - 1n]],
+    ['offsets', { kind: 'offset', stdout: 7 }, 0, [7n, 0n]],
+    ['so many bytes before the end', { kind: 'tail', bytes: 9 }, RUN_FLAGS.tail, [9n, 9n]],
+  ] as const)('to join a process say where in its output: %s', (_what, from, flag, places) => {
+    const frame = attachFrame('a', RUN_FLAGS.stdout, from)
+    expect(frame.readUInt8(5)).toBe(RUN_FLAGS.stdout | flag)
+    expect([frame.readBigUInt64LE(6), frame.readBigUInt64LE(14)]).toEqual(places)
+  })
+
   it('are refused when they are longer than a frame', () => {
     expect(() => stdinFrame(Buffer.alloc(MAX_FRAME_BYTES))).toThrow(FrameError)
     const request = {

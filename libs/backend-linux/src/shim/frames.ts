@@ -2,12 +2,13 @@
  * The frames between us and a shim: u32 length of the rest, u8 type, payload; integers little-endian. Pure.
  * The other side is `native/croft-init.c`.
  */
+import type { AttachFrom } from '@croft/garden-api'
 
 /** Larger frames end the connection on either side. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024
 
 export const KINDS = { exec: 0, 'tar-in': 1, 'tar-out': 2 } as const
-export const RUN_FLAGS = { stdin: 1, stdout: 2, stderr: 4, lossless: 8, tty: 16 } as const
+export const RUN_FLAGS = { stdin: 1, stdout: 2, stderr: 4, lossless: 8, tty: 16, tail: 32 } as const
 
 /** Codes of an error frame. */
 export const SHIM_ERRORS = {
@@ -147,13 +148,17 @@ export function runFrame(request: RunRequest): Buffer {
   return builder.frame('R')
 }
 
-/** Joins a process; null offsets mean from now on. */
-export function attachFrame(id: string, flags: number, from: { stdout: number | null; stderr: number | null }): Buffer {
+/** Joins a process from a place in its output on; with the flag `tail` the numbers are bytes before the present end. */
+export function attachFrame(id: string, flags: number, from: AttachFrom): Buffer {
   const end = 2n ** 64n - 1n
+  const at = (stream: 'stdout' | 'stderr'): number | bigint => {
+    if (from.kind === 'now') return end
+    return from.kind === 'tail' ? from.bytes : (from[stream] ?? 0)
+  }
   return new Builder()
-    .u8(flags)
-    .u64(from.stdout ?? end)
-    .u64(from.stderr ?? end)
+    .u8(flags | (from.kind === 'tail' ? RUN_FLAGS.tail : 0))
+    .u64(at('stdout'))
+    .u64(at('stderr'))
     .id(id)
     .frame('A')
 }

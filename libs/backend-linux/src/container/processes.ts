@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from '@croft/kit'
+import {
+  ContainerNotFoundError,
+  ProcessNotFoundError,
+  type AttachFrom,
+  type LogChunk,
+  type Process,
+  type ProcessExit,
+  type ProcessInfo,
+  type ProcessIo,
+  type ProcessSpec,
+} from '@croft/garden-api'
+import { mergeEnv } from '../containerizer/environment.js'
+import { processProblem, refuse } from '../containerizer/validate.js'
+import type { Entry, Host } from '../containerizer/host.js'
+import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
+import { RLIMIT_NUMBERS, RUN_FLAGS, type RunRequest } from '../shim/frames.js'
+import { readExit, readKeptLog, readStarted } from '../shim/logs.js'
+import type { TarRequest } from './files.js'
+import { replayFinished } from './replay.js'
+
+const DEFAULT_COLUMNS = 80
+const DEFAULT_ROWS = 24
+
+/** The processes of one container: started through its shim, remembered in its depot folder. */
+export class Processes {
+  constructor(
+    private readonly host: Host,
+    private readonly entry: Entry,
+    /** Whether the container is still listed. */
+    private readonly isKnown: () => boolean,
+  ) {}
+
+  async run(spec: ProcessSpec, io: ProcessIo): Promise<Process> {
+    refuse(processProblem(spec))
+    const id = spec.id ?? randomUUID()
+    const shim = await this.#guard(async () => await this.entry.client.run(this.#runRequest(id, spec, io), io))
+    return this.#process(id, shim)
+  }
+
+  async attach(id: string, io: ProcessIo, from: AttachFrom): Promise<Process> {
+    const folder = this.#folder(id)
+    if ((await readExit(folder)) === null) {
+      try {
+        return this.#process(id, await this.#guard(async () => await this.entry.client.attach(id, io, from)))
+      } catch (error) {
+        // it may have ended just now
+        if (!(error instanceof ProcessNotFoundError) || (await readExit(folder)) === null) throw error
+      }
+    }
+    return replayFinished(id, folder, io, from)
+  }
+
+  async list(): Promise<ProcessInfo[]> {
+    const folder = join(this.host.depot.folder(this.entry.handle), 'proc')
+    const ids = await listFolders(folder)
+    const found = await Promise.all(ids.map(async (id) => await readProcess(id, join(folder, id))))
+    return found.filter((process) => process !== null)
+  }
+
+  async readLog(id: string, stream: 'stdout' | 'stderr', fromOffset: number): Promise<LogChunk> {
+    const folder = this.#folder(id)
+    if ((await readStarted(folder)) === null) throw new ProcessNotFoundError(id)
+    return await readKeptLog(folder, stream, fromOffset)
+  }
+
+  async startTar(request: TarRequest, io: ProcessIo): Promise<ShimProcess> {
+    const whole = { ...this.#request(request.kind, request.id, request.user, []), ...request }
+    return await this.#guard(async () => await this.entry.client.run(whole, io))
+  }
+
+  #runRequest(id: string, spec: ProcessSpec, io: ProcessIo): RunRequest {
+    const tty = spec.tty === true ? { columns: DEFAULT_COLUMNS, rows: DEFAULT_ROWS } : spec.tty
+    return {
+      ...this.#request('exec', id, spec.user ?? '', spec.env ?? []),
+      flags: flagsFor(io) | (tty === undefined ? 0 : RUN_FLAGS.tty),
+      columns: tty?.columns ?? 0,
+      rows: tty?.rows ?? 0,
+      dir: spec.dir ?? '',
+      path: spec.path,
+      args: spec.args ?? [],
+      rlimits: Object.entries(spec.rlimits ?? {}).map(
+        ([name, value]) => [RLIMIT_NUMBERS[name as keyof typeof RLIMIT_NUMBERS], value] as const,
+      ),
+    }
+  }
+  #request(kind: RunRequest['kind'], id: string, user: string, env: readonly string[]): RunRequest {
+    return {
+      kind,
+      id,
+      user,
+      flags: 0,
+      columns: 0,
+      rows: 0,
+      dir: '',
+      path: '',
+      args: [],
+      rlimits: [],
+      env: mergeEnv(this.entry.state.imageEnv, this.entry.spec.env ?? [], env),
+    }
+  }
+  #folder(id: string): string {
+    if (processProblem({ id, path: '-' }) !== null) throw new ProcessNotFoundError(id)
+    return join(this.host.depot.folder(this.entry.handle), 'proc', id)
+  }
+  #process(id: string, shim: ShimProcess): Process {
+    const wait = async (): Promise<ProcessExit> => {
+      try {
+        return await shim.exit
+      } catch (error) {
+        const kept = await readExit(this.#folder(id))
+        if (kept !== null) return kept
+        throw error
+      }
+    }
+    return {
+      id,
+      wait: async (signal) => await abortable(wait(), signal),
+      signal: async (number) => await this.#guard(async () => await this.entry.client.signal(id, number)),
+      resize: async (columns, rows) => await this.#guard(async () => await this.entry.client.resize(id, columns, rows)),
+      detach: () => shim.detach(),
+    }
+  }
+  /** A shim that is gone while the container is being destroyed is no news. */
+  async #guard<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (error) {
+      if (error instanceof ShimGoneError && !this.isKnown()) throw new ContainerNotFoundError(this.entry.handle)
+      throw error
+    }
+  }
+}
+
+/** What is known of a process; null when it never started. */
+async function readProcess(id: string, folder: string): Promise<ProcessInfo | null> {
+  const started = await readStarted(folder)
+  if (started === null) return null
+  const exit = await readExit(folder)
+  const { pid, startedAtMs } = started
+  return { id, pid: exit === null ? pid : null, state: exit === null ? 'running' : 'exited', exit, startedAtMs }
+}
+
+async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return await promise
+  signal.throwIfAborted()
+  return await new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+async function listFolders(path: string): Promise<string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
