@@ -22,6 +22,8 @@ export interface Component {
   prepare?(): Promise<void>
   /** Whether it does its work; called every few milliseconds until it is true. */
   isReady(): Promise<boolean>
+  /** A unix socket on which it keeps an idle connection for as long as it lives: the death of one that was taken over shows at once. */
+  lifeline?: string
   stopSignal: NodeJS.Signals
   /** It is killed when it still runs this long after the signal. */
   stopTimeoutMs: number

@@ -106,6 +106,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     after: [],
     needs: launch.needs,
     isReady: () => accepts(launch.masterSocket),
+    lifeline: launch.masterSocket,
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 5_000,
     staysWhenStopped: true,

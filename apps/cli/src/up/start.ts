@@ -12,7 +12,7 @@ import { writeFileWhole } from './write-file-whole.js'
 const READY_TIMEOUT_MS = 90_000
 const LOOK_MS = 20
 /** A component that ended this often before the platform was ready will not come up by itself. */
-const TOO_MANY_RESTARTS = 6
+const TOO_MANY_RESTARTS = 7
 
 /** A component does not start; the platform is taken down again by whoever catches this. */
 export class StartFailed extends CroftError {

@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { openSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bareEnv, silentLogger, systemClock, waitFor } from '@croft/kit'
+import { bareEnv, silentLogger, systemClock, waitFor, type Clock } from '@croft/kit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Component, ComponentName } from './component.js'
 import { isAlive, processRef, type ProcessRef } from './process-ref.js'
-import { endProcess, Supervisor } from './supervisor.js'
+import { endProcess, Supervisor, type SupervisorPorts } from './supervisor.js'
 
 let folder: string
 let started: ProcessRef[]
@@ -35,6 +34,10 @@ function sleeper(name: ComponentName, change: Partial<Component> = {}): Componen
 }
 
 function supervise(...components: Component[]): Supervisor {
+  return superviseWith({}, ...components)
+}
+
+function superviseWith(ports: Partial<SupervisorPorts>, ...components: Component[]): Supervisor {
   const supervisor = new Supervisor(components, {
     clock: systemClock,
     logger: silentLogger,
@@ -42,6 +45,7 @@ function supervise(...components: Component[]): Supervisor {
     pids: folder,
     openLog: (name) => openSync(join(folder, `${name}.log`), 'a'),
     onChange: () => undefined,
+    ...ports,
   })
   supervisor.start()
   return supervisor
@@ -83,6 +87,41 @@ describe('the supervisor', () => {
     expect(isAlive(second)).toBe(true)
     expect(supervisor.view[0]?.restarts).toBe(1)
     await supervisor.stop()
+  })
+
+  it('starts again at once what ends for the first time, and later from one time to the next', async () => {
+    const delays: unknown[] = []
+    const warn = (event: string, fields?: Record<string, unknown>): void => {
+      if (event === 'component-ended') delays.push(fields?.['delayMs'])
+    }
+    const supervisor = superviseWith({ logger: { ...silentLogger, warn } }, sleeper('router', { args: ['0'] }))
+    await waitFor(() => delays.length >= 4, { what: 'four ends', timeoutMs: 5_000 })
+    await supervisor.stop()
+    expect(delays.slice(0, 4)).toEqual([0, 100, 200, 400])
+  })
+
+  it('notices the end of an adopted process by its lifeline, without looking again', async () => {
+    const socket = join(folder, 'lifeline.sock')
+    const component = sleeper('haproxy', {
+      command: process.execPath,
+      args: ['-e', `require('node:net').createServer((one) => one.on('error', () => {})).listen('${socket}')`],
+      isReady: () => Promise.resolve(existsSync(socket)),
+      staysWhenStopped: true,
+      lifeline: socket,
+    })
+    const before = supervise(component)
+    const left = await processOf(before, 'haproxy')
+    await before.stop()
+    const neverLooks: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => systemClock.sleep(ms >= 200 ? 2 ** 31 - 1 : ms, signal),
+    }
+    const after = superviseWith({ clock: neverLooks }, component)
+    expect(await processOf(after, 'haproxy')).toEqual(left)
+    rmSync(socket)
+    process.kill(left.pid, 'SIGKILL')
+    await processOf(after, 'haproxy', left)
+    await after.stop()
   })
 
   it('adopts the same process an earlier supervisor left, and replaces one that was started otherwise', async () => {

@@ -4,14 +4,19 @@ import { join } from 'node:path'
 import { backoffMs, messageOf, start, waitFor, type Clock, type Logger } from '@croft/kit'
 import { identityOf, type Component, type ComponentName } from './component.js'
 import { runAs } from './launch-vector.js'
+import { untilClosed } from './lifeline.js'
 import { readPidFile, writePidFile } from './pid-file.js'
 import { isAlive, processRef, signalProcess, type ProcessRef } from './process-ref.js'
 
+/** From the second restart on; the first is at once. */
 const RESTART = { baseMs: 100, maxMs: 30_000, jitter: 0.2 }
 /** A component that ran this long starts its back-off anew. */
 const STEADY_MS = 60_000
-/** How often an adopted process, which is no child of ours, is looked at. */
+/** How often an adopted process, which is no child of ours, is looked at: without and with a lifeline. */
 const ADOPTED_LOOK_MS = 200
+const LIFELINE_LOOK_MS = 5_000
+/** A process whose sockets are closed is gone this much later. */
+const DYING_MS = 10
 const READY_LOOK_MS = 15
 
 export type ComponentState = 'starting' | 'running' | 'backoff' | 'stopped'
@@ -124,7 +129,8 @@ export class Supervisor {
       if (signal.aborted) return // `stop` ends it, or it stays
       this.#change(one, { state: 'backoff', process: undefined, isReady: false })
       if (clock.monotonic() - since > STEADY_MS) attempt = 0
-      const delayMs = backoffMs(attempt++, RESTART, this.#ports.random())
+      const delayMs = attempt === 0 ? 0 : backoffMs(attempt - 1, RESTART, this.#ports.random())
+      attempt += 1
       one.restarts += 1
       logger.warn('component-ended', { name, how, restarts: one.restarts, delayMs })
       this.#ports.onChange()
@@ -152,7 +158,7 @@ export class Supervisor {
       if (leftover.identity === identity) {
         one.process = { pid: leftover.pid, startTime: leftover.startTime }
         this.#ports.logger.info('component-adopted', { name: component.name, pid: leftover.pid })
-        return { ended: this.#untilAdoptedEnds(one.process) }
+        return { ended: this.#untilAdoptedEnds(one.process, component.lifeline) }
       }
       this.#ports.logger.info('component-replaced', { name: component.name, pid: leftover.pid })
       await endProcess(leftover, component, this.#ports.clock)
@@ -188,15 +194,24 @@ export class Supervisor {
     return ended
   }
 
-  async #untilAdoptedEnds(ref: ProcessRef): Promise<string> {
-    while (isAlive(ref)) {
-      try {
-        await this.#ports.clock.sleep(ADOPTED_LOOK_MS, this.#stopping.signal)
-      } catch {
-        return 'stopped'
+  async #untilAdoptedEnds(ref: ProcessRef, lifeline: string | undefined): Promise<string> {
+    const signal = this.#stopping.signal
+    const pause = (ms: number, over: AbortSignal = signal): Promise<void> => this.#ports.clock.sleep(ms, over)
+    try {
+      while (isAlive(ref)) {
+        if (lifeline === undefined) await pause(ADOPTED_LOOK_MS)
+        else {
+          const look = new AbortController()
+          const over = AbortSignal.any([signal, look.signal])
+          await Promise.race([untilClosed(lifeline, over), pause(LIFELINE_LOOK_MS, over)]).finally(() => look.abort())
+          if (isAlive(ref)) await pause(DYING_MS)
+        }
       }
+      return 'gone'
+    } catch (error) {
+      if (signal.aborted) return 'stopped'
+      throw error
     }
-    return 'gone'
   }
 
   async #watchReadiness(one: Supervised, signal: AbortSignal): Promise<void> {
