@@ -77,7 +77,9 @@ export async function untilServes(port, host, text, timeoutMs = 60_000) {
 export async function startPlatform(name, httpPort) {
   const home = `/var/tmp/croft-bench-${name}`
   const ports = ['--http-port', `${httpPort}`, '--https-port', `${httpPort + 1}`, '--ssh-port', `${httpPort + 2}`]
-  await command('./croft', ['up', '--detach', '--no-example', '--home', home, ...ports])
+  const up = () => command('./croft', ['up', '--detach', '--no-example', '--home', home, ...ports])
+  const down = () => command('./croft', ['down', '--yes', '--home', home])
+  await up()
   const env = {
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_CONFIG_COUNT: '1',
@@ -93,8 +95,10 @@ export async function startPlatform(name, httpPort) {
     home,
     env,
     httpPort,
+    up,
+    down,
     async close() {
-      await command('./croft', ['down', '--yes', '--home', home])
+      await down()
       await command('rm', ['-rf', '--one-file-system', home])
     },
   }

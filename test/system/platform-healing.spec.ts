@@ -1,9 +1,9 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startLoad } from './support/load.js'
-import { Platform, webApp } from './support/platform.js'
+import { Platform, webApp, type PsRow } from './support/platform.js'
 
 /** What must not stop, and what must come back. Counts and durations of the issue are for the long form. */
 
@@ -38,23 +38,52 @@ async function killAndRecover(component: string): Promise<void> {
   )
 }
 
-/** The pids of an app's processes as the host sees them: `/proc` has the instance's name in its environment. */
-const processOf = async (app: string): Promise<string> => (await platform.get(app, '/pid')).body
+/** The only instance of an app, and its one process as the host numbers it. */
+async function onlyInstance(app: string): Promise<{ row: PsRow; pid: number }> {
+  const [row, ...others] = await platform.ps(app)
+  if (row === undefined || others.length > 0) throw new Error(`${app} should have one instance`)
+  const [pid, ...more] = processesOf(row.id)
+  if (pid === undefined || more.length > 0) throw new Error(`${row.instance} should be one process`)
+  return { row, pid }
+}
+
+/** The members of the cgroup of an instance's container, without its init, which is number 1 in there. */
+function processesOf(instanceId: string): number[] {
+  const isMember = (pid: string): boolean => {
+    try {
+      return (
+        readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${instanceId}-`) &&
+        /^NSpid:.*\t(?!1$)\d+$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+      )
+    } catch {
+      return false // it has just ended
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isMember(name))
+    .map(Number)
+}
 
 describe('a crashed instance', () => {
-  it('serves again by itself, with the same id and address', async () => {
-    const [before] = await platform.ps('lonely')
-    await platform.get('lonely', '/crash').catch(() => undefined)
+  it.each([
+    // a POST: the router would send a GET to the next process, too
+    ['that ended by itself', async () => await platform.get('lonely', '/crash', { method: 'POST' })],
+    ['that was killed from the host', (pid: number) => process.kill(pid, 'SIGKILL')],
+  ])('%s serves again without anybody’s help, as another process with the same id and address', async (_how, end) => {
+    const before = await onlyInstance('lonely')
+    await end(before.pid)
     await platform.serves('lonely', 'lonely', 10_000)
-    const after = await waitFor(
+    await waitFor(
       async () =>
         (await platform.ps('lonely')).find(
-          ({ state, restarts }) => state === 'running' && restarts > (before?.restarts ?? 0),
+          ({ state, restarts }) => state === 'running' && restarts === before.row.restarts + 1,
         ),
       { what: 'the restart to be counted', timeoutMs: 10_000 },
     )
-    expect(after.id).toBe(before?.id)
-    expect(after.address).toBe(before?.address)
+    const after = await onlyInstance('lonely')
+    expect(after.pid).not.toBe(before.pid)
+    expect(after.row.id).toBe(before.row.id)
+    expect(after.row.address).toBe(before.row.address)
   })
 })
 
@@ -95,12 +124,7 @@ describe('kill -9 of a component', () => {
   )
 
   it('executor: the same instances and the same processes, and no request is lost', async () => {
-    const rows = await platform.ps('steady')
-    const before = {
-      ids: rows.map(({ id }) => id),
-      restarts: rows.map(({ restarts }) => restarts),
-      process: await processOf('steady'),
-    }
+    const before = await onlyInstance('steady')
     const load = startLoad({ port: platform.httpPort, host: host('steady'), perSecond: 100, maxSeconds: 120 })
     try {
       await killAndRecover('executor')
@@ -108,9 +132,10 @@ describe('kill -9 of a component', () => {
       await load.stop()
     }
     expect(load.result.failures).toEqual({})
-    expect((await platform.ps('steady')).map(({ id }) => id)).toEqual(before.ids)
-    expect(await processOf('steady')).toBe(before.process)
-    expect((await platform.ps('steady')).map(({ restarts }) => restarts)).toEqual(before.restarts)
+    const after = await onlyInstance('steady')
+    expect(after.pid).toBe(before.pid)
+    expect(after.row.id).toBe(before.row.id)
+    expect(after.row.restarts).toBe(before.row.restarts)
   })
 
   it('haproxy: it is back with the same routes', async () => {
@@ -121,8 +146,9 @@ describe('kill -9 of a component', () => {
 })
 
 describe('with the controller stopped', () => {
-  it('apps serve on, and a crashed only instance comes back', async () => {
+  it('apps serve on, and a killed only instance comes back as another process without a failed request', async () => {
     const controller = await platform.pidOf('controller')
+    const killed = await onlyInstance('lonely')
     const load = startLoad({
       port: platform.httpPort,
       host: host('steady'),
@@ -130,15 +156,19 @@ describe('with the controller stopped', () => {
       maxSeconds: 120,
     })
     process.kill(controller, 'SIGSTOP')
+    const lonely = startLoad({ port: platform.httpPort, host: host('lonely'), perSecond: 20, maxSeconds: 120 })
     try {
-      await platform.get('lonely', '/crash').catch(() => undefined)
+      process.kill(killed.pid, 'SIGKILL')
       await platform.serves('lonely', 'lonely', 10_000)
+      expect(processesOf(killed.row.id)).not.toContain(killed.pid)
+      expect(processesOf(killed.row.id)).toHaveLength(1)
       if (isLong) await waitFor(() => load.result.sent >= 200 * 60, { what: '60 s of load', timeoutMs: 90_000 })
     } finally {
       process.kill(controller, 'SIGCONT')
-      await load.stop()
+      await Promise.all([load.stop(), lonely.stop()])
     }
     expect(load.result.failures).toEqual({})
+    expect(lonely.result.failures).toEqual({})
   })
 })
 
@@ -164,7 +194,6 @@ describe('Redis killed and emptied while a push builds', () => {
     )
     const redis = await platform.pidOf('redis')
     const data = join(platform.home, 'redis')
-    const { rmSync } = await import('node:fs')
     process.kill(redis, 'SIGKILL')
     for (const name of readdirSync(data))
       if (/appendonly|\.rdb$/.test(name)) rmSync(join(data, name), { recursive: true, force: true })
