@@ -92,6 +92,11 @@ export interface Container {
   setLease(lease: Lease | null): Promise<void>
 }
 
+export interface DestroyOptions {
+  ifExists?: boolean
+  reason?: 'asked' | 'grace-time'
+}
+
 export interface ResultOf<T> {
   value?: T
   error?: Error
@@ -116,8 +121,8 @@ export interface Backend {
   lookup(handle: string): Promise<Container>
   /** Containers whose properties contain all of `properties`. */
   containers(properties?: Record<string, string>): Promise<Container[]>
-  /** Joins a destroy in progress. @throws ContainerNotFoundError unless `ifExists` */
-  destroy(handle: string, options?: { ifExists?: boolean }): Promise<void>
+  /** Joins a destroy in progress; the event tells the reason (default `asked`). @throws ContainerNotFoundError unless `ifExists` */
+  destroy(handle: string, options?: DestroyOptions): Promise<void>
   /** Freezes containers, all or none; their processes stand still, run and stop are refused. @throws ContainerNotFoundError, NotSupportedError */
   pause(handles: readonly string[]): Promise<void>
   /** Lets them run on; one that was not frozen is fine. @throws ContainerNotFoundError, NotSupportedError */

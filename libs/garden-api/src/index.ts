@@ -1,4 +1,5 @@
 export * from './backend.js'
 export * from './errors.js'
 export * from './event-log.js'
+export * from './reaper/reaper.js'
 export * from './types.js'

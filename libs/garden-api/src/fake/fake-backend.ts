@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '@croft/kit'
-import type { Backend, Container, ResultOf } from '../backend.js'
+import type { Backend, Container, DestroyOptions, ResultOf } from '../backend.js'
 import { AlreadyInUseError, ContainerNotFoundError, InvalidSpecError } from '../errors.js'
 import { EventLog } from '../event-log.js'
 import type {
@@ -145,13 +145,13 @@ export class FakeBackend implements Backend {
       .filter((record) => wanted.every(([key, value]) => record.properties[key] === value))
       .map((record) => this.#container(record))
   }
-  async destroy(handle: string, options: { ifExists?: boolean } = {}): Promise<void> {
+  async destroy(handle: string, options: DestroyOptions = {}): Promise<void> {
     await this.#enter('destroy', handle)
     if (!this.store.records.has(handle)) {
       if (options.ifExists === true) return
       throw new ContainerNotFoundError(handle)
     }
-    this.store.lose(handle, 'asked')
+    this.store.lose(handle, options.reason ?? 'asked')
   }
   async pause(handles: readonly string[]): Promise<void> {
     await this.#setPaused('pause', handles, true)

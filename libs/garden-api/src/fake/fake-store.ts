@@ -63,7 +63,7 @@ export class FakeStore {
     return whole
   }
   /** The container and every process of it end, as when the host loses it without being asked. */
-  lose(handle: string, reason: 'asked' | 'lost' = 'lost'): void {
+  lose(handle: string, reason: 'asked' | 'grace-time' | 'lost' = 'lost'): void {
     for (const process of this.records.get(handle)?.processes.values() ?? [])
       if (process.exit === null) process.signal(9)
     if (this.records.delete(handle)) this.onEvent({ kind: 'destroyed', handle, reason })
