@@ -5,7 +5,7 @@ import { releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/ba
 import { ContainerNotFoundError, UnrecoverableError } from '@croft/garden-api'
 import { commands, Sink, waitForLog } from '@croft/garden-api/conformance'
 import { bareEnv, run, waitFor } from '@croft/kit'
-import { image, leftovers, lib, makeHome, root, sh, type TestHome } from './support/backend-rig.js'
+import { image, leftovers, lib, makeHome, root, sh, shimOf, type TestHome } from './support/backend-rig.js'
 
 describe('the index of a home', () => {
   it('is its own, stays the same until it is given back, and is another for a home of an earlier boot', async () => {
@@ -68,21 +68,17 @@ describe('what a container leaves', () => {
     const process = await container.run({ ...sh('echo up; exec sleep 100000'), id: 'sleeper' }, { stdout: new Sink() })
     await waitForLog(container, 'sleeper', 'up')
     const pid = (await container.processes())[0]?.pid
-    const state = JSON.parse(await readFile(join(home.dir, 'containers/orphan/state.json'), 'utf8')) as {
-      shim: { pid: number }
-    }
-    globalThis.process.kill(state.shim.pid, 'SIGKILL')
+    await backend.close()
+    globalThis.process.kill(await shimOf(home, 'orphan'), 'SIGKILL')
     await expect(process.wait()).rejects.toThrow(UnrecoverableError)
     await waitFor(async () => !(await readdir('/proc')).includes(String(pid)), {
       what: 'the process to end',
       timeoutMs: 5000,
     })
-    const next = await home.open()
-    const report = await next.recover()
+    backend = await home.open()
+    const report = await backend.recover()
     expect(report.removed).toEqual([{ handle: 'orphan', why: 'its shim is gone' }])
-    await expect(next.lookup('orphan')).rejects.toThrow(ContainerNotFoundError)
-    await next.close()
-    await backend.destroy('orphan')
+    await expect(backend.lookup('orphan')).rejects.toThrow(ContainerNotFoundError)
     expect(await leftovers(home)).toEqual([])
   })
 

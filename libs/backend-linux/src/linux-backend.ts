@@ -18,6 +18,7 @@ import {
   type ContainerEvent,
   type ContainerInfo,
   type ContainerSpec,
+  type DestroyOptions,
   type EventPosition,
   type Metrics,
   type RecoverReport,
@@ -30,6 +31,7 @@ import { readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
 import { Turnstile } from './containerizer/turnstile.js'
 import { refuse, specProblem } from './containerizer/validate.js'
+import { ContainerWatch } from './containerizer/watch.js'
 import { Depot } from './depot/journal.js'
 import { cleanHome } from './home/clean.js'
 import { readBootId } from './home/index-reservation.js'
@@ -42,6 +44,8 @@ import { DEFAULT_CGROUP_ROOT, DEFAULT_STAGE_DIR, SLOTS_PER_HOME, type LinuxBacke
 import { canMakeDisks } from './volumizer/disk.js'
 
 const BULK_SLICE = 50
+
+type DestroyReason = 'asked' | 'grace-time' | 'lost'
 
 /** The Linux backend; beyond the container API it is told its address range and can remove all it made. */
 export interface LinuxBackend extends Backend {
@@ -94,7 +98,11 @@ class Linux implements LinuxBackend {
   readonly #creating = new Set<string>()
   readonly #destroying = new Map<string, Promise<void>>()
 
-  constructor(private readonly host: Host) {}
+  readonly #watch: ContainerWatch
+
+  constructor(private readonly host: Host) {
+    this.#watch = new ContainerWatch(host, async (entry) => await this.#onLost(entry))
+  }
 
   async ping(): Promise<void> {
     const { options, cgroups } = this.host
@@ -141,6 +149,7 @@ class Linux implements LinuxBackend {
     const { entries, report } = await readopt(this.host)
     for (const entry of entries) this.#entries.set(entry.handle, entry)
     if (options.network !== undefined) await this.#applyNetwork(options.network)
+    await Promise.all(entries.map(async (entry) => await this.#watch.watch(entry)))
     this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
     return report
   }
@@ -160,6 +169,7 @@ class Linux implements LinuxBackend {
       const entry = await this.host.creates.pass(async () => await createContainer(this.host, handle, spec, signal))
       this.#entries.set(handle, entry)
       this.host.events.append({ kind: 'created', handle })
+      await this.#watch.watch(entry)
       return this.#container(entry)
     } finally {
       this.#creating.delete(handle)
@@ -189,7 +199,7 @@ class Linux implements LinuxBackend {
       .map((entry) => this.#container(entry))
   }
 
-  async destroy(handle: string, options: { ifExists?: boolean } = {}): Promise<void> {
+  async destroy(handle: string, options: DestroyOptions = {}): Promise<void> {
     const running = this.#destroying.get(handle)
     if (running !== undefined) return await running
     const entry = this.#entries.get(handle)
@@ -197,9 +207,7 @@ class Linux implements LinuxBackend {
       if (options.ifExists === true) return
       throw new ContainerNotFoundError(handle)
     }
-    const destroyed = this.#destroy(entry).finally(() => this.#destroying.delete(handle))
-    this.#destroying.set(handle, destroyed)
-    await destroyed
+    await this.#startDestroy(entry, options.reason ?? 'asked')
   }
 
   async pause(): Promise<void> {
@@ -224,6 +232,7 @@ class Linux implements LinuxBackend {
   }
 
   async close(): Promise<void> {
+    this.#watch.close()
     await this.host.networker.close()
   }
 
@@ -233,7 +242,32 @@ class Linux implements LinuxBackend {
     await cleanHome(this.host.options)
   }
 
-  async #destroy(entry: Entry): Promise<void> {
+  /** A container nobody destroyed is gone all the same: what is left of it goes too. */
+  async #onLost(entry: Entry): Promise<void> {
+    const { handle } = entry
+    if (this.#entries.get(handle) !== entry || this.#destroying.has(handle)) return
+    this.host.logger.error('container-lost', { handle, why: 'its shim died' })
+    try {
+      const kept = await this.host.depot.read(handle)
+      if (kept?.state.step !== 'created' || kept.state.slot !== entry.state.slot) return this.#letGo(entry)
+      await this.#startDestroy(entry, 'lost')
+    } catch (error) {
+      this.host.logger.error('container-not-removed', { handle, why: messageOf(error) })
+    }
+  }
+  /** Another backend over the same home destroys it. */
+  #letGo(entry: Entry): void {
+    this.#entries.delete(entry.handle)
+    this.host.slots.free(entry.state.slot)
+    this.host.addresses?.free(entry.state.address)
+    this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason: 'lost' })
+  }
+  async #startDestroy(entry: Entry, reason: DestroyReason): Promise<void> {
+    const destroyed = this.#destroy(entry, reason).finally(() => this.#destroying.delete(entry.handle))
+    this.#destroying.set(entry.handle, destroyed)
+    await destroyed
+  }
+  async #destroy(entry: Entry, reason: DestroyReason): Promise<void> {
     entry.state.step = 'destroying'
     /* without its folder there is nothing to journal, and the rest may still be there */
     if (await this.host.depot.has(entry.handle)) await this.host.depot.write(entry.handle, entry.state)
@@ -243,7 +277,8 @@ class Linux implements LinuxBackend {
       throw new UnrecoverableError(`container ${entry.handle} cannot be destroyed now: ${messageOf(error)}`, error)
     }
     this.#entries.delete(entry.handle)
-    this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason: 'asked' })
+    this.#watch.forget(entry.handle)
+    this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason })
   }
   #refuseTaken(handle: string): void {
     if (this.#entries.has(handle) || this.#creating.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
@@ -252,6 +287,7 @@ class Linux implements LinuxBackend {
     return new LinuxContainer(
       this.host,
       entry,
+      this.#watch,
       () => this.#entries.get(entry.handle) === entry && entry.state.step === 'created',
     )
   }

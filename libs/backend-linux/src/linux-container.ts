@@ -23,6 +23,7 @@ import {
 import { streamIn, streamOut } from './container/files.js'
 import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
+import type { ContainerWatch } from './containerizer/watch.js'
 import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
 import { DEFAULT_STAGE_DIR } from './options.js'
@@ -39,10 +40,11 @@ export class LinuxContainer implements Container {
   constructor(
     private readonly host: Host,
     private readonly entry: Entry,
+    watch: ContainerWatch,
     /** Whether it is still listed; every call asks. */
     private readonly isKnown: () => boolean,
   ) {
-    this.#processes = new Processes(host, entry, isKnown)
+    this.#processes = new Processes(host, entry, watch, isKnown)
   }
 
   get handle(): string {
@@ -89,6 +91,7 @@ export class LinuxContainer implements Container {
       await this.#signalAll('SIGKILL')
       await systemClock.sleep(5)
     }
+    if (!this.entry.state.isStopped) this.host.events.append({ kind: 'stopped', handle: this.handle })
     this.entry.state.isStopped = true
     await this.host.depot.write(this.handle, this.entry.state)
   }

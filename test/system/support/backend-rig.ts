@@ -131,3 +131,11 @@ export async function leftovers(home: TestHome): Promise<string[]> {
     ...loops.split('\n').filter((line) => line.includes(home.dir)),
   ]
 }
+
+/** The process id of a container's shim. */
+export async function shimOf(home: TestHome, handle: string): Promise<number> {
+  const state = JSON.parse(await readFile(join(home.dir, 'containers', handle, 'state.json'), 'utf8')) as {
+    shim: { pid: number }
+  }
+  return state.shim.pid
+}

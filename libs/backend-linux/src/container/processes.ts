@@ -16,6 +16,7 @@ import {
 import { mergeEnv } from '../containerizer/environment.js'
 import { processProblem, refuse } from '../containerizer/validate.js'
 import type { Entry, Host } from '../containerizer/host.js'
+import type { ContainerWatch } from '../containerizer/watch.js'
 import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
 import { RLIMIT_NUMBERS, RUN_FLAGS, type RunRequest } from '../shim/frames.js'
 import { readExit, readKeptLog, readStarted } from '../shim/logs.js'
@@ -30,6 +31,7 @@ export class Processes {
   constructor(
     private readonly host: Host,
     private readonly entry: Entry,
+    private readonly watch: ContainerWatch,
     /** Whether the container is still listed. */
     private readonly isKnown: () => boolean,
   ) {}
@@ -38,6 +40,7 @@ export class Processes {
     refuse(processProblem(spec))
     const id = spec.id ?? randomUUID()
     const shim = await this.#guard(async () => await this.entry.client.run(this.#runRequest(id, spec, io), io))
+    this.watch.started(this.entry, id, shim, io)
     return this.#process(id, shim)
   }
 

@@ -175,6 +175,10 @@ export class ShimProcess {
     if (io.stdin !== undefined) this.#feed(io.stdin)
   }
 
+  /** From now on the connection keeps no program alive. */
+  unref(): void {
+    this.connection.socket.unref()
+  }
   /** Lets go of the process; it runs on. */
   detach(): void {
     this.connection.socket.destroy()
@@ -226,6 +230,15 @@ export class ShimProcess {
   }
 }
 
+/** A connection kept only to see the shim's end. */
+export interface ShimWatch {
+  /** What ran when it was opened. */
+  processes: RunningProcess[]
+  /** Resolves when the shim closes the connection or is gone; never after `close`. */
+  ended: Promise<void>
+  close(): void
+}
+
 /** Which streams a caller wants, as flags. */
 export function flagsFor(io: ProcessIo): number {
   return (
@@ -244,6 +257,27 @@ export class ShimClient {
     const frame = await this.#once(helloFrame())
     if (frame.type !== 'processes') throw new ShimGoneError(`the shim answered ${frame.type} to a hello`)
     return frame
+  }
+  /** Keeps a connection, which keeps no program alive. @throws ShimGoneError */
+  async watch(): Promise<ShimWatch> {
+    const connection = await Connection.open(this.socketPath)
+    connection.socket.unref()
+    const frame = await connection.ask(helloFrame())
+    if (frame.type !== 'processes') throw new ShimGoneError(`the shim answered ${frame.type} to a hello`)
+    let isClosed = false
+    const ended = new Promise<void>((resolve) => {
+      connection.listen(
+        () => undefined,
+        () => {
+          if (!isClosed) resolve()
+        },
+      )
+    })
+    const close = (): void => {
+      isClosed = true
+      connection.socket.destroy()
+    }
+    return { processes: frame.processes, ended, close }
   }
   /** @throws the error of a process that could not start */
   async run(request: RunRequest, io: ProcessIo): Promise<ShimProcess> {

@@ -97,6 +97,7 @@ export class Reaper {
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
     const end = clock.monotonic() + ms
-    for (let left = ms; left > 0; left = end - clock.monotonic()) await clock.sleep(Math.min(left, MAX_SLEEP_MS), signal)
+    for (let left = ms; left > 0; left = end - clock.monotonic())
+      await clock.sleep(Math.min(left, MAX_SLEEP_MS), signal)
   }
 }
