@@ -90,9 +90,10 @@ export class BuildInstance implements NodeInstance {
     let result: BuildResult
     try {
       const address = await this.#ports.addressOf(this.item.id)
+      this.#abort.signal.throwIfAborted()
       result = await this.#ports.runBuild(this.item, { handle: `${this.item.id}-1`, address }, this.#abort.signal)
     } catch (error) {
-      this.#ports.logger.error('build-failed-inside', { instance: this.item.id, error })
+      if (!this.isStopping) this.#ports.logger.error('build-failed-inside', { instance: this.item.id, error })
       result = {
         outcome: 'failed',
         reason: 'internal',
