@@ -1,0 +1,8 @@
+export { parseAddress, type Address } from './address.js'
+export { API, FEATURES, type Feature } from './features.js'
+export { ANSWERED } from './server/answer.js'
+export type { Call } from './server/call.js'
+export type { Hold, ServerContext } from './server/context.js'
+export type { ListenOptions } from './server/listener.js'
+export type { Route } from './server/route.js'
+export { createGardenServer, type GardenServer, type GardenServerOptions } from './server/server.js'
