@@ -432,8 +432,12 @@ describe('a placed build', () => {
     expect(runs).toBe(1)
   })
   it('has failed as interrupted when its executor ended meanwhile', async () => {
-    node.runBuild = async (_item, _container, signal) =>
-      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    node.runBuild = async (_item, _container, signal) => {
+      signal.throwIfAborted() // a build is seen as starting before this is called
+      return await new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error)),
+      )
+    }
     const item = build()
     node.start()
     node.controller.want([item])
@@ -446,7 +450,7 @@ describe('a placed build', () => {
   it('is canceled when it is to stop', async () => {
     let isCanceled = false
     node.runBuild = async (_item, _container, signal) => {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
       isCanceled = true
       return succeeded
     }
