@@ -39,5 +39,15 @@ wait_for() {
   done
 }
 
-# fetch_packages ROOT: npm ci of the lock file
-fetch_packages() { cd "$1" && npm ci --loglevel=error --no-progress; }
+# fetch_packages ROOT: npm ci of the lock file. With npm's own patience a registry that does not answer would be 70 s of silence.
+fetch_packages() {
+  cd "$1"
+  npm_config_fetch_retries=${npm_config_fetch_retries:-3} \
+    npm_config_fetch_retry_mintimeout=${npm_config_fetch_retry_mintimeout:-1000} \
+    npm_config_fetch_retry_maxtimeout=${npm_config_fetch_retry_maxtimeout:-8000} npm ci --loglevel=error --no-progress
+}
+
+# npm_cause LOG: why npm failed, in one line: the failed request before anything else
+npm_cause() {
+  grep -m1 -oE 'request to [^ ]+ failed.*' "$1" || grep -E '^npm (ERR!|error) ' "$1" | grep -m1 -vE ' (code|syscall|errno) ' || tail -n 1 "$1"
+}

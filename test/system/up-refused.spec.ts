@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -31,12 +42,19 @@ const ports = (port = PORT): string[] => [
   '--ssh-port',
   String(port + 2),
 ]
-const up = (...args: string[]): Promise<CommandResult> =>
-  command(join(checkout, 'croft'), ['up', '--detach', ...ports(), '--home', home, ...args], { timeoutMs: 60_000 })
+const up = (...args: string[]): Promise<CommandResult> => upWith({}, ...args)
+const upWith = (env: Record<string, string>, ...args: string[]): Promise<CommandResult> =>
+  command(join(checkout, 'croft'), ['up', '--detach', ...ports(), '--home', home, ...args], { timeoutMs: 60_000, env })
+/** A registry that refuses connections, and an npm that does not ask it again. */
+const noRegistry = { npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0' }
 
+/** One error line and one with the remedy; finished steps may stand before them. */
 function expectRefusal(result: CommandResult, code: number, ...texts: string[]): void {
   expect(result.code, result.output).toBe(code)
-  const lines = result.output.trimEnd().split('\n')
+  const lines = result.output
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !line.startsWith('-----> '))
   expect(lines[0]).toMatch(/^croft: /)
   expect(lines.length, result.output).toBeLessThanOrEqual(2)
   for (const text of texts) expect(result.output).toContain(text)
@@ -95,6 +113,47 @@ describe('croft up refuses, with the remedy and nothing half-made,', () => {
     mkdirSync(closed, { mode: 0o700 })
     expectRefusal(await up('--home', join(closed, 'home')), 1, `chmod o+x ${closed}`)
     expect(existsSync(join(closed, 'home'))).toBe(false)
+  })
+
+  it('a kernel that does not let it make namespaces', async () => {
+    const root = join(folder, 'root')
+    mkdirSync(root)
+    // a chroot is such a place; it and its mount end with the command
+    const enter = 'mount --rbind / "$0" && exec chroot "$0" "$@"'
+    const typed = [join(checkout, 'croft'), 'up', '--detach', '--home', home, ...ports()]
+    const result = await command('unshare', ['--mount', 'sh', '-c', enter, root, ...typed])
+    expectRefusal(result, 1, 'namespaces cannot be made here', 'try: use a virtual machine')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('a database that is damaged, and leaves it as it is', async () => {
+    const damaged = join(folder, 'damaged-database')
+    mkdirSync(join(damaged, 'pg/data'), { recursive: true })
+    writeFileSync(join(damaged, 'id'), `${randomUUID()}\n`)
+    writeFileSync(join(damaged, 'pg/data/PG_VERSION'), 'nonsense')
+    const result = await up('--home', damaged)
+    expectRefusal(result, 1, 'the postgres does not start', `${damaged}/log/postgres.log`, `restore ${damaged} from`)
+    expect(readFileSync(join(damaged, 'pg/data/PG_VERSION'), 'utf8')).toBe('nonsense')
+    expect(existsSync(join(damaged, 'k'))).toBe(false)
+  })
+
+  it("a host without the apps' npm whose registry cannot be reached", async () => {
+    const cache = join(folder, 'cache')
+    mkdirSync(cache)
+    symlinkSync(join(process.env['CROFT_CACHE'] ?? '/var/cache/croft', 'base'), join(cache, 'base'))
+    const result = await upWith({ ...noRegistry, CROFT_CACHE: cache })
+    expectRefusal(result, 1, "npm for the apps' builds could not be fetched", '127.0.0.1:1', 'try: check that the npm')
+    expect(existsSync(home)).toBe(false)
+  })
+
+  it('a checkout without its packages whose registry cannot be reached', async () => {
+    const fresh = join(folder, 'checkout')
+    const isSource = (path: string): boolean => !/\/(node_modules|dist|\.git|\.croft-setup)$/.test(path)
+    cpSync(checkout, fresh, { recursive: true, filter: isSource })
+    const typed = ['up', '--detach', '--home', home, ...ports()]
+    const result = await command(join(fresh, 'croft'), typed, { env: noRegistry })
+    expectRefusal(result, 1, 'npm ci failed', '127.0.0.1:1', 'try: check that the npm registry is reachable')
+    expect(existsSync(home)).toBe(false)
   })
 
   it('a disk that is nearly full', async () => {

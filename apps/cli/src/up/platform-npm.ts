@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { bareEnv, CroftError, errnoOf, run } from '@croft/kit'
+import { bareEnv, CommandFailed, CroftError, errnoOf, run } from '@croft/kit'
 import { z } from 'zod'
+import { NPM_PATIENCE, NpmFailed } from './npm-failure.js'
 
 /** The npm that builds use, whatever the host has (Debian's own is spread over its file system). */
 const VERSION = '11.19.1'
@@ -15,7 +16,7 @@ export function hasPlatformNpm(cache: string): boolean {
   return existsSync(join(cache, 'npm', VERSION, 'package.json'))
 }
 
-/** The folder of npm's package in the cache, fetched and verified first when it is not there. */
+/** The folder of npm's package in the cache, fetched and verified first when it is not there. @throws NpmFailed */
 export async function ensurePlatformNpm(cache: string): Promise<string> {
   const parent = join(cache, 'npm')
   const folder = join(parent, VERSION)
@@ -31,8 +32,10 @@ export async function ensurePlatformNpm(cache: string): Promise<string> {
     )
     const { stdout } = await run('npm', ['pack', `npm@${VERSION}`, '--json', '--pack-destination', work], {
       cwd: '/',
-      env: bareEnv({ ...inherited, HOME: homedir() }),
+      env: bareEnv({ ...NPM_PATIENCE, ...inherited, HOME: homedir() }),
       timeoutMs: 120_000,
+    }).catch((error: unknown) => {
+      throw error instanceof CommandFailed ? new NpmFailed("npm for the apps' builds", error) : error
     })
     const [packed] = z
       .array(z.object({ filename: z.string() }))

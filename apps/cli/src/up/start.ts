@@ -16,15 +16,22 @@ const TOO_MANY_RESTARTS = 7
 
 /** A component does not start; the platform is taken down again by whoever catches this. */
 export class StartFailed extends CroftError {
-  constructor(component: string, lastLine: string, logFile: string) {
+  constructor(component: string, lastLine: string, logFile: string, elseTry = '') {
     super({
       code: 'start-failed',
       status: 500,
       title: `${component} does not start`,
       ...(lastLine !== '' && { detail: lastLine }),
-      suggestion: `look at ${logFile}`,
+      suggestion: `look at ${logFile}${elseTry}`,
     })
   }
+}
+
+/** What to do when it is a component's data that is damaged, and not its surroundings. */
+const REMEDY_FOR_DATA: Partial<Record<string, (home: string) => string>> = {
+  postgres: (home) => `; if its data is damaged, restore ${home} from a backup`,
+  redis: (home) =>
+    `; if its data is damaged, remove ${home}/redis/appendonlydir: all that matters in it is in PostgreSQL too`,
 }
 
 /** Starts the supervisor of a home in a session of its own and gives its process. */
@@ -72,5 +79,6 @@ async function lateness(config: SupervisorConfig, state: SupervisorState | undef
 
 function failureOf(config: SupervisorConfig, name: string): StartFailed {
   const file = join(config.home, 'log', `${name}.log`)
-  return new StartFailed(`the ${name}`, readLogTail(readFileSync(file, 'utf8')), file)
+  const tail = readLogTail(readFileSync(file, 'utf8'))
+  return new StartFailed(`the ${name}`, tail, file, REMEDY_FOR_DATA[name]?.(config.home))
 }

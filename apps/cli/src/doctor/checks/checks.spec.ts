@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { judgeCgroups } from './cgroups.js'
-import { isNewEnough } from './kernel.js'
+import { isNewEnough, judgeKernel, type KernelFacts } from './kernel.js'
 import { judgeRunc } from './runc.js'
 
 describe('what the checks of a host decide', () => {
@@ -12,6 +12,34 @@ describe('what the checks of a host decide', () => {
     ['7.0.0-rc1', true],
   ])('kernel %s is new enough: %s', (release, expected) => {
     expect(isNewEnough(release)).toBe(expected)
+  })
+
+  const kernel: KernelFacts = {
+    release: '6.1.0-18-amd64',
+    filesystems: 'nodev\ttmpfs\n\text4\nnodev\toverlay\n',
+    maxUserNamespaces: 15_000,
+    status: 'Name:\tnode\nSeccomp:\t0\n',
+    namespacesRefused: null,
+  }
+  it.each<[string, Partial<KernelFacts>, RegExp, RegExp]>([
+    ['an old kernel', { release: '5.10.0-28-amd64' }, /5\.10\.0-28-amd64 is too old, 5\.19/, /linux-image/],
+    ['no overlay', { filesystems: '\text4\nnodev\toverlayer\n' }, /overlay/, /modprobe overlay/],
+    [
+      'user namespaces switched off',
+      { maxUserNamespaces: 0 },
+      /user namespaces/,
+      /sysctl -w user\.max_user_namespaces/,
+    ],
+    ['no seccomp', { status: 'Name:\tnode\n' }, /seccomp/, /kernel/],
+    ['namespaces refused', { namespacesRefused: 'unshare failed: EPERM' }, /unshare failed: EPERM/, /virtual machine/],
+  ])('%s is named with its remedy', (_what, facts, detail, remedy) => {
+    expect(judgeKernel(kernel).status).toBe('ok')
+    const finding = judgeKernel({ ...kernel, ...facts })
+    expect(finding).toEqual({
+      status: 'failed',
+      detail: expect.stringMatching(detail) as string,
+      remedy: expect.stringMatching(remedy) as string,
+    })
   })
 
   it('cgroup v1 is taken with its controllers mounted, also beside an empty v2 tree', () => {
