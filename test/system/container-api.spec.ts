@@ -1,6 +1,6 @@
 import type { Capabilities } from '@croft/garden-api'
 import { describeBackend } from '@croft/garden-api/conformance'
-import { image, makeHome } from './support/backend-rig.js'
+import { fixtureImages, image, makeHome } from './support/backend-rig.js'
 
 /** What the backend can do on this host, asked of one that makes nothing. */
 async function capabilities(): Promise<Capabilities> {
@@ -20,5 +20,5 @@ describeBackend(
     const home = await makeHome()
     return { backend: await home.open(), reopen: async () => await home.open(), clean: async () => await home.clean() }
   },
-  { base: image, user: 'alice', hasKernel: true, capabilities: await capabilities() },
+  { base: image, images: fixtureImages, user: 'alice', hasKernel: true, capabilities: await capabilities() },
 )

@@ -132,9 +132,9 @@ describe('a container on this host', () => {
     const bindMounts = [{ srcPath: tree, dstPath: '/data', mode: 'rw' as const, isIdmapped: true }]
     const container = await backend.create({ ...image, bindMounts })
     try {
-      expect(await output(container, 'touch /data/mine; stat -c %u:%g /data/mine', 'alice')).toBe('1001:1001\n')
+      expect(await output(container, 'touch /data/mine; stat -c %u:%g /data/mine', 'alice')).toBe('1001:1010\n')
       expect((await run('stat', ['-c', '%u:%g', join(tree, 'mine')], { timeoutMs: 5000 })).stdout.toString()).toBe(
-        '1001:1001\n',
+        '1001:1010\n',
       )
     } finally {
       await backend.destroy(container.handle)

@@ -10,8 +10,8 @@ import {
   type LinuxBackend,
   type LinuxBackendOptions,
 } from '@croft/backend-linux'
-import type { Container, ContainerSpec } from '@croft/garden-api'
-import { runToEnd, waitForLog } from '@croft/garden-api/conformance'
+import type { Container, ContainerSpec, ImageRef, ResolvedImage } from '@croft/garden-api'
+import { makeFixtureImages, runToEnd, waitForLog, type FixtureName } from '@croft/garden-api/conformance'
 import { run, silentLogger } from '@croft/kit'
 import { makeHostRoot } from './host-root.js'
 
@@ -28,6 +28,7 @@ export interface TestHome {
 const shared = await mkdtemp(`/tmp/backend-spec-${process.pid}-shared-`)
 export const root = join(shared, 'root')
 await makeHostRoot(root)
+const fixtures = await makeFixtureImages(join(shared, 'images'), root)
 export const shimPath = await buildShim({ cacheDir: shared })
 afterAll(async () => await rm(shared, { recursive: true, force: true }))
 
@@ -53,6 +54,12 @@ async function sweep(): Promise<void> {
 }
 await sweep()
 
+/** `raw:///dir` is a directory, `fixture:NAME` one of the conformance suite's other images. */
+async function resolve(uri: string): Promise<ResolvedImage> {
+  if (uri.startsWith('fixture:')) return fixtures[uri.slice('fixture:'.length) as FixtureName]
+  return { lowerPaths: [uri.replace('raw://', '')], env: ['IMAGE=yes'] }
+}
+
 export async function makeHome(): Promise<TestHome> {
   const dir = await mkdtemp(`/tmp/backend-spec-${process.pid}-`)
   const index = await reserveHomeIndex(dir)
@@ -61,7 +68,7 @@ export async function makeHome(): Promise<TestHome> {
     ...foldersOf(dir),
     shimPath,
     network: `10.222.${index * 4}.0/22`,
-    images: { resolve: async (uri: string) => ({ lowerPaths: [uri.replace('raw://', '')], env: ['IMAGE=yes'] }) },
+    images: { resolve },
     logger: silentLogger,
   }
   return {
@@ -78,6 +85,9 @@ export async function makeHome(): Promise<TestHome> {
 }
 
 export const image: ContainerSpec = { image: { uri: `raw://${root}` } }
+export const fixtureImages = Object.fromEntries(
+  Object.keys(fixtures).map((name) => [name, { uri: `fixture:${name}` }]),
+) as Record<FixtureName, ImageRef>
 export const sh = (script: string): { path: string; args: string[] } => ({ path: '/bin/sh', args: ['-c', script] })
 
 /** A shell command that prints what a port says, or why it says nothing. */

@@ -3,3 +3,5 @@ export { rounds, Suite, type BackendUnderTest, type ConformanceOptions } from '.
 export type { Need } from './needs.js'
 export { commands, sh, SIGKILL, SIGTERM } from './commands.js'
 export { filesOf, runToEnd, Sink, tarOf, waitForLog } from './streams.js'
+export { FIXTURE_XATTR, makeFixtureRoot } from './fixture/root.js'
+export { FIXTURE_ENV, makeFixtureImages, type FixtureName } from './fixture/images.js'

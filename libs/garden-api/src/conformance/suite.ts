@@ -1,6 +1,7 @@
 import { it } from 'vitest'
 import type { Backend, Container } from '../backend.js'
-import type { Capabilities, ContainerSpec } from '../types.js'
+import type { Capabilities, ContainerSpec, ImageRef } from '../types.js'
+import type { FixtureName } from './fixture/images.js'
 import { missingOf, type Need } from './needs.js'
 
 /** What the suite needs to know of a backend under test. */
@@ -13,6 +14,8 @@ export interface ConformanceOptions {
   hasKernel: boolean
   /** What the backend says of itself, read before specs are collected. */
   capabilities: Capabilities
+  /** The suite's other images, as the backend names them; specs about one that is absent are skipped. */
+  images?: Partial<Record<FixtureName, ImageRef>>
 }
 
 export interface BackendUnderTest {
@@ -26,6 +29,8 @@ type Body = () => Promise<void>
 
 interface SpecOptions {
   needs?: readonly Need[]
+  /** The other image it is about. */
+  image?: FixtureName
   timeoutMs?: number
 }
 
@@ -53,6 +58,12 @@ export class Suite {
   get base(): ContainerSpec {
     return this.options.base
   }
+  /** @throws Error when the spec did not ask for it */
+  image(name: FixtureName): ImageRef {
+    const image = this.options.images?.[name]
+    if (image === undefined) throw new Error(`a spec about the image ${name} must say so`)
+    return image
+  }
   get user(): string {
     return this.options.user
   }
@@ -77,6 +88,8 @@ export class Suite {
   }
 
   #spec(title: string, body: Body, options: SpecOptions, missing: string[]): void {
+    const { image } = options
+    if (image !== undefined && this.options.images?.[image] === undefined) missing.push(`the image ${image}`)
     const lacking = [...missing, ...missingOf(this.options.capabilities, options.needs ?? [])]
     if (lacking.length > 0) it.skip(`${title} [needs ${lacking.join(', ')}]`, body)
     else if (options.timeoutMs === undefined) it(title, body)
