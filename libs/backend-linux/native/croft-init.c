@@ -888,6 +888,24 @@ static void frame_error(struct client *c, uint8_t code, int32_t number, const ch
   frame(c, 'E', head, sizeof head, text, strlen(text));
 }
 
+/* An 'O' frame, given to the socket at once when nothing waits before it: most output is copied no further. */
+static void frame_output(struct client *c, int stream, uint64_t at, uint64_t dropped, const uint8_t *data, size_t n) {
+  uint8_t head[22];
+  uint32_t len = (uint32_t)(sizeof head - 4 + n);
+  memcpy(head, &len, 4), head[4] = 'O', head[5] = (uint8_t)(stream + 1), memcpy(head + 6, &at, 8), memcpy(head + 14, &dropped, 8);
+  size_t sent = 0;
+  if (c->out.len == 0) {
+    struct iovec parts[2] = {{head, sizeof head}, {(void *)(uintptr_t)data, n}};
+    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t k = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (k < 0 && errno != EAGAIN && errno != EINTR) c->is_dead = 1;
+    if (k > 0) sent = (size_t)k, c->last_progress = now_ms(CLOCK_MONOTONIC);
+  }
+  if (sent < sizeof head && buffer_add(&c->out, head + sent, sizeof head - sent) < 0) c->is_dead = 1;
+  size_t skip = sent > sizeof head ? sent - sizeof head : 0;
+  if (skip < n && buffer_add(&c->out, data + skip, n - skip) < 0) c->is_dead = 1;
+}
+
 /* How often the kernel has killed for memory in the container. */
 static uint64_t oom_count(void) {
   char text[4096];
@@ -1179,9 +1197,7 @@ static void client_pump(struct client *c) {
         if (n < 0) n = 0;
         if (is_prev && (uint64_t)n > l->base - at) n = (ssize_t)(l->base - at);
         if (n == 0 && dropped == 0) { c->at[i] = l->end; break; }
-        uint8_t head[17] = {(uint8_t)(i + 1)};
-        memcpy(head + 1, &at, 8), memcpy(head + 9, &dropped, 8);
-        frame(c, 'O', head, sizeof head, chunk, (size_t)n);
+        frame_output(c, i, at, dropped, chunk, (size_t)n);
         c->at[i] = at + (uint64_t)n;
       }
       if (c->at[i] < l->end) c->is_behind = 1;
@@ -1220,10 +1236,17 @@ static ssize_t proc_read(struct proc *p, int stream) {
     close_fd(&p->out[stream]);
     return 0;
   }
-  if (p->kind == KIND_EXEC) log_write(p, &p->log[stream], chunk, (size_t)n);
-  else if (p->runner) {
-    uint8_t head[17] = {(uint8_t)(stream + 1)};
-    frame(p->runner, 'O', head, sizeof head, chunk, (size_t)n);
+  if (p->kind != KIND_EXEC) {
+    if (p->runner) frame_output(p->runner, stream, 0, 0, chunk, (size_t)n);
+    return n;
+  }
+  uint64_t at = p->log[stream].end;
+  log_write(p, &p->log[stream], chunk, (size_t)n);
+  for (int i = 0; i < S.nclients; i++) { /* who has had everything gets this now; the others out of the log */
+    struct client *c = S.clients[i];
+    if (c->proc != p || c->is_dead || c->is_exit_sent || c->at[stream] != at || c->out.len >= OUT_HIGH || !(c->flags & (stream ? F_STDERR : F_STDOUT))) continue;
+    frame_output(c, stream, at, 0, chunk, (size_t)n);
+    c->at[stream] = at + (uint64_t)n;
   }
   return n;
 }

@@ -38,6 +38,18 @@ const parsed: ShimFrame[] = [
   { type: 'ok' },
 ]
 
+/** Frames with the pieces of one output put together. */
+function joined(frames: readonly ShimFrame[]): ShimFrame[] {
+  const whole: ShimFrame[] = []
+  for (const frame of frames) {
+    const last = whole.at(-1)
+    const isNext = last?.type === 'output' && frame.type === 'output' && frame.offset === last.offset + last.data.length
+    if (!isNext) whole.push(frame)
+    else whole.splice(-1, 1, { ...last, data: Buffer.concat([last.data, frame.data]) })
+  }
+  return whole
+}
+
 describe('frames from a shim', () => {
   it('are read the same however the bytes are cut', () => {
     fc.assert(
@@ -47,7 +59,7 @@ describe('frames from a shim', () => {
         const frames = edges
           .slice(1)
           .flatMap((edge, index) => reader.push(Buffer.from(whole.subarray(edges[index], edge))))
-        expect(frames).toEqual(parsed)
+        expect(joined(frames)).toEqual(parsed)
       }),
     )
   })

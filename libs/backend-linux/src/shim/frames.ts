@@ -6,6 +6,10 @@ import type { AttachFrom } from '@croft/garden-api'
 
 /** Larger frames end the connection on either side. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024
+const LENGTH_BYTES = 4
+const OUTPUT = 'O'.charCodeAt(0)
+/** Type, stream, offset and dropped bytes of an output frame. */
+const OUTPUT_HEAD_BYTES = 18
 
 export const KINDS = { exec: 0, 'tar-in': 1, 'tar-out': 2 } as const
 export const RUN_FLAGS = { stdin: 1, stdout: 2, stderr: 4, lossless: 8, tty: 16, tail: 32 } as const
@@ -169,45 +173,69 @@ export const signalFrame = (id: string, signal: number): Buffer => new Builder()
 export const resizeFrame = (id: string, columns: number, rows: number): Buffer =>
   new Builder().u16(columns).u16(rows).id(id).frame('W')
 
-/** Cuts a byte stream into frames; throws FrameError and stays broken once something is wrong. */
+type OutputFrame = ShimFrame & { type: 'output' }
+
+/**
+ * Cuts a byte stream into frames; throws FrameError and stays broken once something is wrong. Output comes as it arrives, one
+ * frame in as many pieces as it takes, so that none of it is copied.
+ */
 export class FrameReader {
   #chunks: Buffer[] = []
   #size = 0
   /** Bytes that must be there before another frame can be whole. */
-  #needed = 4
+  #needed = LENGTH_BYTES
+  /** Output whose end has not come yet. */
+  #open: { head: OutputFrame; leftBytes: number } | null = null
   #isBroken = false
 
   push(chunk: Buffer): ShimFrame[] {
     if (this.#isBroken) throw new FrameError('the stream is broken')
-    this.#chunks.push(chunk)
-    this.#size += chunk.length
-    if (this.#size < this.#needed) return []
-    const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#size)
+    const frames: ShimFrame[] = []
+    const rest = this.#open === null ? chunk : this.#continue(this.#open, chunk, frames)
+    if (rest.length === 0) return frames
+    this.#chunks.push(rest)
+    this.#size += rest.length
+    if (this.#size < this.#needed) return frames
+    const bytes = this.#chunks.length === 1 ? rest : Buffer.concat(this.#chunks, this.#size)
     try {
-      return this.#cut(bytes)
+      this.#cut(bytes, frames)
     } catch (error) {
       this.#isBroken = true
       throw error instanceof FrameError ? error : new FrameError('a frame is too short for its type', { cause: error })
     }
+    return frames
   }
 
-  #cut(bytes: Buffer): ShimFrame[] {
-    const frames: ShimFrame[] = []
+  /** Takes what belongs to the open output, and gives back what comes after it. */
+  #continue(open: { head: OutputFrame; leftBytes: number }, chunk: Buffer, frames: ShimFrame[]): Buffer {
+    const data = chunk.subarray(0, open.leftBytes)
+    frames.push({ ...open.head, data })
+    const leftBytes = open.leftBytes - data.length
+    const offset = open.head.offset + data.length
+    this.#open = leftBytes === 0 ? null : { head: { ...open.head, offset }, leftBytes }
+    return chunk.subarray(data.length)
+  }
+  #cut(bytes: Buffer, frames: ShimFrame[]): void {
     let at = 0
-    this.#needed = 4
-    while (bytes.length - at >= 4) {
+    this.#needed = LENGTH_BYTES
+    while (bytes.length - at >= LENGTH_BYTES) {
       const length = bytes.readUInt32LE(at)
       if (length < 1 || length > MAX_FRAME_BYTES) throw new FrameError(`a frame of ${length} bytes`)
-      if (bytes.length - at < 4 + length) {
-        this.#needed = 4 + length
+      const frame = bytes.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + length)
+      const isWhole = frame.length === length
+      if (!isWhole && (frame[0] !== OUTPUT || length < OUTPUT_HEAD_BYTES || frame.length < OUTPUT_HEAD_BYTES)) {
+        this.#needed = LENGTH_BYTES + (frame[0] === OUTPUT ? Math.min(length, OUTPUT_HEAD_BYTES) : length)
         break
       }
-      frames.push(parseFrame(bytes.subarray(at + 4, at + 4 + length)))
-      at += 4 + length
+      const parsed = parseFrame(frame)
+      frames.push(parsed)
+      at += LENGTH_BYTES + frame.length
+      if (isWhole || parsed.type !== 'output') continue
+      const offset = parsed.offset + parsed.data.length
+      this.#open = { head: { ...parsed, offset, droppedBytes: 0 }, leftBytes: length - frame.length }
     }
     this.#chunks = at < bytes.length ? [bytes.subarray(at)] : []
     this.#size = bytes.length - at
-    return frames
   }
 }
 
