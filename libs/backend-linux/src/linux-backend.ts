@@ -24,7 +24,9 @@ import {
   type RecoverReport,
   type ResultOf,
 } from '@croft/garden-api'
-import { openCgroups } from './cgroup/cgroups.js'
+import { openCgroups } from './cgroup/open.js'
+import { pauseAll, resumeAll } from './cgroup/freezer.js'
+import { ioCapability, ioProblem } from './cgroup/io.js'
 import { createContainer } from './containerizer/create.js'
 import { removeContainer } from './containerizer/destroy.js'
 import { readHostFacts, type Entry, type Host } from './containerizer/host.js'
@@ -59,12 +61,14 @@ export interface LinuxBackend extends Backend {
 export async function createLinuxBackend(options: LinuxBackendOptions): Promise<LinuxBackend> {
   const names = homeNames(options.index)
   const now = (): number => (options.clock ?? systemClock).now()
+  const depot = new Depot(options.depotDir)
+  await depot.prepare()
   const host: Host = {
     options,
     names,
     bootId: await readBootId(),
-    depot: new Depot(options.depotDir),
-    cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index),
+    depot,
+    cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
     networker: new Networker({
       names,
       resolvers: options.resolvers ?? (await hostResolvers()),
@@ -80,7 +84,6 @@ export async function createLinuxBackend(options: LinuxBackendOptions): Promise<
     now,
   }
   host.creates = new Turnstile(host.facts.cores)
-  await host.depot.prepare()
   await mkdir(options.runDir, { recursive: true, mode: 0o700 })
   await mkdir(options.runcRoot, { recursive: true, mode: 0o700 })
   await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 })
@@ -97,6 +100,8 @@ class Linux implements LinuxBackend {
   readonly #entries = new Map<string, Entry>()
   readonly #creating = new Set<string>()
   readonly #destroying = new Map<string, Promise<void>>()
+  /** One freeze or thaw of a group at a time, so that two never see each other's half. */
+  readonly #freezing = new Turnstile(1)
 
   readonly #watch: ContainerWatch
 
@@ -124,11 +129,11 @@ class Linux implements LinuxBackend {
       hasNetwork: true,
       hasNetIn: false,
       hasTty: true,
-      hasFreezer: false,
+      hasFreezer: this.host.cgroups.hasFreezer,
       hasBandwidth: false,
-      io: 'none',
+      io: ioCapability(this.host.cgroups.io),
       hasSidecars: false,
-      hasLiveLimits: false,
+      hasLiveLimits: true,
       hasXattrs: false,
     }
   }
@@ -179,6 +184,8 @@ class Linux implements LinuxBackend {
   async check(spec: ContainerSpec): Promise<void> {
     refuse(specProblem(spec))
     if (spec.handle !== undefined) this.#refuseTaken(spec.handle)
+    const io = ioProblem(this.host.cgroups.io, spec.limits?.io)
+    if (io !== null) throw new NotSupportedError(io)
     if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
       throw new InvalidSpecError('disk limits are not supported on this node', {
         'limits.disk': 'needs mkfs.ext4 and loop devices',
@@ -210,11 +217,19 @@ class Linux implements LinuxBackend {
     await this.#startDestroy(entry, options.reason ?? 'asked')
   }
 
-  async pause(): Promise<void> {
-    throw new NotSupportedError('freezing containers')
+  async pause(handles: readonly string[]): Promise<void> {
+    await this.#freezing.pass(async () => {
+      this.#refuseWithoutFreezer(handles)
+      for (const handle of await pauseAll(this.host.cgroups, handles))
+        this.host.events.append({ kind: 'paused', handle })
+    })
   }
-  async resume(): Promise<void> {
-    throw new NotSupportedError('freezing containers')
+  async resume(handles: readonly string[]): Promise<void> {
+    await this.#freezing.pass(async () => {
+      this.#refuseWithoutFreezer(handles)
+      for (const handle of await resumeAll(this.host.cgroups, handles))
+        this.host.events.append({ kind: 'resumed', handle })
+    })
   }
 
   async eventPosition(): Promise<EventPosition> {
@@ -279,6 +294,10 @@ class Linux implements LinuxBackend {
     this.#entries.delete(entry.handle)
     this.#watch.forget(entry.handle)
     this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason })
+  }
+  #refuseWithoutFreezer(handles: readonly string[]): void {
+    if (!this.host.cgroups.hasFreezer) throw new NotSupportedError('freezing containers')
+    for (const handle of handles) if (!this.#entries.has(handle)) throw new ContainerNotFoundError(handle)
   }
   #refuseTaken(handle: string): void {
     if (this.#entries.has(handle) || this.#creating.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)

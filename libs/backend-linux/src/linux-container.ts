@@ -12,6 +12,7 @@ import {
   type ContainerInfo,
   type Lease,
   type Limits,
+  type LiveLimits,
   type LogChunk,
   type MappedPort,
   type Metrics,
@@ -20,9 +21,12 @@ import {
   type ProcessIo,
   type ProcessSpec,
 } from '@croft/garden-api'
+import { changeLimits } from './container/change-limits.js'
 import { streamIn, streamOut } from './container/files.js'
+import { refusePaused } from './container/paused.js'
 import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
+import { Turnstile } from './containerizer/turnstile.js'
 import type { ContainerWatch } from './containerizer/watch.js'
 import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
@@ -54,7 +58,7 @@ export class LinuxContainer implements Container {
   async info(): Promise<ContainerInfo> {
     this.#check()
     const { state } = this.entry
-    const hasOom = await this.#hasKilledForMemory()
+    const hasOom = this.host.cgroups.hasKilledForMemory(this.handle)
     return {
       state: state.isStopped ? 'stopped' : 'active',
       events: hasOom ? ['Out of memory'] : [],
@@ -70,8 +74,8 @@ export class LinuxContainer implements Container {
 
   async metrics(): Promise<Metrics> {
     this.#check()
-    const [cgroup, network, disk] = await Promise.all([
-      this.host.cgroups.metrics(this.handle),
+    const cgroup = this.host.cgroups.metrics(this.handle)
+    const [network, disk] = await Promise.all([
       readLinkCounters(linkName(this.host.names, this.entry.state.slot)),
       this.#disk(),
     ])
@@ -80,6 +84,7 @@ export class LinuxContainer implements Container {
 
   async stop(options: { kill?: boolean } = {}): Promise<void> {
     this.#check()
+    refusePaused(this.host, this.handle)
     if (options.kill !== true) {
       await this.#signalAll('SIGTERM')
       const patience = systemClock.monotonic() + TERM_TIMEOUT_MS
@@ -147,11 +152,15 @@ export class LinuxContainer implements Container {
 
   async limits(): Promise<Limits> {
     this.#check()
-    return { ...this.entry.spec.limits }
+    return { ...this.#limits }
   }
-  async changeLimits(): Promise<void> {
+  async changeLimits(limits: LiveLimits): Promise<void> {
     this.#check()
-    throw new NotSupportedError('changing limits')
+    this.entry.changes ??= new Turnstile(1)
+    await this.entry.changes.pass(async () => {
+      this.#check()
+      await changeLimits(this.host, this.entry, limits)
+    })
   }
   async netIn(): Promise<MappedPort> {
     this.#check()
@@ -180,6 +189,9 @@ export class LinuxContainer implements Container {
     await this.host.depot.write(this.handle, this.entry.state)
   }
 
+  get #limits(): Limits {
+    return this.entry.state.limits ?? this.entry.spec.limits ?? {}
+  }
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)
   }
@@ -196,9 +208,6 @@ export class LinuxContainer implements Container {
     } finally {
       await this.host.cgroups.thaw(this.handle)
     }
-  }
-  async #hasKilledForMemory(): Promise<boolean> {
-    return await this.host.cgroups.hasKilledForMemory(this.handle)
   }
   async #disk(): Promise<Metrics['disk']> {
     const { spec, state } = this.entry

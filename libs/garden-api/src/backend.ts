@@ -79,7 +79,7 @@ export interface Container {
   removeProperty(key: string): Promise<void>
   /** The limits in force. */
   limits(): Promise<Limits>
-  /** Changes limits of the running container, all or none. @throws InvalidSpecError, NotSupportedError */
+  /** Changes limits of the running container, all or none. @throws InvalidSpecError, NotSupportedError, LimitBelowUseError */
   changeLimits(limits: LiveLimits): Promise<void>
   /** Opens a port of the host into the container. @throws AlreadyInUseError (host port), ServiceUnavailableError, NotSupportedError */
   netIn(ports: NetIn): Promise<MappedPort>

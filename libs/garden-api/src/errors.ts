@@ -110,6 +110,19 @@ export class ContainerPausedError extends GardenError {
   }
 }
 
+/** A limit lower than what the container uses now; it stays as it was. */
+export class LimitBelowUseError extends GardenError {
+  constructor(what: string) {
+    super({
+      code: 'limit-below-use',
+      status: 409,
+      title: `the container uses more ${what} than the new limit`,
+      suggestion: 'Stop some of its processes first, or choose a higher limit',
+      isRetryable: true,
+    })
+  }
+}
+
 /** The backend lacks a capability, on this host or at all; `Capabilities` says so beforehand. */
 export class NotSupportedError extends GardenError {
   constructor(what: string, remedy?: string) {

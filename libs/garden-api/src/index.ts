@@ -1,5 +1,6 @@
 export * from './backend.js'
 export * from './errors.js'
 export * from './event-log.js'
+export * from './limits.js'
 export * from './reaper/reaper.js'
 export * from './types.js'

@@ -229,6 +229,10 @@ export interface Capabilities {
   /** Containers can be frozen and thawed. */
   hasFreezer: boolean
   hasBandwidth: boolean
+  /**
+   * `throttle`: rates only, of the disk containers lie on; on cgroup v1 they hold reads and direct writes, not what goes through
+   * the page cache.
+   */
   io: 'weight' | 'throttle' | 'none'
   /** Processes can have an image of their own. */
   hasSidecars: boolean

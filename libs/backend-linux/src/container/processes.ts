@@ -5,6 +5,7 @@ import { errnoOf } from '@croft/kit'
 import {
   ContainerNotFoundError,
   ProcessNotFoundError,
+  ServiceUnavailableError,
   type AttachFrom,
   type LogChunk,
   type Process,
@@ -21,6 +22,7 @@ import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
 import { RLIMIT_NUMBERS, RUN_FLAGS, type RunRequest } from '../shim/frames.js'
 import { readExit, readKeptLog, readStarted } from '../shim/logs.js'
 import type { TarRequest } from './files.js'
+import { refusePaused } from './paused.js'
 import { replayFinished } from './replay.js'
 
 const DEFAULT_COLUMNS = 80
@@ -38,6 +40,7 @@ export class Processes {
 
   async run(spec: ProcessSpec, io: ProcessIo): Promise<Process> {
     refuse(processProblem(spec))
+    refusePaused(this.host, this.entry.handle)
     const id = spec.id ?? randomUUID()
     const shim = await this.#guard(async () => await this.entry.client.run(this.#runRequest(id, spec, io), io))
     this.watch.started(this.entry, id, shim, io)
@@ -71,6 +74,7 @@ export class Processes {
   }
 
   async startTar(request: TarRequest, io: ProcessIo): Promise<ShimProcess> {
+    refusePaused(this.host, this.entry.handle)
     const whole = { ...this.#request(request.kind, request.id, request.user, []), ...request }
     return await this.#guard(async () => await this.entry.client.run(whole, io))
   }
@@ -133,6 +137,8 @@ export class Processes {
       return await call()
     } catch (error) {
       if (error instanceof ShimGoneError && !this.isKnown()) throw new ContainerNotFoundError(this.entry.handle)
+      /* frozen after we looked and before it answered */
+      if (error instanceof ServiceUnavailableError) refusePaused(this.host, this.entry.handle)
       throw error
     }
   }

@@ -1,6 +1,5 @@
 import type { ContainerSpec } from '@croft/garden-api'
 import { HIGH_EXTENT, SLOT_SIZE } from '../options.js'
-import { limitWrites } from '../cgroup/limits.js'
 import { seccompProfile } from '../seccomp/profile.js'
 
 /** What a bundle is made from; the rest is the same for every container. */
@@ -126,10 +125,10 @@ function idMappings(input: BundleInput): { containerID: number; hostID: number; 
 
 /** Limits shown again where the container looks for them, its own cgroup; the parent's are those that hold. */
 function resources(input: BundleInput): Record<string, unknown> {
-  const memory = limitWrites(2, input.spec.limits).find((write) => write.file === 'memory.max')
+  const memoryBytes = input.spec.limits?.memory?.limitBytes ?? 0
   return {
     devices: [{ allow: false, access: 'rwm' }],
-    ...(memory !== undefined && { memory: { limit: Number(memory.value), swap: Number(memory.value) } }),
+    ...(memoryBytes > 0 && { memory: { limit: memoryBytes, swap: memoryBytes } }),
   }
 }
 

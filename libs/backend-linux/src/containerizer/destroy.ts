@@ -58,6 +58,7 @@ export async function emptyCgroup(cgroups: Cgroups, handle: string): Promise<voi
       const pids = await cgroups.processes(handle)
       if (pids.length === 0) return true
       for (const pid of pids) killQuietly(pid, 'SIGKILL')
+      await cgroups.resume(handle)
       await cgroups.thaw(handle)
       return false
     },

@@ -35,6 +35,8 @@ export interface Entry {
   spec: ContainerSpec
   state: ContainerState
   client: ShimClient
+  /** One change of limits at a time. */
+  changes?: Turnstile
 }
 
 /** What bundles depend on and does not change while the host runs. */

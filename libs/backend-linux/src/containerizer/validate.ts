@@ -1,4 +1,4 @@
-import { InvalidSpecError, type ContainerSpec, type ProcessSpec } from '@croft/garden-api'
+import { InvalidSpecError, type ContainerSpec, type Limits, type ProcessSpec } from '@croft/garden-api'
 import { parseAddress } from '../networker/address.js'
 import { RLIMIT_NUMBERS } from '../shim/frames.js'
 
@@ -58,8 +58,11 @@ function netOutProblem(spec: ContainerSpec): string | null {
   return null
 }
 
-function limitProblem(spec: ContainerSpec): string | null {
-  const { memory, cpu, pids, disk, bandwidth } = spec.limits ?? {}
+const MAX_IO_WEIGHT = 10_000
+
+/** What is wrong with limits, of a spec or of a change; null when nothing is. Pure. */
+export function limitProblem(limits: Limits | undefined): string | null {
+  const { memory, cpu, pids, disk, bandwidth, io } = limits ?? {}
   const numbers = [
     memory?.limitBytes,
     cpu?.weight,
@@ -68,9 +71,13 @@ function limitProblem(spec: ContainerSpec): string | null {
     pids?.max,
     disk?.byteHard,
     disk?.inodeHard,
+    io?.weight,
+    io?.readBytesPerSecond,
+    io?.writeBytesPerSecond,
   ]
   if (numbers.some((n) => n !== undefined && (!Number.isSafeInteger(n) || n < 0)))
     return 'a limit is not a whole number of at least 0'
+  if ((io?.weight ?? 0) > MAX_IO_WEIGHT) return `an I/O weight is at most ${MAX_IO_WEIGHT}`
   if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) return 'bandwidth limits are not supported on this node'
   return null
 }
@@ -86,7 +93,7 @@ export function specProblem(spec: ContainerSpec): string | null {
     return 'the grace time is not a number of milliseconds'
   const line = (spec.env ?? []).find((entry) => entry.includes('\0') || entry.indexOf('=') < 1)
   if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
-  return bindProblem(spec) ?? netOutProblem(spec) ?? limitProblem(spec)
+  return bindProblem(spec) ?? netOutProblem(spec) ?? limitProblem(spec.limits)
 }
 
 /** What is wrong with a process spec; null when nothing is. Pure. */

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, run } from '@croft/kit'
-import type { ContainerSpec, Lease } from '@croft/garden-api'
+import type { ContainerSpec, Lease, Limits } from '@croft/garden-api'
 
 /** A process of the host, safe against a reused process id. */
 export interface ProcessIdentity {
@@ -22,6 +22,8 @@ export interface ContainerState {
   properties: Record<string, string>
   graceTimeMs?: number
   lease?: Lease | null
+  /** The limits in force where they were changed since the spec. */
+  limits?: Limits
   /** The image's environment. */
   imageEnv: string[]
   shim: ProcessIdentity | null

@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, waitFor } from '@croft/kit'
-import { openCgroups } from '../cgroup/cgroups.js'
+import { openCgroups } from '../cgroup/open.js'
 import { emptyCgroup, findShims } from '../containerizer/destroy.js'
 import { Depot } from '../depot/journal.js'
 import { endProcess, identify } from '../depot/process-identity.js'

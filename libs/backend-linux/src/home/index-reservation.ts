@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CroftError, errnoOf } from '@croft/kit'
-import { readLayout } from '../cgroup/cgroups.js'
+import { readLayout } from '../cgroup/open.js'
 import type { CgroupLayout } from '../cgroup/detect.js'
 import { DEFAULT_CGROUP_ROOT } from '../options.js'
 

@@ -5,6 +5,7 @@ import { describeEvents } from './specs/events.js'
 import { describeFaults } from './specs/faults.js'
 import { describeFiles } from './specs/files.js'
 import { describeIsolation } from './specs/isolation.js'
+import { describeFreezer } from './specs/freezer.js'
 import { describeLimits } from './specs/limits.js'
 import { describeNetwork } from './specs/network.js'
 import { describeProcesses } from './specs/processes.js'
@@ -22,6 +23,7 @@ const TOPICS = [
   describeUsers,
   describeFiles,
   describeLimits,
+  describeFreezer,
   describeNetwork,
   describeSidecars,
   describeIsolation,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { systemClock, type Clock } from '@croft/kit'
 import type { Backend, Container, DestroyOptions, ResultOf } from '../backend.js'
 import { AlreadyInUseError, ContainerNotFoundError, InvalidSpecError } from '../errors.js'
-import { EventLog } from '../event-log.js'
+import { EventLog, type NewEvent } from '../event-log.js'
 import type {
   Capabilities,
   Capacity,
@@ -45,6 +45,7 @@ export class FakeBackend implements Backend {
   readonly #clock: Clock
   readonly #programs: Readonly<Record<string, FakeProgram>>
   readonly #events: EventLog
+  readonly #listen = (event: NewEvent): void => this.#events.append(event)
   readonly #faults: (Fault & { left: number })[] = []
   /** Every call that came in, in order, as `create h1`. */
   readonly calls: string[] = []
@@ -54,7 +55,7 @@ export class FakeBackend implements Backend {
     this.#clock = options.clock ?? systemClock
     this.#programs = { ...FAKE_PROGRAMS, ...options.programs }
     this.#events = new EventLog({ bootId: randomUUID(), now: () => this.#clock.now() })
-    this.store.onEvent = (event) => this.#events.append(event)
+    this.store.listeners.add(this.#listen)
   }
 
   /** Plans a failure or a delay. */
@@ -174,6 +175,7 @@ export class FakeBackend implements Backend {
   }
   async close(): Promise<void> {
     await this.#enter('close', '')
+    this.store.listeners.delete(this.#listen)
   }
 
   async #setPaused(call: string, handles: readonly string[], isPaused: boolean): Promise<void> {

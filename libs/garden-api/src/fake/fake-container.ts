@@ -14,6 +14,7 @@ import {
   ProcessNotFoundError,
   UserNotFoundError,
 } from '../errors.js'
+import { mergeLimits } from '../limits.js'
 import type {
   ContainerInfo,
   Lease,
@@ -128,11 +129,13 @@ export class FakeContainer implements Container {
   }
   async streamIn(options: { user: string; path: string; tar: Readable }): Promise<void> {
     await this.#enter('streamIn')
+    this.#refusePaused()
     this.#checkUser(options.user)
     await this.record.files.unpack(options.path, options.tar)
   }
   async streamOut(options: { user: string; path: string }): Promise<Readable> {
     await this.#enter('streamOut')
+    this.#refusePaused()
     this.#checkUser(options.user)
     return this.record.files.pack(options.path)
   }
@@ -165,7 +168,7 @@ export class FakeContainer implements Container {
     await this.#enter('changeLimits')
     if (limits.bandwidth !== undefined) throw new NotSupportedError('a bandwidth limit')
     if (limits.io !== undefined) throw new NotSupportedError('an I/O limit')
-    this.record.limits = { ...this.record.limits, ...limits }
+    this.record.limits = mergeLimits(this.record.limits, limits)
     this.store.onEvent({ kind: 'limits-changed', handle: this.handle, limits: this.record.limits })
   }
   async netIn(ports: NetIn): Promise<MappedPort> {

@@ -29,12 +29,15 @@ export class FakeStore {
   readonly records = new Map<string, FakeRecord>()
   /** Users beyond root that containers know. */
   readonly users = new Set(['root', 'croft', 'croft-build', 'alice'])
-  /** Where events go: the backend that stands on this host now. */
-  onEvent: (event: NewEvent) => void = () => undefined
+  /** The backends that stand on this host now, by what they hear events with. */
+  readonly listeners = new Set<(event: NewEvent) => void>()
   #nextPid = 1000
   #nextAddress = 2
   #nextPort = FIRST_POOL_PORT
 
+  onEvent(event: NewEvent): void {
+    for (const listener of this.listeners) listener(event)
+  }
   nextPid(): number {
     return this.#nextPid++
   }

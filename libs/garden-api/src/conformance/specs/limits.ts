@@ -1,7 +1,12 @@
 import { describe, expect } from 'vitest'
-import { commands, sh } from '../commands.js'
+import { systemClock } from '@croft/kit'
+import type { Container } from '../../backend.js'
+import { InvalidSpecError, LimitBelowUseError, NotSupportedError } from '../../errors.js'
+import { commands, sh, SIGKILL } from '../commands.js'
 import { runToEnd } from '../streams.js'
 import type { Suite } from '../suite.js'
+
+const MIB = 1024 * 1024
 
 /** What containers and processes may use, and how much they did. */
 export function describeLimits(suite: Suite): void {
@@ -48,5 +53,128 @@ export function describeLimits(suite: Suite): void {
         { limits: { pids: { max: 32 }, disk: { byteHard: 20 * 1024 * 1024 } } },
       )
     })
+
+    suite.api(
+      'change while a container runs, are told of, and stay when the backend dies',
+      async () => {
+        const limits = { memory: { limitBytes: 64 * MIB }, cpu: { weight: 200, quotaMillis: 500 } }
+        const container = await suite.backend.create({ ...suite.base, limits })
+        expect(await container.limits()).toMatchObject(limits)
+        await container.changeLimits({
+          memory: { limitBytes: 128 * MIB },
+          pids: { max: 40 },
+          cpu: { quotaMillis: 800 },
+        })
+        const changed = { memory: { limitBytes: 128 * MIB }, pids: { max: 40 }, cpu: { weight: 200, quotaMillis: 800 } }
+        expect(await container.limits()).toMatchObject(changed)
+        const metrics = await container.metrics()
+        expect([metrics.memory.limitBytes, metrics.pids.max]).toEqual([128 * MIB, 40])
+
+        const second = await suite.underTest.reopen()
+        await second.recover()
+        const same = await second.lookup(container.handle)
+        expect(await same.limits()).toMatchObject(changed)
+        await same.changeLimits({ pids: { max: 0 } })
+        expect((await same.metrics()).pids.max).toBeNull()
+        await second.destroy(container.handle)
+        await second.close()
+        await suite.backend.destroy(container.handle, { ifExists: true })
+      },
+      { needs: ['hasLiveLimits'] },
+    )
+
+    suite.kernel(
+      'let through what a raised memory limit has room for, and hold again what was lowered',
+      async () => {
+        await suite.withContainer(
+          async (container) => {
+            const fill = sh('head -c 60000000 /dev/zero > /dev/shm/fill')
+            expect((await runToEnd(container, fill)).exit).toMatchObject({ exitCode: 137, isOutOfMemory: true })
+            await container.changeLimits({ memory: { limitBytes: 128 * MIB } })
+            expect((await runToEnd(container, fill)).exit.exitCode).toBe(0)
+            const asked = { pids: { max: 30 }, memory: { limitBytes: 32 * MIB } }
+            await expect(container.changeLimits(asked)).rejects.toThrow(LimitBelowUseError)
+            expect(await container.limits()).toMatchObject({ memory: { limitBytes: 128 * MIB } })
+            expect((await container.metrics()).pids.max).toBeNull()
+            await runToEnd(container, sh('rm /dev/shm/fill'))
+            await container.changeLimits(asked)
+            expect((await runToEnd(container, fill)).exit).toMatchObject({ exitCode: 137, isOutOfMemory: true })
+          },
+          { limits: { memory: { limitBytes: 48 * MIB } } },
+        )
+      },
+      { needs: ['hasLiveLimits'] },
+    )
+
+    suite.kernel('are refused as a change when they make no sense, by a typed error', async () => {
+      await suite.withContainer(async (container) => {
+        await expect(container.changeLimits({ pids: { max: -1 } })).rejects.toThrow(InvalidSpecError)
+        await expect(container.changeLimits({ memory: { limitBytes: 1.5 } })).rejects.toThrow(InvalidSpecError)
+        expect(await container.limits()).toEqual({})
+      })
+    })
+
+    suite.kernel(
+      'hold the processor time of a spinning process, also when they change',
+      async () => {
+        await suite.withContainer(
+          async (container) => {
+            const spin = await container.run(sh('while :; do :; done'))
+            expect(await coresUsed(container)).toBeLessThan(0.4)
+            await container.changeLimits({ cpu: { quotaMillis: 50 } })
+            expect(await coresUsed(container)).toBeLessThan(0.12)
+            await spin.signal(SIGKILL)
+            await spin.wait()
+          },
+          { limits: { cpu: { quotaMillis: 250 } } },
+        )
+      },
+      { needs: ['hasLiveLimits'] },
+    )
+
+    suite.kernel(
+      'throttle what is written past the cache, until they are lifted',
+      async () => {
+        await suite.withContainer(
+          async (container) => {
+            const write = sh('dd if=/dev/zero of=/tmp/direct bs=64k count=24 oflag=direct conv=notrunc')
+            await runToEnd(container, write) // makes the file; the throttle lets a first burst through
+            expect(await elapsedMs(async () => await runToEnd(container, write))).toBeGreaterThan(900)
+            await container.changeLimits({ io: { writeBytesPerSecond: 0 } })
+            expect(await elapsedMs(async () => await runToEnd(container, write))).toBeLessThan(900)
+          },
+          { limits: { io: { writeBytesPerSecond: MIB } } },
+        )
+      },
+      { needs: ['hasLiveLimits', 'io'] },
+    )
+
+    suite.kernel('say when a weight or a rate of I/O cannot be held', async () => {
+      const { io } = suite.options.capabilities
+      await suite.withContainer(async (container) => {
+        if (io !== 'weight')
+          await expect(container.changeLimits({ io: { weight: 50 } })).rejects.toThrow(NotSupportedError)
+        const rate = container.changeLimits({ io: { readBytesPerSecond: 1_000_000 } })
+        if (io === 'none') await expect(rate).rejects.toThrow(NotSupportedError)
+        else await rate
+      })
+    })
   })
+}
+
+const SAMPLE_MS = 500
+
+/** Processors a container uses, over half a second. */
+async function coresUsed(container: Container): Promise<number> {
+  const usedNs = async (): Promise<number> => (await container.metrics()).cpu.usageNs
+  const startMs = systemClock.monotonic()
+  const before = await usedNs()
+  await systemClock.sleep(SAMPLE_MS)
+  return ((await usedNs()) - before) / 1e6 / (systemClock.monotonic() - startMs)
+}
+
+async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
+  const startMs = systemClock.monotonic()
+  await work()
+  return systemClock.monotonic() - startMs
 }

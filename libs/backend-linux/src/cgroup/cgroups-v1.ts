@@ -1,0 +1,152 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ServiceUnavailableError, type Limits } from '@croft/garden-api'
+import { changeFiles, writeLimits } from './apply.js'
+import { MAIN, SHIMS, type Cgroups } from './cgroups.js'
+import type { CgroupLayout } from './detect.js'
+import {
+  children,
+  exists,
+  processesIn,
+  readNow,
+  readNowOr,
+  readOr,
+  removeTree,
+  waitUntilFrozen,
+  writeIfThere,
+} from './files.js'
+import { probeIo } from './io-probe.js'
+import { NO_IO_CONTROL, type IoControl } from './io.js'
+import { changeWrites, limitWrites, type LimitWrite } from './limits.js'
+import { cpuV1, keyedNumbers, limitOf, memoryV1, pidsOf, type CgroupMetrics } from './metrics.js'
+
+type LayoutV1 = CgroupLayout & { version: 1 }
+
+/** Version 1: a hierarchy for each controller. */
+export class CgroupsV1 implements Cgroups {
+  readonly version = 1
+
+  private constructor(
+    private readonly layout: LayoutV1,
+    private readonly home: string,
+    readonly hasSwapLimit: boolean,
+    readonly io: IoControl,
+  ) {}
+
+  static async open(layout: LayoutV1, home: string, diskFolder?: string): Promise<CgroupsV1> {
+    const memory = layout.mounts.get('memory') ?? ''
+    const blkio = layout.mounts.get('blkio')
+    let io = NO_IO_CONTROL
+    if (blkio !== undefined && diskFolder !== undefined) {
+      await mkdir(join(blkio, home), { recursive: true })
+      io = await probeIo(1, blkio, join(blkio, home), diskFolder)
+    }
+    return new CgroupsV1(layout, home, await exists(join(memory, 'memory.memsw.limit_in_bytes')), io)
+  }
+
+  get hasFreezer(): boolean {
+    return this.layout.mounts.has('freezer')
+  }
+  pathFor(handle: string): string {
+    return `/${this.home}/${handle}/${MAIN}`
+  }
+  async create(handle: string, limits: Limits | undefined): Promise<void> {
+    const dirs = ['memory', 'cpu', 'pids'].map((controller) => this.#dir(controller, handle))
+    if (this.hasFreezer) dirs.push(this.#dir('freezer', handle))
+    if (this.layout.mounts.has('blkio')) dirs.push(join(this.#dir('blkio', handle), MAIN))
+    for (const dir of dirs) await mkdir(dir, { recursive: true })
+    await writeLimits((write) => this.#path(handle, write), limitWrites(this, limits))
+  }
+  async change(handle: string, change: Limits, merged: Limits): Promise<() => Promise<void>> {
+    const present = limitOf(await readFile(join(this.#dir('memory', handle), 'memory.limit_in_bytes'), 'utf8'))
+    const writes = changeWrites(this, change, merged, present ?? Infinity)
+    return await changeFiles((write) => this.#path(handle, write), writes)
+  }
+  async processes(handle: string): Promise<number[]> {
+    const dir = this.#dir('pids', handle)
+    const found = await Promise.all((await children(dir)).map(async (child) => await processesIn(join(dir, child))))
+    return found.flat()
+  }
+  oomFile(handle: string): string {
+    return join(this.#dir('memory', handle), MAIN, 'memory.oom_control')
+  }
+  async freeze(handle: string): Promise<void> {
+    const dir = this.#dir('freezer', handle)
+    await Promise.all((await children(dir)).map(async (child) => await freezeOne(join(dir, child), handle)))
+  }
+  async thaw(handle: string): Promise<void> {
+    const dir = this.#dir('freezer', handle)
+    for (const child of await children(dir)) await writeIfThere(join(dir, child, 'freezer.state'), 'THAWED')
+  }
+  async pause(handle: string): Promise<void> {
+    await freezeOne(this.#dir('freezer', handle), handle)
+  }
+  async resume(handle: string): Promise<void> {
+    if (this.hasFreezer) await writeIfThere(join(this.#dir('freezer', handle), 'freezer.state'), 'THAWED')
+  }
+  isPaused(handle: string): boolean {
+    return this.hasFreezer && readNowOr(join(this.#dir('freezer', handle), 'freezer.self_freezing'), '0').trim() === '1'
+  }
+  metrics(handle: string): CgroupMetrics {
+    const memory = this.#dir('memory', handle)
+    const pids = this.#dir('pids', handle)
+    const cpu = this.layout.mounts.has('cpuacct') ? join(this.#dir('cpuacct', handle), 'cpuacct.usage') : ''
+    return {
+      memory: memoryV1({
+        stat: readNow(join(memory, 'memory.stat')),
+        limit: readNow(join(memory, 'memory.limit_in_bytes')),
+      }),
+      cpu: cpuV1({
+        usage: readNowOr(cpu, '0'),
+        user: readNowOr(`${cpu}_user`, '0'),
+        system: readNowOr(`${cpu}_sys`, '0'),
+      }),
+      pids: pidsOf(readNow(join(pids, 'pids.current')), readNow(join(pids, 'pids.max'))),
+    }
+  }
+  async remove(handle: string): Promise<void> {
+    await Promise.all(this.#roots().map(async (root) => await removeTree(join(root, this.home, handle))))
+  }
+  async list(): Promise<string[]> {
+    const found = await Promise.all(this.#roots().map(async (root) => await children(join(root, this.home))))
+    return [...new Set(found.flat())].filter((name) => name !== SHIMS)
+  }
+  async shimDirs(): Promise<string[]> {
+    const dirs = ['memory', 'pids'].map((controller) => this.#dir(controller, SHIMS))
+    for (const dir of dirs) await mkdir(dir, { recursive: true })
+    return dirs
+  }
+  async shims(): Promise<number[]> {
+    return await processesIn(this.#dir('pids', SHIMS))
+  }
+  hasKilledForMemory(handle: string): boolean {
+    return (keyedNumbers(readNowOr(this.oomFile(handle), ''))['oom_kill'] ?? 0) > 0
+  }
+  async removeContents(): Promise<void> {
+    const pids = this.layout.mounts.get('pids')
+    for (const root of this.#roots()) {
+      if (root !== pids) await removeTree(join(root, this.home))
+      else for (const child of await children(join(root, this.home))) await removeTree(join(root, this.home, child))
+    }
+  }
+  #path(handle: string, write: LimitWrite): string {
+    const dir = this.#dir(write.controller === 'io' ? 'blkio' : write.controller, handle)
+    return write.group === 'main' ? join(dir, MAIN, write.file) : join(dir, write.file)
+  }
+  #dir(controller: string, name: string): string {
+    const mount = this.layout.mounts.get(controller)
+    if (mount === undefined) throw new ServiceUnavailableError(`the ${controller} cgroup controller is not mounted`)
+    return join(mount, this.home, name)
+  }
+  #roots(): string[] {
+    return [
+      ...new Set([...this.layout.mounts.values(), ...(this.layout.unified === null ? [] : [this.layout.unified])]),
+    ]
+  }
+}
+
+async function freezeOne(dir: string, name: string): Promise<void> {
+  const file = join(dir, 'freezer.state')
+  await writeFile(file, 'FROZEN')
+  await waitUntilFrozen(async () => (await readOr(file, 'FROZEN')).trim() === 'FROZEN', name)
+}

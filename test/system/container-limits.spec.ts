@@ -1,0 +1,52 @@
+import { readFile, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LinuxBackend } from '@croft/backend-linux'
+import { ServiceUnavailableError } from '@croft/garden-api'
+import { waitFor } from '@croft/kit'
+import { image, makeHome, output, type TestHome } from './support/backend-rig.js'
+
+let home: TestHome
+let backend: LinuxBackend
+
+beforeAll(async () => {
+  home = await makeHome()
+  backend = await home.open()
+  await backend.recover()
+})
+afterAll(async () => {
+  await backend.close()
+  await home.clean()
+})
+
+/** Takes a container's freezer away behind the backend's back, as when its cgroup is being removed. */
+async function removeFreezer(handle: string): Promise<void> {
+  const state = JSON.parse(await readFile(join(home.dir, 'containers', handle, 'state.json'), 'utf8')) as {
+    shim: { pid: number }
+  }
+  process.kill(state.shim.pid, 'SIGKILL')
+  const { cgroupVersion } = await backend.capabilities()
+  const dir = `/sys/fs/cgroup/${cgroupVersion === 1 ? 'freezer/' : ''}croft/${home.index}/${handle}`
+  const isRemoved = async (): Promise<boolean> => {
+    for (const path of [join(dir, 'main'), dir]) await rmdir(path)
+    return true
+  }
+  await waitFor(isRemoved, { what: 'the cgroup to be empty', timeoutMs: 5000 })
+}
+
+describe('a group of containers', () => {
+  it('runs on when one of it cannot be frozen', async () => {
+    const [one, two, broken] = await Promise.all(
+      ['one', 'two', 'broken'].map(async (handle) => await backend.create({ ...image, handle })),
+    )
+    if (one === undefined || two === undefined || broken === undefined) throw new Error('three containers')
+    await backend.pause([two.handle])
+    await removeFreezer(broken.handle)
+    const paused = backend.pause([one.handle, broken.handle, two.handle])
+    await expect(paused).rejects.toThrow(ServiceUnavailableError)
+    await expect(paused).rejects.toThrow('container broken cannot be frozen now')
+    expect(await output(one, 'echo running')).toBe('running\n')
+    await expect(output(two, 'echo frozen before')).rejects.toThrow('paused')
+    for (const { handle } of [one, two, broken]) await backend.destroy(handle)
+  })
+})
