@@ -33,7 +33,8 @@ await build({
   entryPoints: { croft: 'apps/cli/dist/main.js', supervisor: 'apps/cli/dist/up/supervisor-main.js' },
   outdir: 'apps/cli/dist',
   outExtension: { '.js': '.mjs' },
-  external: ['@croft/backend-linux'], // finds its C source beside itself
+  // the first finds its C source beside itself; the second shares with it what the bundle has copies of
+  external: ['@croft/backend-linux', '@croft/cli/garden'],
 })
 
 for (const entry of globSync('buildpacks/*/dist/{build,detect}.js', { cwd: root })) {

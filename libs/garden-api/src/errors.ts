@@ -93,8 +93,8 @@ export class InvalidSpecError extends GardenError {
 }
 
 export class ImageError extends GardenError {
-  constructor(title: string, cause?: unknown) {
-    super({ code: 'image', status: 422, title, cause })
+  constructor(title: string, cause?: unknown, suggestion?: string) {
+    super({ code: 'image', status: 422, title, cause, ...(suggestion !== undefined && { suggestion }) })
   }
 }
 

@@ -30,3 +30,16 @@ describe('problem documents', () => {
     expect(new CroftError({ code: 'a', status: 404, title: 'a' }).kind).toBe('user')
   })
 })
+
+describe('an expected failure', () => {
+  const foreign = Object.assign(new Error('of a bundle beside us'), { [Symbol.for('croft.error')]: true })
+  class Special extends CroftError {}
+  it('is one whichever copy of this module made it', () => {
+    expect(foreign).toBeInstanceOf(CroftError)
+    expect(new Error('unexpected')).not.toBeInstanceOf(CroftError)
+  })
+  it('is of a special kind only when it was made so', () => {
+    expect(foreign).not.toBeInstanceOf(Special)
+    expect(new Special({ code: 'a', status: 404, title: 'a' })).toBeInstanceOf(Special)
+  })
+})

@@ -17,8 +17,14 @@ export interface CroftErrorInit {
   cause?: unknown
 }
 
-/** The base class of every expected failure: what happened, why, what to do (style rules 21–24). */
+const BRAND: unique symbol = Symbol.for('croft.error')
+
+/**
+ * The base class of every expected failure: what happened, why, what to do (style rules 21–24). Another copy's errors are
+ * instances too: the CLI is a bundle, and what it loads beside itself brings its own.
+ */
 export class CroftError extends Error {
+  readonly [BRAND] = true
   readonly code: string
   readonly status: number
   readonly title: string
@@ -37,6 +43,11 @@ export class CroftError extends Error {
     this.suggestion = init.suggestion
     this.fields = init.fields
     this.kind = init.kind ?? (init.status >= 500 ? 'system' : 'user')
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== CroftError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return value instanceof Error && BRAND in value
   }
 }
 

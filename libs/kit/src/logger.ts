@@ -17,18 +17,28 @@ const wrap = (base: PinoLogger): Logger => ({
   child: (fields) => wrap(base.child(fields)),
 })
 
+const STDOUT = 1
+export const STDERR = 2
+
 /** A logger that writes JSON lines to standard output; the supervisor gives each component its file. */
-export function createLogger(component: string, level = process.env['CROFT_LOG_LEVEL'] ?? 'info'): Logger {
+export function createLogger(
+  component: string,
+  level = process.env['CROFT_LOG_LEVEL'] ?? 'info',
+  fd: typeof STDOUT | typeof STDERR = STDOUT,
+): Logger {
   return wrap(
-    pino({
-      level,
-      base: { component },
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: {
-        error: (error: unknown) => (error instanceof Error ? { message: error.message, stack: error.stack } : error),
+    pino(
+      {
+        level,
+        base: { component },
+        timestamp: () => `,"time":"${new Date().toISOString()}"`,
+        formatters: { level: (label) => ({ level: label }) },
+        serializers: {
+          error: (error: unknown) => (error instanceof Error ? { message: error.message, stack: error.stack } : error),
+        },
       },
-    }),
+      pino.destination({ fd, sync: true }),
+    ),
   )
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { register as doctor } from './doctor.js'
 import { register as down } from './down.js'
+import { register as garden } from './garden.js'
 import { platformVerbs } from './platform-verbs.js'
 import { register as status } from './status.js'
 import { register as test } from './test.js'
@@ -9,7 +10,7 @@ import { register as up } from './up.js'
 /** A verb's file exports this: it adds its command (or commands) to the program. */
 export type Register = (program: Command) => void
 
-const verbs: readonly Register[] = [up, down, status, doctor, test, ...platformVerbs]
+const verbs: readonly Register[] = [up, down, status, doctor, test, garden, ...platformVerbs]
 
 /** Adds every verb there is. A new verb is a file here and a line in the list above. */
 export function registerAll(program: Command): void {
