@@ -37,6 +37,8 @@ export interface FakeBackendOptions {
   clock?: Clock
   /** Beyond FAKE_PROGRAMS. */
   programs?: Readonly<Record<string, FakeProgram>>
+  /** How many events are kept; default as EventLog's. */
+  keptEvents?: number
 }
 
 /** A backend without a kernel: containers are records, processes are functions. For tests of whoever speaks the container API. */
@@ -54,7 +56,11 @@ export class FakeBackend implements Backend {
     this.store = options.store ?? new FakeStore()
     this.#clock = options.clock ?? systemClock
     this.#programs = { ...FAKE_PROGRAMS, ...options.programs }
-    this.#events = new EventLog({ bootId: randomUUID(), now: () => this.#clock.now() })
+    this.#events = new EventLog({
+      bootId: randomUUID(),
+      now: () => this.#clock.now(),
+      ...(options.keptEvents !== undefined && { kept: options.keptEvents }),
+    })
     this.store.listeners.add(this.#listen)
   }
 

@@ -5,7 +5,7 @@ import { bool, decodeOrRefuse, integer, list, object, text, type Decoded, type D
 
 const MAX_SIGNAL = 64
 
-const moment: Decoder<number> = (value, path, problems) => {
+export const moment: Decoder<number> = (value, path, problems) => {
   const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
   if (!Number.isNaN(ms)) return ms
   problems.set(path, 'must be a time such as 2026-01-31T12:00:00.000Z')

@@ -36,7 +36,7 @@ describe("Garden's calls", () => {
   it('announces its extensions, which a Garden client does not read', async () => {
     const { json } = await ask('GET', '/ping')
     expect(json['features']).toContain('pause')
-    expect(json['features']).not.toContain('events')
+    expect(json['features']).not.toContain('teleport')
   })
 
   it('tells the room there is', async () => {

@@ -22,19 +22,7 @@ export const BULK_ROUTES: readonly Route[] = [
     name: 'BulkMetrics',
     method: 'GET',
     path: '/containers/bulk_metrics',
-    handle: async (call) => {
-      const handles = handlesOf(call)
-      const found = await call.backend.bulkMetrics(handles)
-      const answers = new Map(
-        await Promise.all(
-          [...found].map(
-            async ([handle, { value }]) =>
-              [handle, value === undefined ? undefined : await metricsAnswer(call, handle, value)] as const,
-          ),
-        ),
-      )
-      return entries(handles, found, 'Metrics', (_metrics, handle) => answers.get(handle))
-    },
+    handle: async (call) => await metricsEntries(call, handlesOf(call)),
   },
   {
     name: 'Metrics',
@@ -46,6 +34,20 @@ export const BULK_ROUTES: readonly Route[] = [
     },
   },
 ]
+
+/** The metrics of each handle, or why there are none. */
+export async function metricsEntries(call: Call, handles: readonly string[]): Promise<object> {
+  const found = await call.backend.bulkMetrics(handles)
+  const answers = new Map(
+    await Promise.all(
+      [...found].map(
+        async ([handle, { value }]) =>
+          [handle, value === undefined ? undefined : await metricsAnswer(call, handle, value)] as const,
+      ),
+    ),
+  )
+  return entries(handles, found, 'Metrics', (_metrics, handle) => answers.get(handle))
+}
 
 /** `handles=` is none; its absence is a mistake of the client's. @throws InvalidSpecError */
 function handlesOf({ query }: Call): string[] {
