@@ -103,7 +103,12 @@ export class LinuxContainer implements Container {
 
   async run(spec: ProcessSpec, io: ProcessIo = {}): Promise<Process> {
     this.#check()
-    return await this.#processes.run(spec, io)
+    const process = await this.#processes.run(spec, io)
+    if (this.entry.state.isStopped) {
+      this.entry.state.isStopped = false
+      await this.host.depot.write(this.handle, this.entry.state)
+    }
+    return process
   }
   async attach(processId: string, io: ProcessIo = {}, from: AttachFrom = { kind: 'now' }): Promise<Process> {
     this.#check()

@@ -100,6 +100,7 @@ export function specProblem(spec: ContainerSpec): string | null {
 export function processProblem(spec: ProcessSpec): string | null {
   if (spec.id !== undefined && !PROCESS_ID.test(spec.id)) return `not a process id: ${JSON.stringify(spec.id)}`
   if (spec.path === '') return 'a process needs a path'
+  if (spec.image === undefined && spec.bindMounts !== undefined) return 'bind mounts need an image of the process'
   const texts = [spec.path, spec.dir ?? '', spec.user ?? '', ...(spec.args ?? []), ...(spec.env ?? [])]
   if (texts.some((text) => text.includes('\0'))) return 'a process spec holds a NUL byte'
   const line = (spec.env ?? []).find((entry) => entry.indexOf('=') < 1)

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { describeAdoption } from './specs/adoption.js'
 import { describeContainers } from './specs/containers.js'
+import { describeDevices } from './specs/devices.js'
 import { describeEvents } from './specs/events.js'
 import { describeFaults } from './specs/faults.js'
 import { describeFiles } from './specs/files.js'
+import { describeImages } from './specs/images.js'
 import { describeIsolation } from './specs/isolation.js'
 import { describeFreezer } from './specs/freezer.js'
 import { describeLimits } from './specs/limits.js'
@@ -26,7 +28,9 @@ const TOPICS = [
   describeFreezer,
   describeNetwork,
   describeSidecars,
+  describeImages,
   describeIsolation,
+  describeDevices,
   describeEvents,
   describeFaults,
   describeAdoption,

@@ -33,6 +33,12 @@ export async function runToEnd(
   return { exit, stdout: stdout.bytes, stderr: stderr.text }
 }
 
+/** What a process that ran to its end printed, standard output before standard error. */
+export async function outputOf(container: Container, spec: ProcessSpec): Promise<string> {
+  const { stdout, stderr } = await runToEnd(container, spec)
+  return stdout.toString() + stderr
+}
+
 /** Waits until a process has printed a line. */
 export async function waitForLog(container: Container, processId: string, line: string): Promise<void> {
   await waitFor(async () => (await container.readLog(processId, 'stdout')).data.toString().includes(line), {
@@ -61,4 +67,18 @@ export async function filesOf(tar: Readable): Promise<Map<string, Buffer>> {
     if (entry.header.type === 'file') files.set(entry.header.name.replace(/^\.\//, ''), Buffer.concat(parts))
   }
   return files
+}
+
+/** The extended attributes in a tar, of all its entries together. */
+export async function xattrsOf(tar: Readable): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  const reader = extract()
+  tar.on('error', (error) => reader.destroy(error))
+  tar.pipe(reader)
+  for await (const entry of reader) {
+    for (const [key, value] of Object.entries((entry.header.pax ?? {}) as Record<string, string>))
+      if (key.startsWith('SCHILY.xattr.')) found.set(key.slice('SCHILY.xattr.'.length), value)
+    entry.resume()
+  }
+  return found
 }

@@ -100,6 +100,8 @@ export class FakeContainer implements Container {
     if ([spec.path, ...(spec.args ?? []), ...(spec.env ?? [])].some((text) => text.includes('\0'))) {
       throw new InvalidSpecError('a process spec holds a NUL byte')
     }
+    if (spec.image === undefined && spec.bindMounts !== undefined)
+      throw new InvalidSpecError('bind mounts need an image of the process')
     this.#checkUser(spec.user)
     const program = this.programs[spec.path]
     if (program === undefined) throw new ExecutableNotFoundError(spec.path)
@@ -107,6 +109,7 @@ export class FakeContainer implements Container {
     const file = (path: string): Buffer | undefined => this.record.files.get(path)
     const process = new FakeProcess(id, this.store.nextPid(), spec, this.clock, { program, env, file }, io)
     this.record.processes.set(id, process)
+    this.record.isStopped = false
     this.store.onEvent({ kind: 'process-started', handle: this.handle, processId: id, pid: process.pid })
     void process.ended.then((exit) =>
       this.store.onEvent({ kind: 'process-exited', handle: this.handle, processId: id, exit }),

@@ -2,17 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect } from 'vitest'
 import { AlreadyInUseError, ContainerNotFoundError, InvalidSpecError } from '../../errors.js'
 import { commands } from '../commands.js'
-import type { Suite } from '../suite.js'
+import { runToEnd } from '../streams.js'
+import { rounds, type Suite } from '../suite.js'
 
 /** Handles, properties, lists, and what a destroyed container leaves. */
 export function describeContainers(suite: Suite): void {
   describe('containers', () => {
-    suite.api('answers a ping and says how much room it has', async () => {
+    suite.api('C1: answers a ping and says how much room it has', async () => {
       await suite.backend.ping()
-      expect((await suite.backend.capacity()).maxContainers).toBeGreaterThan(0)
+      const capacity = await suite.backend.capacity()
+      for (const [what, amount] of Object.entries(capacity)) expect(amount, what).toBeGreaterThan(0)
+      expect(Object.keys(capacity)).toHaveLength(4)
     })
 
-    suite.api('creates a container under the handle it is given and lists it by its properties', async () => {
+    suite.api('I1, L4: creates a container under the handle it is given and lists it by its properties', async () => {
       const owner = randomUUID()
       await suite.withContainer(
         async (container) => {
@@ -22,6 +25,7 @@ export function describeContainers(suite: Suite): void {
           expect((await suite.backend.containers({ owner: 'nobody' })).length).toBe(0)
           const info = await container.info()
           expect(info).toMatchObject({ state: 'active', properties: { owner } })
+          expect((await suite.backend.containers()).map((one) => one.handle)).toContain(container.handle)
         },
         { handle: `c-${owner}`, properties: { owner } },
       )
@@ -34,7 +38,7 @@ export function describeContainers(suite: Suite): void {
       })
     })
 
-    suite.api('refuses a handle that is in use, by name', async () => {
+    suite.api('L2: refuses a handle that is in use, by name', async () => {
       await suite.withContainer(async (container) => {
         await expect(suite.backend.create({ ...suite.base, handle: container.handle })).rejects.toThrow(
           AlreadyInUseError,
@@ -63,7 +67,7 @@ export function describeContainers(suite: Suite): void {
       await expect(suite.backend.create({ ...suite.base, isPrivileged: true })).rejects.toThrow('privileged')
     })
 
-    suite.api('knows nothing of a handle it never gave', async () => {
+    suite.api('L2: knows nothing of a handle it never gave', async () => {
       await expect(suite.backend.lookup('nosuch')).rejects.toThrow(ContainerNotFoundError)
       await expect(suite.backend.destroy('nosuch')).rejects.toThrow('unknown handle: nosuch')
       await suite.backend.destroy('nosuch', { ifExists: true })
@@ -90,7 +94,7 @@ export function describeContainers(suite: Suite): void {
       })
     })
 
-    suite.api('sets, reads and removes properties', async () => {
+    suite.api('I1: sets, reads and removes properties', async () => {
       await suite.withContainer(async (container) => {
         await container.setProperty('colour', 'blue')
         expect(await container.properties()).toEqual({ colour: 'blue' })
@@ -106,6 +110,98 @@ export function describeContainers(suite: Suite): void {
         expect(metrics?.ageMs).toBeGreaterThanOrEqual(0)
         expect((await suite.backend.bulkInfo([container.handle])).get(container.handle)?.value?.state).toBe('active')
       })
+    })
+
+    suite.api('I1: finds containers by all the properties asked for, also those set later', async () => {
+      const owner = randomUUID()
+      await suite.withContainer(
+        async (first) => {
+          await suite.withContainer(
+            async (second) => {
+              await second.setProperty('colour', 'blue')
+              const handles = async (wanted: Record<string, string>): Promise<string[]> =>
+                (await suite.backend.containers(wanted)).map((one) => one.handle)
+              expect((await handles({ owner })).toSorted()).toEqual([first.handle, second.handle].toSorted())
+              expect(await handles({ owner, colour: 'blue' })).toEqual([second.handle])
+              expect(await handles({ owner, colour: 'red' })).toEqual([])
+              expect((await second.info()).properties).toEqual({ owner, colour: 'blue' })
+            },
+            { properties: { owner } },
+          )
+        },
+        { properties: { owner } },
+      )
+    })
+
+    suite.api('L1: reports the limits of its creation', async () => {
+      const limits = { memory: { limitBytes: 64 * 1024 * 1024 }, cpu: { limitInShares: 50 }, pids: { max: 64 } }
+      await suite.withContainer(async (container) => expect(await container.limits()).toMatchObject(limits), { limits })
+      await suite.withContainer(async (container) => {
+        const { disk, bandwidth } = await container.limits()
+        expect([disk?.byteHard ?? 0, bandwidth?.rateBytesPerSecond ?? 0]).toEqual([0, 0])
+      })
+    })
+
+    suite.kernel(
+      'L1: makes and destroys containers with a disk limit one after the other',
+      async () => {
+        for (let round = 0; round < rounds(10); round++)
+          await suite.withContainer(
+            async (container) => expect((await runToEnd(container, commands.exit(0))).exit.exitCode).toBe(0),
+            { limits: { disk: { byteHard: 20 * 1024 * 1024 } } },
+          )
+      },
+      { needs: ['diskQuota'] },
+    )
+
+    suite.api('L18, defect 3: keeps a grace time, of which 0 is never, and a lease', async () => {
+      await suite.withContainer(
+        async (container) => {
+          expect(await container.graceTimeMs()).toBe(3_600_000)
+          await container.setGraceTime(0)
+          expect([await container.graceTimeMs(), (await container.info()).state]).toEqual([0, 'active'])
+          const lease = { holder: 'the suite', expiresAtMs: Date.now() + 60_000 }
+          await container.setLease(lease)
+          expect(await container.lease()).toEqual(lease)
+          await container.setLease(null)
+          expect(await container.lease()).toBeNull()
+        },
+        { graceTimeMs: 3_600_000 },
+      )
+    })
+
+    suite.api('defect 10: keeps a property under its very name, whatever is in it', async () => {
+      await suite.withContainer(async (container) => {
+        const keys = ['a+b', 'a b', 'a%2Bb', 'ä', 'k=v&x']
+        for (const key of keys) await container.setProperty(key, `of ${key}`)
+        expect(await container.properties()).toEqual(Object.fromEntries(keys.map((key) => [key, `of ${key}`])))
+        for (const key of keys) await container.removeProperty(key)
+        expect(await container.properties()).toEqual({})
+      })
+    })
+
+    suite.api('defect 7: says of each of many what is wrong with it, by type', async () => {
+      await suite.withContainer(async (container) => {
+        for (const answers of [
+          await suite.backend.bulkInfo(['nosuch', container.handle]),
+          await suite.backend.bulkMetrics(['nosuch', container.handle]),
+        ]) {
+          expect(answers.get('nosuch')?.error).toBeInstanceOf(ContainerNotFoundError)
+          expect(answers.get(container.handle)?.error).toBeUndefined()
+        }
+      })
+    })
+
+    suite.api('Z1: runs what it is given from a create to a destroy, many at once', async () => {
+      await Promise.all(
+        Array.from({ length: rounds(15, 4) }, async (_nothing, number) => {
+          await suite.withContainer(async (container) => {
+            expect((await runToEnd(container, commands.echo(`number ${number}`))).stdout.toString()).toBe(
+              `number ${number}\n`,
+            )
+          })
+        }),
+      )
     })
   })
 }
