@@ -448,8 +448,10 @@ describe('a placed build', () => {
     expect((await node.observed(item.id, 'exited')).build).toMatchObject({ outcome: 'failed', reason: 'interrupted' })
   })
   it('is canceled when it is to stop', async () => {
+    let hasBegun = false
     let isCanceled = false
     node.runBuild = async (_item, _container, signal) => {
+      hasBegun = true
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
       isCanceled = true
       return succeeded
@@ -457,7 +459,8 @@ describe('a placed build', () => {
     const item = build()
     node.start()
     node.controller.want([item])
-    await node.observed(item.id, 'starting')
+    /* it is observed as starting before it is begun, and one that was not is never canceled */
+    await until('it to begin', () => hasBegun)
     node.controller.want([{ ...item, intent: 'stop' }])
     await until('it to be gone', () => node.controller.statuses.length === 0)
     expect(isCanceled).toBe(true)
