@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
 import { ContainerNotFoundError, UnrecoverableError } from '@croft/garden-api'
 import { commands, Sink, waitForLog } from '@croft/garden-api/conformance'
-import { bareEnv, run, waitFor } from '@croft/kit'
-import { image, leftovers, lib, makeHome, root, sh, shimOf, type TestHome } from './support/backend-rig.js'
+import { run, waitFor } from '@croft/kit'
+import { image, leftovers, makeHome, sh, shimOf, type TestHome } from './support/backend-rig.js'
 
 describe('the index of a home', () => {
   it('is its own, stays the same until it is given back, and is another for a home of an earlier boot', async () => {
@@ -79,37 +79,6 @@ describe('what a container leaves', () => {
     const report = await backend.recover()
     expect(report.removed).toEqual([{ handle: 'orphan', why: 'its shim is gone' }])
     await expect(backend.lookup('orphan')).rejects.toThrow(ContainerNotFoundError)
-    expect(await leftovers(home)).toEqual([])
-  })
-
-  it.each([
-    ['creates', 'container-journaled'],
-    ['creates', 'container-shim-started'],
-    ['creates', 'container-stands'],
-    ['creates', 'container-connected'],
-    ['destroys', 'container-destroying'],
-    ['destroys', 'container-killed'],
-  ])('is nothing, after a backend that %s died at %s and the next one recovered', async (what, point) => {
-    if (what === 'destroys') await backend.create({ ...image, handle: 'victim', limits })
-    const { images: _images, logger: _logger, ...options } = home.options
-    const script = `
-      import { createLinuxBackend } from '${lib('backend-linux')}'
-      import { silentLogger } from '${lib('kit')}'
-      const images = { resolve: async () => ({ lowerPaths: ['${root}'], env: [] }) }
-      const backend = await createLinuxBackend({ ...${JSON.stringify(options)}, images, logger: silentLogger })
-      await backend.recover()
-      if ('${what}' === 'destroys') await backend.destroy('victim')
-      else await backend.create({ handle: 'victim', image: { uri: 'x' }, limits: ${JSON.stringify(limits)} })`
-    const died = run(process.execPath, ['--input-type=module', '-e', script], {
-      timeoutMs: 20_000,
-      env: bareEnv({ CROFT_FAILPOINT: point }),
-    })
-    await expect(died).rejects.toThrow('killed by SIGKILL')
-    const next = await home.open()
-    const report = await next.recover()
-    expect(report.removed.map((one) => one.handle)).toEqual(['victim'])
-    await next.close()
-    await backend.destroy('victim', { ifExists: true })
     expect(await leftovers(home)).toEqual([])
   })
 

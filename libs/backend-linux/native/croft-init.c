@@ -1529,7 +1529,7 @@ static void attach_tree(int fd, const char *at) {
 /* Mounts an overlay; upper and work are named by descriptor, so their paths may hold any character. */
 static void mount_overlay(const char *at, const char *lowers, int upper, int work) {
   static char options[4096];
-  int n = snprintf(options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=off,metacopy=off,index=off", lowers, upper, work);
+  int n = snprintf(options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=off,metacopy=off,index=off,volatile", lowers, upper, work);
   if (n < 0 || n >= (int)sizeof options) errno = E2BIG, die("too many layers");
   if (mount("overlay", at, "overlay", 0, options) < 0) die("overlay %s", at);
 }

@@ -10,7 +10,6 @@ import {
   InvalidSpecError,
   NotSupportedError,
   ServiceUnavailableError,
-  UnrecoverableError,
   type Backend,
   type Capabilities,
   type Capacity,
@@ -28,12 +27,13 @@ import { openCgroups } from './cgroup/open.js'
 import { pauseAll, resumeAll } from './cgroup/freezer.js'
 import { ioCapability, ioProblem } from './cgroup/io.js'
 import { createContainer } from './containerizer/create.js'
-import { removeContainer } from './containerizer/destroy.js'
 import { readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
+import { Removals, type RemovalReason } from './containerizer/removals.js'
 import { Turnstile } from './containerizer/turnstile.js'
 import { refuse, specProblem } from './containerizer/validate.js'
 import { ContainerWatch } from './containerizer/watch.js'
+import { lockDepot } from './depot/depot-lock.js'
 import { Depot } from './depot/journal.js'
 import { cleanHome } from './home/clean.js'
 import { readBootId } from './home/index-reservation.js'
@@ -47,8 +47,6 @@ import { canMakeDisks } from './volumizer/disk.js'
 
 const BULK_SLICE = 50
 
-type DestroyReason = 'asked' | 'grace-time' | 'lost'
-
 /** The Linux backend; beyond the container API it is told its address range and can remove all it made. */
 export interface LinuxBackend extends Backend {
   /** The home's range, as the controller gave it; replaces the one before. Containers keep their addresses. */
@@ -57,12 +55,22 @@ export interface LinuxBackend extends Backend {
   destroyAll(): Promise<void>
 }
 
-/** @throws ServiceUnavailableError when the host cannot hold containers at all */
+/** @throws ServiceUnavailableError when the host cannot hold containers at all, DepotInUseError when another process serves them */
 export async function createLinuxBackend(options: LinuxBackendOptions): Promise<LinuxBackend> {
-  const names = homeNames(options.index)
-  const now = (): number => (options.clock ?? systemClock).now()
   const depot = new Depot(options.depotDir)
   await depot.prepare()
+  const lock = await lockDepot(options.depotDir)
+  try {
+    return new Linux(await openHost(options, depot), lock)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Host> {
+  const names = homeNames(options.index)
+  const now = (): number => (options.clock ?? systemClock).now()
   const host: Host = {
     options,
     names,
@@ -87,7 +95,7 @@ export async function createLinuxBackend(options: LinuxBackendOptions): Promise<
   await mkdir(options.runDir, { recursive: true, mode: 0o700 })
   await mkdir(options.runcRoot, { recursive: true, mode: 0o700 })
   await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 })
-  return new Linux(host)
+  return host
 }
 
 /** The IPv4 name servers of the host. */
@@ -99,13 +107,17 @@ async function hostResolvers(): Promise<string[]> {
 class Linux implements LinuxBackend {
   readonly #entries = new Map<string, Entry>()
   readonly #creating = new Set<string>()
-  readonly #destroying = new Map<string, Promise<void>>()
   /** One freeze or thaw of a group at a time, so that two never see each other's half. */
   readonly #freezing = new Turnstile(1)
 
   readonly #watch: ContainerWatch
+  readonly #removals: Removals
 
-  constructor(private readonly host: Host) {
+  constructor(
+    private readonly host: Host,
+    private readonly lock: { release(): Promise<void> },
+  ) {
+    this.#removals = new Removals(host, (entry, reason) => this.#onRemoved(entry, reason))
     this.#watch = new ContainerWatch(host, async (entry) => await this.#onLost(entry))
   }
 
@@ -151,8 +163,9 @@ class Linux implements LinuxBackend {
   async recover(): Promise<RecoverReport> {
     const { options } = this.host
     if (options.network !== undefined) this.#takeRange(options.network)
-    const { entries, report } = await readopt(this.host)
-    for (const entry of entries) this.#entries.set(entry.handle, entry)
+    const { entries, pending, report } = await readopt(this.host)
+    for (const entry of [...entries, ...pending]) this.#entries.set(entry.handle, entry)
+    for (const entry of pending) this.#removals.resume(entry)
     if (options.network !== undefined) await this.#applyNetwork(options.network)
     await Promise.all(entries.map(async (entry) => await this.#watch.watch(entry)))
     this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
@@ -171,7 +184,9 @@ class Linux implements LinuxBackend {
     this.#refuseTaken(handle)
     this.#creating.add(handle)
     try {
-      const entry = await this.host.creates.pass(async () => await createContainer(this.host, handle, spec, signal))
+      const entry = await this.host.creates.pass(
+        async () => await createContainer(this.host, handle, spec, async (half) => await this.#undo(half), signal),
+      )
       this.#entries.set(handle, entry)
       this.host.events.append({ kind: 'created', handle })
       await this.#watch.watch(entry)
@@ -207,14 +222,12 @@ class Linux implements LinuxBackend {
   }
 
   async destroy(handle: string, options: DestroyOptions = {}): Promise<void> {
-    const running = this.#destroying.get(handle)
-    if (running !== undefined) return await running
     const entry = this.#entries.get(handle)
     if (entry === undefined) {
       if (options.ifExists === true) return
       throw new ContainerNotFoundError(handle)
     }
-    await this.#startDestroy(entry, options.reason ?? 'asked')
+    await this.#removals.remove(entry, options.reason ?? 'asked')
   }
 
   async pause(handles: readonly string[]): Promise<void> {
@@ -248,7 +261,9 @@ class Linux implements LinuxBackend {
 
   async close(): Promise<void> {
     this.#watch.close()
+    this.#removals.close()
     await this.host.networker.close()
+    await this.lock.release()
   }
 
   async destroyAll(): Promise<void> {
@@ -260,12 +275,12 @@ class Linux implements LinuxBackend {
   /** A container nobody destroyed is gone all the same: what is left of it goes too. */
   async #onLost(entry: Entry): Promise<void> {
     const { handle } = entry
-    if (this.#entries.get(handle) !== entry || this.#destroying.has(handle)) return
+    if (this.#entries.get(handle) !== entry || entry.state.step !== 'created') return
     this.host.logger.error('container-lost', { handle, why: 'its shim died' })
     try {
       const kept = await this.host.depot.read(handle)
       if (kept?.state.step !== 'created' || kept.state.slot !== entry.state.slot) return this.#letGo(entry)
-      await this.#startDestroy(entry, 'lost')
+      await this.#removals.remove(entry, 'lost')
     } catch (error) {
       this.host.logger.error('container-not-removed', { handle, why: messageOf(error) })
     }
@@ -277,23 +292,19 @@ class Linux implements LinuxBackend {
     this.host.addresses?.free(entry.state.address)
     this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason: 'lost' })
   }
-  async #startDestroy(entry: Entry, reason: DestroyReason): Promise<void> {
-    const destroyed = this.#destroy(entry, reason).finally(() => this.#destroying.delete(entry.handle))
-    this.#destroying.set(entry.handle, destroyed)
-    await destroyed
-  }
-  async #destroy(entry: Entry, reason: DestroyReason): Promise<void> {
-    entry.state.step = 'destroying'
-    /* without its folder there is nothing to journal, and the rest may still be there */
-    if (await this.host.depot.has(entry.handle)) await this.host.depot.write(entry.handle, entry.state)
+  /** Takes back what there is of a container whose making failed. What does not go now stays listed until it does. */
+  async #undo(entry: Entry): Promise<void> {
+    this.#entries.set(entry.handle, entry)
     try {
-      await removeContainer(this.host, entry)
+      await this.#removals.remove(entry, 'undone')
     } catch (error) {
-      throw new UnrecoverableError(`container ${entry.handle} cannot be destroyed now: ${messageOf(error)}`, error)
+      this.host.logger.error('container-undo-failed', { handle: entry.handle, why: messageOf(error) })
     }
+  }
+  #onRemoved(entry: Entry, reason: RemovalReason): void {
     this.#entries.delete(entry.handle)
     this.#watch.forget(entry.handle)
-    this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason })
+    if (reason !== 'undone') this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason })
   }
   #refuseWithoutFreezer(handles: readonly string[]): void {
     if (!this.host.cgroups.hasFreezer) throw new NotSupportedError('freezing containers')
@@ -317,11 +328,9 @@ class Linux implements LinuxBackend {
     else this.host.addresses.network = network
   }
   async #applyNetwork(text: string): Promise<void> {
-    const containers = [...this.#entries.values()].map(({ spec, state }) => ({
-      slot: state.slot,
-      address: state.address,
-      netOut: spec.netOut,
-    }))
+    const containers = [...this.#entries.values()]
+      .filter(({ state }) => state.step === 'created') // one on its way out has no network any more
+      .map(({ spec, state }) => ({ slot: state.slot, address: state.address, netOut: spec.netOut }))
     await this.host.networker.setNetwork(text, containers)
   }
   async #bulk<T>(

@@ -33,6 +33,8 @@ export interface LinuxBackendOptions {
   /** First host uid of slot 0 of home 0; default 100000. */
   uidBase?: number
   maxContainers?: number
+  /** How long a destroy keeps its caller before it answers that it will be done later; default 10 s. */
+  destroyTimeoutMs?: number
   /** An empty directory anybody may search, over which every shim mounts its own; default `/run/croft/stage`. */
   stageDir?: string
   /** Bytes of each of the two log files kept for each stream of a process; default 1 MiB. */

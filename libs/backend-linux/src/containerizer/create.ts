@@ -19,7 +19,7 @@ import { startShim } from '../shim/start.js'
 import { makeDisk } from '../volumizer/disk.js'
 import { shimArgs } from '../volumizer/shim-plan.js'
 import { hostnameOf, makeBundle } from './bundle.js'
-import { removeContainer } from './destroy.js'
+import { all } from './deadline.js'
 import type { Entry, Host } from './host.js'
 
 const RUNC = '/usr/sbin/runc'
@@ -114,19 +114,35 @@ async function makeDiskOf(host: Host, entry: Entry): Promise<string | null> {
   if ((disk?.byteHard ?? 0) === 0 && (disk?.inodeHard ?? 0) === 0) return null
   const path = join(host.depot.folder(entry.handle), 'disk.img')
   await makeDisk(path, { bytes: disk?.byteHard || DEFAULT_DISK_BYTES, inodes: disk?.inodeHard ?? 0 })
+  failpoint('container-disk-made')
   return path
 }
 /** Size of the image when only inodes are limited. */
 const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
 
+async function begin(host: Host, entry: Entry, onFailed: (entry: Entry) => Promise<void>): Promise<void> {
+  try {
+    await host.depot.begin(entry.handle, entry.spec, entry.state)
+  } catch (error) {
+    if (error instanceof AlreadyInUseError) {
+      /* the folder is not ours to remove */
+      host.slots.free(entry.state.slot)
+      host.addresses?.free(entry.state.address)
+    } else await onFailed(entry)
+    throw error
+  }
+}
+
 /**
- * Makes a container: journal, files, cgroup, shim (mounts and runc), network. Whatever fails undoes all of it.
+ * Makes a container: journal, files, cgroup, shim (mounts and runc), network. When something fails, `onFailed` undoes what
+ * there is of it before the error is thrown.
  * @throws InvalidSpecError, AlreadyInUseError, ImageError, ServiceUnavailableError
  */
 export async function createContainer(
   host: Host,
   handle: string,
   spec: ContainerSpec,
+  onFailed: (entry: Entry) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<Entry> {
   const [image, bindMounts] = await Promise.all([resolveImage(host, spec), resolveBinds(spec.bindMounts ?? [])])
@@ -152,16 +168,18 @@ export async function createContainer(
     state,
     client: new ShimClient(socketPath(host, slot)),
   }
+  failpoint('container-has-slot')
+  await begin(host, entry, onFailed)
+  failpoint('container-journaled')
   try {
-    await host.depot.begin(handle, entry.spec, state)
-    failpoint('container-journaled')
     const uidBase = slotUid(host.names.index, slot, host.options.uidBase)
-    const [platformFiles, diskImage, cgroupDirs] = await Promise.all([
+    const [platformFiles, diskImage, cgroupDirs] = await all([
       writeFiles(host, entry, uidBase),
       makeDiskOf(host, entry),
       host.cgroups.shimDirs(),
       host.cgroups.create(handle, spec.limits),
     ])
+    failpoint('container-files-made')
     signal?.throwIfAborted()
     const args = shimArgs({
       handle,
@@ -183,6 +201,7 @@ export async function createContainer(
       failpoint('container-shim-started')
       state.shim = shim
       await host.depot.write(handle, state)
+      failpoint('container-shim-journaled')
     })
     Object.assign(state, started)
     failpoint('container-stands')
@@ -191,13 +210,10 @@ export async function createContainer(
     signal?.throwIfAborted()
     state.step = 'created'
     await host.depot.write(handle, state)
+    failpoint('container-created')
     return entry
   } catch (error) {
-    try {
-      await removeContainer(host, entry)
-    } catch (cleanError) {
-      host.logger.error('container-undo-failed', { handle, error: cleanError })
-    }
+    await onFailed(entry)
     if (error instanceof GardenError) throw error
     if (signal?.aborted === true) throw error
     throw new ServiceUnavailableError(`the container could not be made: ${messageOf(error)}`, error)

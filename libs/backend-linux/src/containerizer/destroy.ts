@@ -1,69 +1,128 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, failpoint, waitFor } from '@croft/kit'
+import { GardenError } from '@croft/garden-api'
+import { errnoOf, failpoint, messageOf, systemClock } from '@croft/kit'
 import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
+import { removeTree } from '../depot/remove-tree.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
 import { runcId } from '../home/naming.js'
 import { ShimClient } from '../shim/client.js'
+import { all, Deadline } from './deadline.js'
 import type { Entry, Host } from './host.js'
 
 /** A shim that has clients to tell of an exit gets this long before it is killed. */
 const SHIM_END_MS = 1_000
-const EMPTY_TIMEOUT_MS = 10_000
+/** How long a destroy keeps its caller; what it has not done by then is done later. */
+export const DESTROY_TIMEOUT_MS = 10_000
+/** Pauses between looks at a container that is being killed grow up to this. */
+const MAX_PAUSE_MS = 50
+
+/**
+ * A container cannot be removed now: a process of it sleeps uninterruptibly, or the host refuses something. It stays listed,
+ * keeps its slot and address, has no network any more, and goes as soon as it can.
+ */
+export class DestroyPendingError extends GardenError {
+  constructor(handle: string, why: unknown) {
+    super({
+      code: 'destroy-pending',
+      status: 503,
+      type: 'ServiceUnavailableError',
+      title: `container ${handle} is still being destroyed`,
+      detail: messageOf(why),
+      suggestion: 'It goes as soon as it can; destroy it again to wait for that',
+      isRetryable: true,
+      handle,
+      cause: why,
+    })
+  }
+}
 
 /**
  * Removes everything a container has on the host, in whatever state it is; each step is fine with finding nothing, so it is
- * also how half-made and half-destroyed containers end. Frees its slot and address last.
+ * also how half-made and half-destroyed containers end. Its journal goes when all else is gone, its slot and address last.
+ * @throws DestroyPendingError when not all of it is gone within the time
  */
-export async function removeContainer(host: Host, entry: Entry): Promise<void> {
+export async function removeContainer(host: Host, entry: Entry, timeoutMs = DESTROY_TIMEOUT_MS): Promise<void> {
   const { handle, state } = entry
-  const isThisBoot = state.bootId === host.bootId
-  failpoint('container-destroying')
-  if (isThisBoot && state.init !== null) await signalProcess(state.init, 'SIGKILL')
-  await emptyCgroup(host.cgroups, handle)
-  for (const shim of await shimsOf(host, entry)) {
-    /* one that serves tells its clients of the exits and ends by itself; one that is still making must be stopped */
-    if (state.init === null || !(await hasEnded(shim, SHIM_END_MS))) await endProcess(shim)
+  const deadline = new Deadline(timeoutMs)
+  try {
+    failpoint('container-destroying')
+    await all([
+      deadline.within(host.networker.disconnect(state.slot), 'the network to let go of it'),
+      endProcesses(host, entry, deadline),
+    ])
+    failpoint('container-killed')
+    await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
+    failpoint('container-cgroups-removed')
+    await removeTree(join(host.options.runcRoot, runcId(handle)))
+    await rm(entry.client.socketPath, { force: true })
+    failpoint('container-unknown-to-runc')
+    const { freed } = await host.depot.remove(handle)
+    failpoint('container-removed')
+    const isFreed = freed.catch((error: unknown) => host.logger.error('container-files-left', { handle, error }))
+    await deadline.within(isFreed, 'its files to be gone').catch(() => undefined) // they go on going
+  } catch (error) {
+    throw new DestroyPendingError(handle, error)
   }
-  /* runc may have put a process there between the two */
-  await emptyCgroup(host.cgroups, handle)
-  failpoint('container-killed')
-  await Promise.all([
-    host.networker.disconnect(state.slot),
-    host.cgroups.remove(handle),
-    rm(join(host.options.runcRoot, runcId(handle)), { recursive: true, force: true }),
-    rm(entry.client.socketPath, { force: true }),
-  ])
-  /* the journal last: what is left after a crash is found by it */
-  await host.depot.remove(handle)
   host.slots.free(state.slot)
   host.addresses?.free(state.address)
 }
 
+/** Ends all processes of a container and its shim, and with them its mounts and its namespaces. */
+async function endProcesses(host: Host, entry: Entry, deadline: Deadline): Promise<void> {
+  const { handle, state } = entry
+  const isServing = state.init !== null && state.bootId === host.bootId
+  const shims = await shimsOf(host, entry)
+  if (isServing && state.init !== null) await signalProcess(state.init, 'SIGKILL')
+  /* one that is still making the container would go on */
+  else await endMaking(host.depot.folder(handle), shims, deadline)
+  failpoint('container-init-killed')
+  await emptyCgroup(host.cgroups, handle, deadline.leftMs)
+  /* one that serves tells its clients of the exits, and ends by itself */
+  for (const shim of shims)
+    if (!(await hasEnded(shim, Math.min(SHIM_END_MS, deadline.leftMs)))) await endProcess(shim, deadline.leftMs)
+}
+
+/**
+ * Ends what makes a container: its shims, and then whatever works below its folder: runc, which dies with its shim but not at
+ * the same moment, and the mkfs of a daemon that died.
+ */
+async function endMaking(folder: string, shims: readonly ProcessIdentity[], deadline: Deadline): Promise<void> {
+  for (const shim of shims) await endProcess(shim, deadline.leftMs)
+  const makers = await findProcesses((args) => args.some((arg) => arg === folder || arg.startsWith(`${folder}/`)))
+  for (const maker of makers) await endProcess(maker, deadline.leftMs)
+}
+
 /** Removes what lies under a handle of which no readable journal is left. */
-export async function removeUnknown(host: Host, handle: string): Promise<void> {
-  await emptyCgroup(host.cgroups, handle)
-  for (const shim of await findShims((folder) => folder === host.depot.folder(handle))) await endProcess(shim)
-  await emptyCgroup(host.cgroups, handle)
-  await host.cgroups.remove(handle)
-  await rm(join(host.options.runcRoot, runcId(handle)), { recursive: true, force: true })
-  await host.depot.remove(handle)
+export async function removeUnknown(host: Host, handle: string, timeoutMs = DESTROY_TIMEOUT_MS): Promise<void> {
+  const deadline = new Deadline(timeoutMs)
+  const folder = host.depot.folder(handle)
+  try {
+    await endMaking(folder, await findShims((path) => path === folder), deadline)
+    await emptyCgroup(host.cgroups, handle, deadline.leftMs)
+    await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
+    await removeTree(join(host.options.runcRoot, runcId(handle)))
+    await (
+      await host.depot.remove(handle)
+    ).freed
+  } catch (error) {
+    throw new DestroyPendingError(handle, error)
+  }
 }
 
 /** Kills until nobody is left; a frozen process dies only once it is thawed. */
-export async function emptyCgroup(cgroups: Cgroups, handle: string): Promise<void> {
-  await waitFor(
-    async () => {
-      const pids = await cgroups.processes(handle)
-      if (pids.length === 0) return true
-      for (const pid of pids) killQuietly(pid, 'SIGKILL')
-      await cgroups.resume(handle)
-      await cgroups.thaw(handle)
-      return false
-    },
-    { what: `the processes of ${handle} to end`, timeoutMs: EMPTY_TIMEOUT_MS, everyMs: 2 },
-  )
+export async function emptyCgroup(cgroups: Cgroups, handle: string, timeoutMs = DESTROY_TIMEOUT_MS): Promise<void> {
+  const deadline = new Deadline(timeoutMs)
+  for (let pauseMs = 1; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
+    const pids = await cgroups.processes(handle)
+    if (pids.length === 0) return
+    if (deadline.leftMs === 0) throw new Error(`process ${pids.join(', ')} does not end`)
+    for (const pid of pids) killQuietly(pid, 'SIGKILL')
+    await cgroups.resume(handle)
+    await cgroups.thaw(handle)
+    await systemClock.sleep(pauseMs)
+  }
 }
 
 async function shimsOf(host: Host, entry: Entry): Promise<ProcessIdentity[]> {
@@ -77,9 +136,13 @@ async function shimsOf(host: Host, entry: Entry): Promise<ProcessIdentity[]> {
  * was only just started has not joined its cgroup.
  */
 export async function findShims(isWanted: (folder: string) => boolean): Promise<ProcessIdentity[]> {
+  return await findProcesses(([, role, folder]) => role === 'shim' && folder !== undefined && isWanted(folder))
+}
+
+async function findProcesses(isWanted: (args: string[]) => boolean): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = []
   for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || !isWanted((await shimFolder(Number(name))) ?? '')) continue
+    if (!/^\d+$/.test(name) || !isWanted((await commandLine(Number(name))) ?? [])) continue
     const identity = await identify(Number(name))
     if (identity !== null) found.push(identity)
   }
@@ -88,9 +151,13 @@ export async function findShims(isWanted: (folder: string) => boolean): Promise<
 
 /** The depot folder a shim serves, from its command line; null when the process is none or gone. */
 export async function shimFolder(pid: number): Promise<string | null> {
+  const [, role, folder] = (await commandLine(pid)) ?? []
+  return role === 'shim' && folder !== undefined ? folder : null
+}
+
+async function commandLine(pid: number): Promise<string[] | null> {
   try {
-    const [, role, folder] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
-    return role === 'shim' && folder !== undefined ? folder : null
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
     throw error

@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, messageOf } from '@croft/kit'
 import type { RecoverReport } from '@croft/garden-api'
+import type { DepotEntry } from '../depot/journal.js'
 import { endProcess, identify, isAlive } from '../depot/process-identity.js'
 import { deleteLink, listLinks } from '../networker/apply.js'
 import { linkName, runcId } from '../home/naming.js'
@@ -11,6 +12,8 @@ import type { Entry, Host } from './host.js'
 import { Turnstile } from './turnstile.js'
 
 const CONCURRENCY = 8
+/** What is not removed by then is removed while the others are served. */
+const REMOVE_TIMEOUT_MS = 2_000
 
 /** Why a container cannot run on, or null when it does. */
 async function reasonToRemove(host: Host, entry: Entry): Promise<string | null> {
@@ -27,10 +30,19 @@ async function reasonToRemove(host: Host, entry: Entry): Promise<string | null> 
   }
 }
 
+export interface Readopted {
+  /** What runs. */
+  entries: Entry[]
+  /** What does not and could not be removed yet; it keeps its slot and address. */
+  pending: Entry[]
+  report: RecoverReport
+}
+
 /** Takes up what runs, removes what does not, and sweeps what nobody's journal names. */
-export async function readopt(host: Host): Promise<{ entries: Entry[]; report: RecoverReport }> {
+export async function readopt(host: Host): Promise<Readopted> {
   const report: RecoverReport = { adopted: [], removed: [] }
   const entries: Entry[] = []
+  const pending: Entry[] = []
   const gate = new Turnstile(CONCURRENCY)
   const handles = await host.depot.list()
   await Promise.all(
@@ -38,26 +50,59 @@ export async function readopt(host: Host): Promise<{ entries: Entry[]; report: R
       gate.pass(async () => {
         const read = await host.depot.read(handle)
         if (read === null) {
-          await removeUnknown(host, handle)
-          report.removed.push({ handle, why: 'its journal is not readable' })
+          await removeUnknownNow(host, handle, 'its journal is not readable', report)
+          return
+        }
+        if (!(await isOwn(host, read))) {
+          await removeUnknownNow(host, handle, 'its journal is of another container', report)
           return
         }
         const entry = entryOf(read, socketPath(host, read.state.slot))
         const why = await reasonToRemove(host, entry)
-        if (why !== null) {
-          await removeContainer(host, entry)
-          report.removed.push({ handle, why })
-          return
-        }
         host.slots.claim(entry.state.slot)
         host.addresses?.claim(entry.state.address)
+        if (why !== null) {
+          if (await isRemovedNow(host, entry)) report.removed.push({ handle, why })
+          else pending.push(entry)
+          return
+        }
         entries.push(entry)
         report.adopted.push(handle)
       }),
     ),
   )
-  await sweep(host, entries, report)
-  return { entries, report }
+  await sweep(host, [...entries, ...pending], report)
+  /* what a destroyed container had on disk may be much, and keeps nobody waiting */
+  host.depot.removeGone().catch((error: unknown) => host.logger.error('container-files-left', { error }))
+  return { entries, pending, report }
+}
+
+/** Whether the shim that an entry names serves that entry: a folder may have been copied. */
+async function isOwn(host: Host, { handle, state }: DepotEntry): Promise<boolean> {
+  if (state.bootId !== host.bootId || state.shim === null || !(await isAlive(state.shim))) return true
+  return (await shimFolder(state.shim.pid)) === host.depot.folder(handle)
+}
+
+/** One that does not end must not keep the others waiting. */
+async function isRemovedNow(host: Host, entry: Entry): Promise<boolean> {
+  try {
+    entry.state.step = 'destroying'
+    await removeContainer(host, entry, REMOVE_TIMEOUT_MS)
+    return true
+  } catch (error) {
+    host.logger.warn('container-destroy-pending', { handle: entry.handle, why: messageOf(error) })
+    return false
+  }
+}
+
+/** Without a journal nothing is known that could be listed: what does not go now is tried again at the next start. */
+async function removeUnknownNow(host: Host, handle: string, why: string, report: RecoverReport): Promise<void> {
+  try {
+    await removeUnknown(host, handle, REMOVE_TIMEOUT_MS)
+    report.removed.push({ handle, why })
+  } catch (error) {
+    host.logger.error('container-not-removed', { handle, why: messageOf(error) })
+  }
 }
 
 /** Removes what bears the home's index and belongs to no container: cgroups, shims, links, runc's state, sockets. */
@@ -66,8 +111,7 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
   const folders = new Set(entries.map((entry) => host.depot.folder(entry.handle)))
   for (const handle of await host.cgroups.list()) {
     if (known.has(handle)) continue
-    await removeUnknown(host, handle)
-    report.removed.push({ handle, why: 'it has a cgroup but no journal' })
+    await removeUnknownNow(host, handle, 'it has a cgroup but no journal', report)
   }
   for (const pid of await host.cgroups.shims()) {
     const identity = await identify(pid)

@@ -1,8 +1,8 @@
 import { InvalidSpecError, type ContainerSpec, type Limits, type ProcessSpec } from '@croft/garden-api'
+import { isHandle } from '../home/naming.js'
 import { parseAddress } from '../networker/address.js'
 import { RLIMIT_NUMBERS } from '../shim/frames.js'
 
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
 const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
 /** Mounted by the platform; a tenant's mount over them, or below, would undo masks and limits. */
@@ -84,7 +84,7 @@ export function limitProblem(limits: Limits | undefined): string | null {
 
 /** What is wrong with a spec that no host could make; null when nothing is. Pure. */
 export function specProblem(spec: ContainerSpec): string | null {
-  if (spec.handle !== undefined && !HANDLE.test(spec.handle)) return `not a handle: ${JSON.stringify(spec.handle)}`
+  if (spec.handle !== undefined && !isHandle(spec.handle)) return `not a handle: ${JSON.stringify(spec.handle)}`
   if (spec.hostname !== undefined && !HOSTNAME.test(spec.hostname))
     return `not a host name: ${JSON.stringify(spec.hostname)}`
   if (spec.isPrivileged === true) return 'privileged container creation is disabled'

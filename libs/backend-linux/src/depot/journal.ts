@@ -1,7 +1,16 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, run } from '@croft/kit'
-import type { ContainerSpec, Lease, Limits } from '@croft/garden-api'
+import { errnoOf, failpoint } from '@croft/kit'
+import {
+  AlreadyInUseError,
+  ServiceUnavailableError,
+  type ContainerSpec,
+  type Lease,
+  type Limits,
+} from '@croft/garden-api'
+import { isHandle } from '../home/naming.js'
+import { removeSmallTree, removeTree } from './remove-tree.js'
 
 /** A process of the host, safe against a reused process id. */
 export interface ProcessIdentity {
@@ -38,10 +47,18 @@ export interface DepotEntry {
 
 const SPEC = 'spec.json'
 const STATE = 'state.json'
-const REMOVE_TIMEOUT_MS = 10 * 60_000
+/** Entries on their way off the disk; no handle begins with a dot. */
+const GONE = '.gone-'
 
-/** `<depot>/<handle>/`: everything a container has on disk. Each write is durable before it returns. */
+/**
+ * `<depot>/<handle>/`: everything a container has on disk. Each write is whole or not there at all, whenever this process
+ * dies; none waits for the disk. What has to outlast the kernel is nothing: after a reboot no container runs, and every entry
+ * is removed, be its journal of another boot, torn or empty.
+ */
 export class Depot {
+  /** The last write of each entry: the next waits for it. */
+  readonly #writing = new Map<string, Promise<void>>()
+
   constructor(readonly dir: string) {}
 
   folder(handle: string): string {
@@ -50,23 +67,51 @@ export class Depot {
   async prepare(): Promise<void> {
     await mkdir(this.dir, { recursive: true, mode: 0o700 })
   }
+  /** Handles that have a folder. Whatever else somebody put into the depot is not ours, and stays. */
   async list(): Promise<string[]> {
     const entries = await readdir(this.dir, { withFileTypes: true })
-    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+    return entries.filter((entry) => entry.isDirectory() && isHandle(entry.name)).map((entry) => entry.name)
   }
-  async has(handle: string): Promise<boolean> {
-    return (await this.list()).includes(handle)
-  }
-  /** Makes the folder with the spec and the first state. */
+  /**
+   * Makes the folder with the spec and the first state.
+   * @throws AlreadyInUseError when something has that name, DiskFullError
+   */
   async begin(handle: string, spec: ContainerSpec, state: ContainerState): Promise<void> {
-    await mkdir(this.folder(handle), { mode: 0o700 })
-    await writeDurably(join(this.folder(handle), SPEC), JSON.stringify(spec))
+    try {
+      await mkdir(this.folder(handle), { mode: 0o700 })
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') throw new AlreadyInUseError(`Handle '${handle}'`)
+      throw asDiskFull(error, this.dir)
+    }
+    failpoint('container-folder-made')
+    await this.#put(handle, SPEC, JSON.stringify(spec))
+    failpoint('container-spec-written')
     await this.write(handle, state)
-    await syncFolder(this.dir)
   }
+  /** Writes the state as it is when its turn has come. @throws DiskFullError */
   async write(handle: string, state: ContainerState): Promise<void> {
-    await writeDurably(join(this.folder(handle), STATE), JSON.stringify(state))
-    await syncFolder(this.folder(handle))
+    const before = this.#writing.get(handle) ?? Promise.resolve()
+    const mine = before
+      .catch(() => undefined) // its own caller hears of a failure
+      .then(async () => await this.#put(handle, STATE, JSON.stringify(state)))
+    this.#writing.set(handle, mine)
+    try {
+      await mine
+    } finally {
+      if (this.#writing.get(handle) === mine) this.#writing.delete(handle)
+    }
+  }
+  /**
+   * Notes that a container is to go. On a full disk its state is dropped instead: an entry without one is removed as well. A
+   * folder that is not there any more needs no note.
+   */
+  async writeDestroying(handle: string, state: ContainerState): Promise<void> {
+    try {
+      await this.write(handle, state)
+    } catch (error) {
+      if (!(error instanceof DiskFullError) && errnoOf(error) !== 'ENOENT') throw error
+      await rm(join(this.folder(handle), STATE), { force: true })
+    }
   }
   /** The entry, or null when it is half-written or unreadable: then only its folder is left to remove. */
   async read(handle: string): Promise<DepotEntry | null> {
@@ -78,50 +123,69 @@ export class Depot {
       const entry = { handle, spec: JSON.parse(spec) as ContainerSpec, state: JSON.parse(state) as ContainerState }
       return isState(entry.state) ? entry : null
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT' || error instanceof SyntaxError) return null
+      if (['ENOENT', 'EISDIR', 'ELOOP'].includes(errnoOf(error) ?? '') || error instanceof SyntaxError) return null
       throw error
     }
   }
-  async remove(handle: string): Promise<void> {
-    await removeTree(this.folder(handle))
+  /**
+   * Removes an entry; one that is gone is fine. A large one is out of the depot at once, and off the disk when the promise of
+   * the answer resolves.
+   */
+  async remove(handle: string): Promise<{ freed: Promise<void> }> {
+    if (removeSmallTree(this.folder(handle))) return { freed: Promise.resolve() }
+    const away = join(this.dir, `${GONE}${randomUUID()}`)
+    await rename(this.folder(handle), away)
+    return { freed: removeTree(away) }
+  }
+  /** Removes what an earlier daemon was still removing. */
+  async removeGone(): Promise<void> {
+    for (const name of await readdir(this.dir)) if (name.startsWith(GONE)) await removeTree(join(this.dir, name))
   }
   /** Removes the depot itself. */
   async destroy(): Promise<void> {
     await removeTree(this.dir)
   }
+
+  async #put(handle: string, name: string, text: string): Promise<void> {
+    const path = join(this.folder(handle), name)
+    try {
+      await writeFile(`${path}.new`, text, { mode: 0o600 })
+      await rename(`${path}.new`, path)
+    } catch (error) {
+      throw asDiskFull(error, this.dir)
+    }
+  }
 }
 
+/** The file system of the depot has no room for a journal. */
+export class DiskFullError extends ServiceUnavailableError {
+  constructor(dir: string, cause: unknown) {
+    super(`the disk that holds ${dir} is full: free some of it, or destroy containers`, cause)
+  }
+}
+
+function asDiskFull(error: unknown, dir: string): unknown {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '') ? new DiskFullError(dir, error) : error
+}
+
+function isIdentity(value: unknown): boolean {
+  return (
+    value === null ||
+    (typeof value === 'object' && 'pid' in value && 'startTicks' in value && Number.isInteger(value.pid))
+  )
+}
+
+/** Whether a parsed journal can be worked with; one that was torn or edited may be any JSON. */
 function isState(value: ContainerState | null): value is ContainerState {
   return (
     typeof value === 'object' &&
     value !== null &&
-    typeof value.slot === 'number' &&
+    ['creating', 'created', 'destroying'].includes(value.step) &&
+    Number.isInteger(value.slot) &&
     typeof value.address === 'string' &&
-    typeof value.bootId === 'string'
+    typeof value.bootId === 'string' &&
+    typeof value.properties === 'object' &&
+    isIdentity(value.shim) &&
+    isIdentity(value.init)
   )
-}
-
-/** With rm(1), which holds no paths: a tenant may have nested folders deeper than one can name. */
-async function removeTree(path: string): Promise<void> {
-  await run('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: REMOVE_TIMEOUT_MS })
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
-  await rename(`${path}.new`, path)
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

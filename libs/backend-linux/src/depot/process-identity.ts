@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { errnoOf, systemClock, waitFor } from '@croft/kit'
+import { errnoOf, systemClock } from '@croft/kit'
 import type { ProcessIdentity } from './journal.js'
 
 /** Start time and state letter from the text of /proc/<pid>/stat; the name in it may hold anything, even `)`. Pure. */
@@ -50,17 +50,13 @@ export async function hasEnded(identity: ProcessIdentity, timeoutMs: number): Pr
   const end = systemClock.monotonic() + timeoutMs
   while (await isAlive(identity)) {
     if (systemClock.monotonic() > end) return false
-    await systemClock.sleep(2)
+    await systemClock.sleep(1)
   }
   return true
 }
 
 /** Kills the very process and waits until it is gone. */
-export async function endProcess(identity: ProcessIdentity): Promise<void> {
+export async function endProcess(identity: ProcessIdentity, timeoutMs = 10_000): Promise<void> {
   await signalProcess(identity, 'SIGKILL')
-  await waitFor(async () => !(await isAlive(identity)), {
-    what: `process ${identity.pid} to end`,
-    timeoutMs: 10_000,
-    everyMs: 2,
-  })
+  if (!(await hasEnded(identity, timeoutMs))) throw new Error(`process ${identity.pid} does not end`)
 }

@@ -34,6 +34,13 @@ export function linkName(names: HomeNames, slot: number): string {
   return `${names.linkPrefix}${slot}`
 }
 
+const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+
+/** Whether a container may be named so; it is a file name then, and no other folder's. */
+export function isHandle(text: string): boolean {
+  return HANDLE.test(text)
+}
+
 /** What runc calls a container: its names hold no colon, and handles no plus sign. */
 export function runcId(handle: string): string {
   return handle.replaceAll(':', '+')

@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { bareEnv, messageOf, run, type Logger } from '@croft/kit'
+import { access, readFile, writeFile } from 'node:fs/promises'
+import { bareEnv, errnoOf, failpoint, messageOf, run, type Logger } from '@croft/kit'
 import { AlreadyInUseError, ServiceUnavailableError, type NetOutRule } from '@croft/garden-api'
 import type { HomeNames } from '../home/naming.js'
 import { linkName } from '../home/naming.js'
@@ -83,9 +83,10 @@ export class Networker {
     const link = linkName(this.#options.names, slot)
     this.#containers.set(slot, container)
     await Promise.all([
-      ipBatch(['ip'], hostLinkLines(home, link, address, initPid)).then(() =>
-        ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address)),
-      ),
+      ipBatch(['ip'], hostLinkLines(home, link, address, initPid)).then(async () => {
+        failpoint('container-linked')
+        await ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address))
+      }),
       this.#apply(addContainerRules(home, container)),
     ])
   }
@@ -94,15 +95,24 @@ export class Networker {
   async disconnect(slot: number): Promise<void> {
     const container = this.#containers.get(slot)
     this.#containers.delete(slot)
-    const link = linkName(this.#options.names, slot)
-    if ((await listLinks(this.#options.names)).includes(link)) await deleteLink(link)
+    await Promise.all([this.#unlink(linkName(this.#options.names, slot)), this.#forget(container)])
+  }
+
+  /** The namespace takes the pair along when its last process ends, but some time after that. */
+  async #unlink(link: string): Promise<void> {
+    if (await hasLink(link)) await deleteLink(link)
+  }
+  async #forget(container: ContainerNetwork | undefined): Promise<void> {
     if (container === undefined || this.#home === undefined) return
     try {
       await this.#apply(removeContainerRules(this.#home, container))
     } catch (error) {
       /* half-made or changed by hand: the whole table says it again */
       this.#options.logger.debug('network-table-rebuilt', { why: messageOf(error) })
-      await this.#apply(tableText(this.#home, [...this.#containers.values()]))
+      await this.#apply(tableText(this.#home, [...this.#containers.values()])).catch((failure: unknown) => {
+        this.#containers.set(container.slot, container) // it is still there, for the next attempt to remove
+        throw failure
+      })
     }
   }
 
@@ -164,6 +174,16 @@ export async function listLinks(names: HomeNames): Promise<string[]> {
     .split('\n')
     .map((line) => line.split(':')[0]?.trim() ?? '')
     .filter((name) => name.startsWith(names.linkPrefix))
+}
+
+async function hasLink(link: string): Promise<boolean> {
+  try {
+    await access(`/sys/class/net/${link}`)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw error
+  }
 }
 
 /** Deletes a link; one that is gone is fine. */

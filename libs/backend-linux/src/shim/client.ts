@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { messageOf } from '@croft/kit'
+import { failpoint, messageOf } from '@croft/kit'
 import {
   AlreadyInUseError,
   ExecutableNotFoundError,
@@ -186,6 +186,7 @@ export class ShimProcess {
 
   #take(frame: ShimFrame, io: ProcessIo): void {
     if (frame.type === 'output') {
+      failpoint('process-output')
       const to = frame.stream === 'stdout' ? io.stdout : io.stderr
       if (frame.droppedBytes > 0) io.onDropped?.(frame.stream, frame.droppedBytes)
       if (to === undefined || to.destroyed || to.writableEnded) return
@@ -193,6 +194,7 @@ export class ShimProcess {
       return
     }
     if (frame.type !== 'exit') return
+    failpoint('process-exited')
     this.#exit = frame.exit
     this.connection.socket.destroy()
     this.#resolve(frame.exit)
@@ -215,6 +217,7 @@ export class ShimProcess {
       let isRoom = true
       for (let at = 0; at < data.length; at += STDIN_PIECE_BYTES)
         isRoom = send(data.subarray(at, at + STDIN_PIECE_BYTES)) && isRoom
+      failpoint('process-fed')
       if (!isRoom) {
         stdin.pause()
         socket.once('drain', () => stdin.resume())
@@ -281,7 +284,10 @@ export class ShimClient {
   }
   /** @throws the error of a process that could not start */
   async run(request: RunRequest, io: ProcessIo): Promise<ShimProcess> {
-    return await this.#begin(runFrame(request), request, io)
+    failpoint('process-asked')
+    const process = await this.#begin(runFrame(request), request, io)
+    failpoint('process-started')
+    return process
   }
   /** @throws ProcessNotFoundError when it has ended */
   async attach(id: string, io: ProcessIo, from: AttachFrom): Promise<ShimProcess> {
