@@ -1,6 +1,7 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { waitFor } from '@croft/kit'
 import { afterAll, describe, expect, it } from 'vitest'
+import { PivotedRoot } from './support/pivoted-root.js'
 import { command, Platform, webApp } from './support/platform.js'
 
 /** Two homes on one host, the death of everything at once, and the end. */
@@ -15,15 +16,19 @@ afterAll(async () => {
   }
 })
 
-/** What of a home's index is left on this host. */
-async function traces(k: string): Promise<string[]> {
+/** What the kernel still has of a home's index. */
+async function kernelTraces(k: string): Promise<string[]> {
   const links = (await command('ip', ['-o', 'link', 'show'])).stdout
     .split('\n')
     .filter((line) => line.includes(` c${k}-`))
   const tables = (await command('nft', ['list', 'tables'])).stdout
     .split('\n')
     .filter((line) => line.endsWith(` croft_${k}`))
-  const cgroups = globSync(`/sys/fs/cgroup/{*/,}croft/${k}`)
+  return [...links, ...tables, ...globSync(`/sys/fs/cgroup/{*/,}croft/${k}`)]
+}
+
+/** What of a home's index is left on this host. */
+async function traces(k: string): Promise<string[]> {
   const processes = readdirSync('/proc').filter(
     (pid) => /^\d+$/.test(pid) && commandLineOf(pid).includes(`/croft-test-`),
   )
@@ -31,9 +36,7 @@ async function traces(k: string): Promise<string[]> {
     .split('\n')
     .filter((line) => line.includes('/croft-test-'))
   return [
-    ...links,
-    ...tables,
-    ...cgroups,
+    ...(await kernelTraces(k)),
     ...processes.map((pid) => `${pid} ${commandLineOf(pid)}`),
     ...mounts,
     ...(existsSync(`/run/croft/${k}`) ? [`/run/croft/${k}`] : []),
@@ -49,7 +52,7 @@ function commandLineOf(pid: string): string {
   }
 }
 
-const indexOf = (platform: Platform): string => readFileSync(`${platform.home}/k`, 'utf8').split(/\s/)[0] ?? ''
+const indexOf = (platform: Platform): string => readFileSync(`${platform.folder}/k`, 'utf8').split(/\s/)[0] ?? ''
 
 describe('two homes on one host', () => {
   it('run side by side: the same app name on both, each with its own answer', async () => {
@@ -72,6 +75,41 @@ describe('two homes on one host', () => {
     expect(down.code, down.output).toBe(0)
     expect((await traces(k)).filter((line) => !line.includes(one.home))).toEqual([])
     expect((await one.get('same')).body).toBe(one.home)
+  })
+})
+
+describe('two homes under the same path, one in a root of its own', () => {
+  let root: PivotedRoot | undefined
+  let inner: Platform | undefined
+  afterAll(async () => {
+    await inner?.down()
+    root?.remove()
+  })
+
+  it('run side by side, and the end of either leaves the other serving and nothing of itself', async () => {
+    root = await PivotedRoot.make(one.home)
+    inner = Platform.within(root, one.home)
+    await inner.up('--no-example')
+    const indexes = { one: indexOf(one), inner: indexOf(inner) }
+    expect(indexes.inner).not.toBe(indexes.one)
+    const app = await inner.repository('same', webApp('inner'))
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect((await inner.get('same')).body).toBe('inner')
+    expect((await one.get('same')).body).toBe(one.home)
+
+    expect((await one.down()).code).toBe(0)
+    expect(await kernelTraces(indexes.one)).toEqual([])
+    expect((await inner.get('same')).body).toBe('inner')
+    expect((await inner.status()).ready).toBe(true)
+    await one.up('--no-example')
+    await one.serves('same', one.home)
+    expect(indexOf(one)).not.toBe(indexes.inner)
+
+    expect((await inner.down()).code).toBe(0)
+    expect(await kernelTraces(indexes.inner)).toEqual([])
+    expect((await one.get('same')).body).toBe(one.home)
+    expect((await one.status()).ready).toBe(true)
   })
 })
 
@@ -99,10 +137,9 @@ describe('down', () => {
     expect((await one.get('same')).status).toBe(200)
   })
 
-  it('leaves no process, mount, cgroup, interface or rule behind', async () => {
+  it('leaves no process, mount, cgroup, interface or rule behind, also when nobody reads what it says', async () => {
     const k = indexOf(one)
-    const down = await one.down()
-    expect(down.code, down.output).toBe(0)
+    await command('sh', ['-c', './croft down --yes --home "$0" | true', one.home])
     await waitFor(async () => (await traces(k)).length === 0, {
       what: `nothing of home ${k} to be left`,
       timeoutMs: 10_000,

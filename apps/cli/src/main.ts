@@ -19,9 +19,12 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Verbs that go on to their end when nobody reads what they say any more. */
+const TO_THE_END: readonly string[] = ['up', 'down', 'test']
+
 // whoever reads our output may have seen enough: `croft ps | head -1`
 process.stdout.on('error', (error) => {
-  if (errnoOf(error) === 'EPIPE') process.exit(0)
-  throw error
+  if (errnoOf(error) !== 'EPIPE') throw error
+  if (!TO_THE_END.includes(process.argv[2] ?? '')) process.exit(0)
 })
 process.exitCode = await main(process.argv.slice(2))

@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { waitFor } from '@croft/kit'
+import type { PivotedRoot } from './pivoted-root.js'
 
 /** The product from outside: `./croft`, git and HTTP. Every platform here has a home, ports and a cache entry of its own. */
 
@@ -34,18 +35,16 @@ export interface CommandResult {
   output: string
 }
 
+export interface CommandOptions {
+  cwd?: string
+  env?: Record<string, string>
+  timeoutMs?: number
+  input?: string
+  signal?: AbortSignal
+}
+
 /** Runs a command to its end; a non-zero exit is a result, not an exception. */
-export function command(
-  file: string,
-  args: string[],
-  options: {
-    cwd?: string
-    env?: Record<string, string>
-    timeoutMs?: number
-    input?: string
-    signal?: AbortSignal
-  } = {},
-): Promise<CommandResult> {
+export function command(file: string, args: string[], options: CommandOptions = {}): Promise<CommandResult> {
   return new Promise((done, fail) => {
     const child = spawn(file, args, {
       cwd: options.cwd ?? checkout,
@@ -192,11 +191,28 @@ export class Platform {
   private constructor(
     readonly home: string,
     readonly httpPort: number,
+    readonly root?: PivotedRoot,
   ) {}
 
   /** A platform that is not up yet, with a home and ports of its own. */
   static at(name: string): Platform {
     return new Platform(`${HOME_PREFIX}${process.env['CROFT_TEST_RUN'] ?? process.pid}-${name}`, freePort())
+  }
+
+  /** A platform in another root of this host, under any path, with ports of its own. */
+  static within(root: PivotedRoot, home: string): Platform {
+    return new Platform(home, freePort(), root)
+  }
+
+  /** The home as a path of this host. */
+  get folder(): string {
+    return this.root?.seenFromHost(this.home) ?? this.home
+  }
+
+  #launcher(args: string[], timeoutMs: number): Promise<CommandResult> {
+    return this.root === undefined
+      ? command('./croft', args, { timeoutMs })
+      : this.root.command(join(checkout, 'croft'), args, { timeoutMs })
   }
 
   get portOptions(): string[] {
@@ -213,20 +229,18 @@ export class Platform {
   }
 
   async up(...args: string[]): Promise<CommandResult> {
-    const result = await command('./croft', ['up', '--detach', ...this.portOptions, ...args], { timeoutMs: 300_000 })
+    const result = await this.#launcher(['up', '--detach', ...this.portOptions, ...args], 300_000)
     if (result.code !== 0) throw new Error(`up failed (${result.code}):\n${result.output}`)
     return result
   }
 
   down(...args: string[]): Promise<CommandResult> {
-    return command('./croft', ['down', '--home', this.home, ...(args.length === 0 ? ['--yes'] : args)], {
-      timeoutMs: 60_000,
-    })
+    return this.#launcher(['down', '--home', this.home, ...(args.length === 0 ? ['--yes'] : args)], 60_000)
   }
 
   /** A CLI verb of this platform. */
   croft(...args: string[]): Promise<CommandResult> {
-    return command('./croft', [...args, '--home', this.home], { timeoutMs: 120_000 })
+    return this.#launcher([...args, '--home', this.home], 120_000)
   }
 
   /** A CLI verb with `--json`, parsed. */
@@ -255,7 +269,7 @@ export class Platform {
   }
 
   get token(): string {
-    return readFileSync(join(this.home, 'operator-token'), 'utf8').trim()
+    return readFileSync(join(this.folder, 'operator-token'), 'utf8').trim()
   }
 
   gitUrl(app: string): string {
@@ -326,7 +340,7 @@ export class Platform {
 
   /** Removes the home of a platform that is down. */
   remove(): void {
-    rmSync(this.home, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
