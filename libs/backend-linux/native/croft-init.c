@@ -44,6 +44,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -138,15 +139,47 @@ static int set_nonblock(int fd) {
   return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+struct buffer { uint8_t *data; size_t start, len, cap; };
+
+static int buffer_add(struct buffer *b, const void *data, size_t n) {
+  if (b->start + b->len + n > b->cap) {
+    if (b->start > 0) memmove(b->data, b->data + b->start, b->len), b->start = 0;
+    if (b->len + n > b->cap) {
+      size_t cap = b->cap ? b->cap : 4096;
+      while (cap < b->len + n) cap *= 2;
+      uint8_t *grown = realloc(b->data, cap);
+      if (grown == NULL) return -1;
+      b->data = grown, b->cap = cap;
+    }
+  }
+  memcpy(b->data + b->start + b->len, data, n);
+  b->len += n;
+  return 0;
+}
+static void buffer_drop(struct buffer *b, size_t n) {
+  b->start += n, b->len -= n;
+  if (b->len == 0) {
+    b->start = 0;
+    if (b->cap > 64u << 10) free(b->data), b->data = NULL, b->cap = 0;
+  }
+}
+
 /* ---------------------------------------------------------------- init: tar
- * ustar with GNU long names and pax path, linkpath and size on the way in; ustar with pax records on the way out.
- * Runs as the asked user inside the container, so a hostile archive reaches only what that user reaches anyway. */
+ * ustar with GNU long names and pax path, linkpath, size and extended attributes, both ways. Runs as the asked user inside
+ * the container, so a hostile archive reaches only what that user reaches anyway; it may not climb out of where it is
+ * unpacked either. Bytes and entries are counted against the limits it was started with. */
 
 struct tar_header {
   char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2];
   char uname[32], gname[32], major[8], minor[8], prefix[155], pad[12];
 };
 _Static_assert(sizeof(struct tar_header) == 512, "a tar header is one block");
+
+#define MAX_RECORD (1u << 20)     /* bytes of a long name or of one entry's pax records */
+#define ATTRIBUTE_BYTES 65536     /* the kernel keeps no longer value, and no longer list of names */
+#define ATTRIBUTE_KEY "SCHILY.xattr."
+
+static struct { uint64_t bytes, entries, max_bytes, max_entries; } tar;
 
 static void tar_fail(const char *what, const char *path) {
   dprintf(2, "%s%s%s: %s\n", what, path ? " " : "", path ? path : "", strerror(errno));
@@ -155,6 +188,23 @@ static void tar_fail(const char *what, const char *path) {
 static void tar_bad(const char *why) {
   dprintf(2, "tar: %s\n", why);
   _exit(2);
+}
+
+static void tar_count(uint64_t entries, uint64_t bytes) {
+  if ((tar.entries += entries) > tar.max_entries) {
+    dprintf(2, "tar: more than %llu entries\n", (unsigned long long)tar.max_entries);
+    _exit(3);
+  }
+  if (bytes > tar.max_bytes - tar.bytes) {
+    dprintf(2, "tar: more than %llu bytes\n", (unsigned long long)tar.max_bytes);
+    _exit(3);
+  }
+  tar.bytes += bytes;
+}
+
+/* Attributes that travel: those of users, and what a program may do when it is started. */
+static int is_kept_attribute(const char *name) {
+  return strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0;
 }
 
 /* Reads exactly n bytes; 0 at a clean end before the first byte. */
@@ -174,6 +224,10 @@ static int read_full(int fd, void *data, size_t n) {
   return 1;
 }
 
+static void read_all(int fd, void *data, size_t n) {
+  if (n > 0 && !read_full(fd, data, n)) tar_bad("unexpected end of archive");
+}
+
 static uint64_t tar_number(const char *field, size_t n) {
   uint64_t v = 0;
   if ((uint8_t)field[0] & 0x80) {
@@ -188,6 +242,20 @@ static uint64_t tar_number(const char *field, size_t n) {
   return v;
 }
 
+/* A decimal number that `stop` follows; moves past both. */
+static uint64_t decimal(char **at, char stop) {
+  uint64_t v = 0;
+  char *p = *at;
+  if (*p < '0' || *p > '9') tar_bad("bad pax record");
+  for (; *p >= '0' && *p <= '9'; p++) {
+    if (v > (UINT64_MAX - 9) / 10) tar_bad("bad pax record");
+    v = v * 10 + (uint64_t)(*p - '0');
+  }
+  if (*p != stop) tar_bad("bad pax record");
+  *at = p + 1;
+  return v;
+}
+
 /* Makes the parents of a path; those that exist are left alone. */
 static void make_parents(char *path) {
   for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -197,137 +265,201 @@ static void make_parents(char *path) {
   }
 }
 
+static void remove_old(const char *path) {
+  if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
+}
+
 static char *tar_text(int fd, uint64_t size) {
-  if (size > 1 << 20) tar_bad("a header record is too long");
+  if (size > MAX_RECORD) tar_bad("a header record is too long");
   char *text = calloc(1, (size_t)((size + 511) / 512 * 512) + 1);
   if (text == NULL) tar_fail("memory", NULL);
-  if (size > 0 && !read_full(fd, text, (size_t)((size + 511) / 512 * 512))) tar_bad("unexpected end of archive");
+  read_all(fd, text, (size_t)((size + 511) / 512 * 512));
   text[size] = 0;
   return text;
 }
 
-/* Takes path, linkpath and size out of pax records `LEN key=value\n`. */
-static void pax_read(char *text, uint64_t size, char **path, char **link, uint64_t *bytes, int *has_bytes) {
-  char *p = text, *end = text + size;
-  while (p < end) {
-    char *rest;
-    unsigned long len = strtoul(p, &rest, 10);
-    if (*rest != ' ' || len == 0 || len > (unsigned long)(end - p) || p[len - 1] != '\n' || rest >= p + len) tar_bad("bad pax record");
-    char *key = rest + 1, *stop = p + len - 1;
-    *stop = 0;
-    if (strncmp(key, "path=", 5) == 0) free(*path), *path = strdup(key + 5);
-    else if (strncmp(key, "linkpath=", 9) == 0) free(*link), *link = strdup(key + 9);
-    else if (strncmp(key, "size=", 5) == 0) *bytes = strtoull(key + 5, NULL, 10), *has_bytes = 1;
-    p += len;
+/* What comes before an entry and belongs to it. */
+struct tar_extra {
+  char *path, *link, *records;       /* owned; attributes lie in records */
+  uint64_t size, records_size;
+  int has_size, has_attributes;
+};
+
+static void extra_free(struct tar_extra *e) {
+  free(e->path), free(e->link), free(e->records);
+  memset(e, 0, sizeof *e);
+}
+
+/* The next of the pax records `LEN key=value\n`: its key, NUL-terminated in place, and its value. 0 at the end. */
+static int pax_next(char **at, char *end, char **key, char **value, size_t *n) {
+  if (*at >= end) return 0;
+  char *start = *at, *p = start;
+  uint64_t len = decimal(&p, ' ');
+  if (len > (uint64_t)(end - start) || p >= start + len || start[len - 1] != '\n') tar_bad("bad pax record");
+  char *equals = memchr(p, '=', (size_t)(start + len - p));
+  if (equals == NULL) tar_bad("bad pax record");
+  *equals = 0;
+  *key = p, *value = equals + 1, *n = (size_t)(start + len - 1 - *value);
+  *at = start + len;
+  return 1;
+}
+
+static void pax_read(struct tar_extra *e, char *text, uint64_t size) {
+  char *copy = malloc((size_t)size + 1), *key, *value;
+  if (copy == NULL) tar_fail("memory", NULL);
+  memcpy(copy, text, (size_t)size + 1); /* kept as it came: the attributes are read when their file is there */
+  free(e->records);
+  e->records = copy, e->records_size = size;
+  for (char *at = text; pax_next(&at, text + size, &key, &value, &(size_t){0});) {
+    at[-1] = 0;
+    if (strcmp(key, "path") == 0) free(e->path), e->path = strdup(value);
+    else if (strcmp(key, "linkpath") == 0) free(e->link), e->link = strdup(value);
+    else if (strcmp(key, "size") == 0) e->size = decimal(&value, 0), e->has_size = 1;
+    else if (strncmp(key, "GNU.sparse.", 11) == 0) tar_bad("sparse files are not supported");
+    else if (strncmp(key, ATTRIBUTE_KEY, strlen(ATTRIBUTE_KEY)) == 0) e->has_attributes = 1;
+  }
+}
+
+/* Sets the attributes of an entry. One that this user may not set, or this file system not keep, is left out, as tar does. */
+static void set_attributes(const struct tar_extra *e, const char *path, int fd) {
+  char *at = e->records, *key, *value;
+  size_t n;
+  while (e->has_attributes && pax_next(&at, e->records + e->records_size, &key, &value, &n)) {
+    const char *name = key + strlen(ATTRIBUTE_KEY);
+    if (strncmp(key, ATTRIBUTE_KEY, strlen(ATTRIBUTE_KEY)) != 0 || !is_kept_attribute(name)) continue;
+    int rc = fd >= 0 ? fsetxattr(fd, name, value, n, 0) : setxattr(path, name, value, n, 0);
+    if (rc < 0 && errno != ENOTSUP && errno != EPERM) tar_fail("attribute of", path);
+  }
+}
+
+/* Whether a path from an archive would climb out of where it is unpacked. */
+static int climbs(const char *path) {
+  for (const char *p = path; *p; p += *p == '/') {
+    const char *end = strchrnul(p, '/');
+    if (end - p == 2 && p[0] == '.' && p[1] == '.') return 1;
+    p = end;
+  }
+  return 0;
+}
+
+static char tar_buffer[CHUNK];
+
+static void skip_padding(int in, uint64_t size) {
+  read_all(in, tar_buffer, (size_t)((512 - size % 512) % 512));
+}
+
+static void extract_file(int in, char *path, uint64_t size, mode_t mode, time_t mtime, const struct tar_extra *e) {
+  struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = mtime}};
+  make_parents(path);
+  remove_old(path);
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, e->has_attributes ? 0600 : mode & 0777);
+  if (fd < 0) tar_fail("open", path);
+  for (uint64_t left = size; left > 0;) {
+    size_t want = left < sizeof tar_buffer ? (size_t)left : sizeof tar_buffer;
+    read_all(in, tar_buffer, want);
+    if (write_all(fd, tar_buffer, want) < 0) tar_fail("write", path);
+    left -= want;
+  }
+  set_attributes(e, path, fd); /* before the mode, which may forbid it, and after the contents, which would clear some */
+  if ((mode & 07000 || e->has_attributes) && fchmod(fd, mode & ~022u) < 0) tar_fail("chmod", path);
+  futimens(fd, times);
+  if (close(fd) < 0) tar_fail("close", path);
+  skip_padding(in, size);
+}
+
+static void extract_directory(char *path, mode_t mode, const struct tar_extra *e) {
+  struct stat st;
+  make_parents(path);
+  if (mkdir(path, mode & 0777) < 0) {
+    int why = errno;
+    if (why != EEXIST || stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) errno = why, tar_fail("mkdir", path);
+  }
+  set_attributes(e, path, -1);
+}
+
+static void extract_link(char type, char *path, const char *target) {
+  make_parents(path);
+  if (type == '1') {
+    while (*target == '/') target++;
+    if (climbs(target)) tar_bad("a link leads out of where it is unpacked");
+    struct stat old, new;
+    if (lstat(path, &old) == 0 && lstat(target, &new) == 0 && old.st_dev == new.st_dev && old.st_ino == new.st_ino) return; /* a link to itself */
+  }
+  if (*target == 0) errno = EINVAL, tar_fail("link", path);
+  remove_old(path);
+  if ((type == '2' ? symlink(target, path) : linkat(AT_FDCWD, target, AT_FDCWD, path, 0)) < 0) tar_fail("link", path);
+}
+
+/* One entry whose header is read; takes what comes before it. */
+static void extract_entry(int in, const struct tar_header *h, struct tar_extra *e) {
+  char name[PATH_MAX], link[PATH_MAX], *path = name;
+  uint64_t size = e->has_size ? e->size : tar_number(h->size, 12);
+  int n, is_ustar = memcmp(h->magic, "ustar", 6) == 0;
+  if (e->path) n = snprintf(name, sizeof name, "%s", e->path);
+  else if (is_ustar && h->prefix[0]) n = snprintf(name, sizeof name, "%.155s/%.100s", h->prefix, h->name);
+  else n = snprintf(name, sizeof name, "%.100s", h->name);
+  if (n < 0 || n >= (int)sizeof name) tar_bad("a path is too long");
+  n = e->link ? snprintf(link, sizeof link, "%s", e->link) : snprintf(link, sizeof link, "%.100s", h->link);
+  if (n < 0 || n >= (int)sizeof link) tar_bad("a link is too long");
+  while (*path == '/') path++;
+  if (climbs(path)) tar_bad("a path leads out of where it is unpacked");
+  size_t len = strlen(path);
+  while (len > 0 && path[len - 1] == '/') path[--len] = 0;
+  mode_t mode = (mode_t)tar_number(h->mode, 8) & 07777;
+  char type = h->type == 0 || h->type == '7' ? '0' : h->type;
+  tar_count(1, type == '0' ? size : 0);
+  int is_here = len == 0 || strcmp(path, ".") == 0;
+  switch (type) {
+    case '0':
+      if (is_here) tar_bad("a file without a name");
+      extract_file(in, path, size, mode, (time_t)tar_number(h->mtime, 12), e);
+      return;
+    case '5':
+      if (!is_here) extract_directory(path, mode, e);
+      return;
+    case '1': case '2':
+      if (is_here) tar_bad("a link without a name");
+      extract_link(type, path, link);
+      return;
+    case '6':
+      if (is_here) tar_bad("a pipe without a name");
+      make_parents(path);
+      remove_old(path);
+      if (mkfifo(path, mode & 0777) < 0) tar_fail("mkfifo", path);
+      return;
+    case '3': case '4': tar_bad("device nodes are not allowed"); break;
+    case 'S': tar_bad("sparse files are not supported"); break;
+    default: tar_bad("an entry of unknown type");
   }
 }
 
 static void tar_extract(int in) {
-  static char buffer[CHUNK];
   struct tar_header h;
-  char *long_path = NULL, *long_link = NULL;
-  uint64_t pax_size = 0;
-  int has_pax_size = 0, entries = 0;
-  for (;;) {
-    if (!read_full(in, &h, 512)) {
-      if (entries == 0) _exit(0);
+  struct tar_extra extra = {0};
+  static const struct tar_header end;
+  for (int is_first = 1;; is_first = 0) {
+    if (!read_full(in, &h, sizeof h)) {
+      if (is_first) _exit(0);
       tar_bad("unexpected end of archive");
     }
-    int zero = 1;
-    for (size_t i = 0; i < 512; i++) if (((char *)&h)[i]) { zero = 0; break; }
-    if (zero) break;
-    entries++;
+    if (memcmp(&h, &end, sizeof h) == 0) break;
     unsigned sum = 0;
     for (size_t i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? ' ' : ((uint8_t *)&h)[i];
     if (tar_number(h.sum, 8) != sum) tar_bad("this does not look like a tar archive");
-    uint64_t size = tar_number(h.size, 12);
-    if (h.type == 'L' || h.type == 'K') {
-      char **which = h.type == 'L' ? &long_path : &long_link;
-      free(*which);
-      *which = tar_text(in, size);
+    if (h.type == 'L' || h.type == 'K' || h.type == 'x' || h.type == 'g') {
+      uint64_t size = tar_number(h.size, 12);
+      char *text = tar_text(in, size), **name = h.type == 'L' ? &extra.path : &extra.link;
+      tar_count(0, size);
+      if (h.type == 'x') pax_read(&extra, text, size);
+      if (h.type == 'x' || h.type == 'g') free(text);
+      else free(*name), *name = text;
       continue;
     }
-    if (h.type == 'x') {
-      char *text = tar_text(in, size);
-      pax_read(text, size, &long_path, &long_link, &pax_size, &has_pax_size);
-      free(text);
-      continue;
-    }
-    if (h.type == 'g') {
-      free(tar_text(in, size));
-      continue;
-    }
-    if (has_pax_size) size = pax_size, has_pax_size = 0;
-    char name[PATH_MAX], link[PATH_MAX];
-    int n;
-    if (long_path) n = snprintf(name, sizeof name, "%s", long_path);
-    else if (memcmp(h.magic, "ustar", 5) == 0 && h.magic[5] == 0 && h.prefix[0])
-      n = snprintf(name, sizeof name, "%.155s/%.100s", h.prefix, h.name);
-    else n = snprintf(name, sizeof name, "%.100s", h.name);
-    if (n < 0 || n >= (int)sizeof name) tar_bad("a path is too long");
-    n = long_link ? snprintf(link, sizeof link, "%s", long_link) : snprintf(link, sizeof link, "%.100s", h.link);
-    if (n < 0 || n >= (int)sizeof link) tar_bad("a link is too long");
-    free(long_path), free(long_link);
-    long_path = long_link = NULL;
-    char *path = name;
-    while (*path == '/') path++;
-    size_t len = strlen(path);
-    while (len > 0 && path[len - 1] == '/') path[--len] = 0;
-    mode_t mode = (mode_t)tar_number(h.mode, 8) & 07777;
-    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = (time_t)tar_number(h.mtime, 12)}};
-    int is_file = h.type == '0' || h.type == 0 || h.type == '7';
-    if (!is_file && h.type != '1') {
-      /* whatever follows a header that has no contents is skipped below */
-    } else if (h.type == '1') size = 0;
-    if (len == 0 || strcmp(path, ".") == 0) {
-      size = is_file ? size : 0;
-    } else if (is_file) {
-      make_parents(path);
-      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
-      int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0777);
-      if (fd < 0) tar_fail("open", path);
-      uint64_t left = size;
-      while (left > 0) {
-        size_t want = left < sizeof buffer ? (size_t)left : sizeof buffer;
-        if (!read_full(in, buffer, want)) tar_bad("unexpected end of archive");
-        if (write_all(fd, buffer, want) < 0) tar_fail("write", path);
-        left -= want;
-      }
-      if (mode & 07000) fchmod(fd, mode & ~022);
-      futimens(fd, times);
-      if (close(fd) < 0) tar_fail("close", path);
-      uint64_t pad = (512 - size % 512) % 512;
-      if (pad > 0 && !read_full(in, buffer, (size_t)pad)) tar_bad("unexpected end of archive");
-      continue;
-    } else if (h.type == '5') {
-      make_parents(path);
-      if (mkdir(path, mode & 0777) < 0) {
-        struct stat st;
-        if (errno != EEXIST || lstat(path, &st) < 0 || (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))) tar_fail("mkdir", path);
-      }
-      size = 0;
-    } else if (h.type == '2' || h.type == '1') {
-      make_parents(path);
-      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
-      char *target = link;
-      if (h.type == '1') while (*target == '/') target++;
-      if ((h.type == '2' ? symlink(target, path) : link[0] ? linkat(AT_FDCWD, target, AT_FDCWD, path, 0) : -1) < 0) tar_fail("link", path);
-      size = 0;
-    } else if (h.type == '6') {
-      make_parents(path);
-      if (unlink(path) < 0 && errno != ENOENT) tar_fail("unlink", path);
-      if (mkfifo(path, mode & 0777) < 0) tar_fail("mkfifo", path);
-      size = 0;
-    } else if (h.type == '3' || h.type == '4') {
-      tar_bad("device nodes are not allowed");
-    }
-    for (uint64_t left = (size + 511) / 512 * 512; left > 0;) {
-      size_t want = left < sizeof buffer ? (size_t)left : sizeof buffer;
-      if (!read_full(in, buffer, want)) tar_bad("unexpected end of archive");
-      left -= want;
-    }
+    extract_entry(in, &h, &extra);
+    extra_free(&extra);
   }
-  while (read(in, buffer, sizeof buffer) > 0) continue; /* padding after the end marks */
+  for (ssize_t n; (n = read(in, tar_buffer, sizeof tar_buffer)) > 0; tar.bytes += (uint64_t)n) /* padding after the end marks */
+    if ((uint64_t)n > tar.max_bytes - tar.bytes) tar_bad("the archive does not end");
   _exit(0);
 }
 
@@ -341,16 +473,16 @@ static void octal(char *field, size_t n, uint64_t v) {
   snprintf(field, n, "%0*llo", (int)n - 1, (unsigned long long)v);
 }
 
-static void tar_block(const char *name, const char *link, char type, mode_t mode, uid_t uid, gid_t gid, uint64_t size, int64_t mtime) {
+static void tar_block(const char *name, const char *link, char type, const struct stat *st, uint64_t size) {
   struct tar_header h;
   memset(&h, 0, sizeof h);
   memcpy(h.name, name, strnlen(name, sizeof h.name));
   memcpy(h.link, link, strnlen(link, sizeof h.link));
-  octal(h.mode, 8, mode & 07777);
-  octal(h.uid, 8, uid);
-  octal(h.gid, 8, gid);
+  octal(h.mode, 8, st->st_mode & 07777);
+  octal(h.uid, 8, st->st_uid);
+  octal(h.gid, 8, st->st_gid);
   octal(h.size, 12, size);
-  octal(h.mtime, 12, mtime < 0 ? 0 : (uint64_t)mtime);
+  octal(h.mtime, 12, st->st_mtim.tv_sec < 0 ? 0 : (uint64_t)st->st_mtim.tv_sec);
   h.type = type;
   memcpy(h.magic, "ustar", 6);
   memcpy(h.version, "00", 2);
@@ -361,69 +493,100 @@ static void tar_block(const char *name, const char *link, char type, mode_t mode
   if (write_all(1, &h, 512) < 0) _exit(2);
 }
 
-static void pax_record(char *out, size_t *len, size_t cap, const char *key, const char *value) {
-  size_t body = strlen(key) + strlen(value) + 3, digits = 1;
+static void write_padding(uint64_t size) {
+  static const char zeros[512];
+  if (write_all(1, zeros, (512 - size % 512) % 512) < 0) _exit(2);
+}
+
+static void pax_add(struct buffer *out, const char *key, const void *value, size_t n) {
+  char head[320];
+  size_t body = strlen(key) + n + 3, digits = 1;
   while (snprintf(NULL, 0, "%zu", body + digits) > (int)digits) digits++;
-  if (*len + body + digits + 1 > cap) tar_bad("a path is too long");
-  *len += (size_t)snprintf(out + *len, cap - *len, "%zu %s=%s\n", body + digits, key, value);
+  int k = snprintf(head, sizeof head, "%zu %s=", body + digits, key);
+  if (buffer_add(out, head, (size_t)k) < 0 || buffer_add(out, value, n) < 0 || buffer_add(out, "\n", 1) < 0) tar_fail("memory", NULL);
 }
 
-static void tar_entry(const char *name, const char *link, char type, const struct stat *st, uint64_t size) {
-  if (strlen(name) > 100 || strlen(link) > 100) {
-    static char records[2 * PATH_MAX + 256];
-    static const char zeros[512];
-    size_t len = 0;
-    if (strlen(name) > 100) pax_record(records, &len, sizeof records, "path", name);
-    if (strlen(link) > 100) pax_record(records, &len, sizeof records, "linkpath", link);
-    tar_block("././@PaxHeader", "", 'x', 0644, 0, 0, len, 0);
-    if (write_all(1, records, len) < 0 || write_all(1, zeros, (512 - len % 512) % 512) < 0) _exit(2);
+static void pax_add_attributes(struct buffer *out, int fd) {
+  static char names[ATTRIBUTE_BYTES], value[ATTRIBUTE_BYTES];
+  char key[256 + sizeof ATTRIBUTE_KEY];
+  ssize_t n = flistxattr(fd, names, sizeof names);
+  for (char *name = names; n > 0 && name < names + n; name += strlen(name) + 1) {
+    ssize_t size = is_kept_attribute(name) ? fgetxattr(fd, name, value, sizeof value) : -1;
+    if (size < 0) continue;
+    snprintf(key, sizeof key, "%s%.255s", ATTRIBUTE_KEY, name);
+    pax_add(out, key, value, (size_t)size);
   }
-  tar_block(name, link, type, st->st_mode, st->st_uid, st->st_gid, size, st->st_mtim.tv_sec);
 }
 
-/* Adds what `at/base` is, under `name`; directories with all that lies in them. Never follows a link. */
-static void tar_add(int at, const char *base, const char *name) {
-  static char buffer[CHUNK];
+/* The header of an entry, after records of what does not fit into it; fd tells its attributes, or is -1. */
+static void tar_entry(const char *name, const char *link, char type, const struct stat *st, uint64_t size, int fd) {
+  static struct buffer records;
+  struct stat plain = {.st_mode = 0644};
+  tar_count(1, size);
+  if (strlen(name) > 100) pax_add(&records, "path", name, strlen(name));
+  if (strlen(link) > 100) pax_add(&records, "linkpath", link, strlen(link));
+  if (fd >= 0) pax_add_attributes(&records, fd);
+  if (records.len > 0) {
+    tar_block("././@PaxHeader", "", 'x', &plain, records.len);
+    if (write_all(1, records.data + records.start, records.len) < 0) _exit(2);
+    write_padding(records.len);
+    buffer_drop(&records, records.len);
+  }
+  tar_block(name, link, type, st, size);
+}
+
+static char tar_name[PATH_MAX]; /* of the entry that is being added */
+
+static void tar_add(int at, const char *base);
+
+static void add_file(int at, const char *base) {
   struct stat st;
-  if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) < 0) tar_fail("stat", name);
-  if (S_ISLNK(st.st_mode)) {
-    char target[PATH_MAX];
+  int fd = openat(at, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) tar_fail("open", tar_name);
+  uint64_t size = (uint64_t)st.st_size;
+  tar_entry(tar_name, "", '0', &st, size, fd);
+  for (uint64_t left = size; left > 0;) {
+    ssize_t n = read(fd, tar_buffer, left < sizeof tar_buffer ? (size_t)left : sizeof tar_buffer);
+    if (n < 0) tar_fail("read", tar_name);
+    if (n == 0) { errno = EIO; tar_fail("file shrank", tar_name); }
+    if (write_all(1, tar_buffer, (size_t)n) < 0) _exit(2);
+    left -= (uint64_t)n;
+  }
+  close(fd);
+  write_padding(size);
+}
+
+static void add_directory(int at, const char *base, const struct stat *st) {
+  size_t len = strlen(tar_name);
+  int fd = openat(at, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+  if (dir == NULL) tar_fail("open", tar_name);
+  if (len + 2 > sizeof tar_name) tar_bad("a path is too long");
+  strcpy(tar_name + len, "/");
+  tar_entry(tar_name, "", '5', st, 0, fd);
+  for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    int n = snprintf(tar_name + len, sizeof tar_name - len, "/%s", e->d_name);
+    if (n < 0 || n >= (int)(sizeof tar_name - len)) tar_bad("a path is too long");
+    tar_add(dirfd(dir), e->d_name);
+  }
+  tar_name[len] = 0;
+  closedir(dir);
+}
+
+/* Adds what `at/base` is, as tar_name; directories with all that lies in them. Never follows a link. */
+static void tar_add(int at, const char *base) {
+  static char target[PATH_MAX];
+  struct stat st;
+  if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) < 0) tar_fail("stat", tar_name);
+  if (S_ISDIR(st.st_mode)) add_directory(at, base, &st);
+  else if (S_ISREG(st.st_mode)) add_file(at, base);
+  else if (S_ISFIFO(st.st_mode)) tar_entry(tar_name, "", '6', &st, 0, -1);
+  else if (S_ISLNK(st.st_mode)) {
     ssize_t n = readlinkat(at, base, target, sizeof target - 1);
-    if (n < 0) tar_fail("readlink", name);
+    if (n < 0) tar_fail("readlink", tar_name);
     target[n] = 0;
-    tar_entry(name, target, '2', &st, 0);
-  } else if (S_ISREG(st.st_mode)) {
-    int fd = openat(at, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) tar_fail("open", name);
-    uint64_t size = (uint64_t)st.st_size, left = size;
-    tar_entry(name, "", '0', &st, size);
-    while (left > 0) {
-      ssize_t n = read(fd, buffer, left < sizeof buffer ? (size_t)left : sizeof buffer);
-      if (n < 0) tar_fail("read", name);
-      if (n == 0) { errno = EIO; tar_fail("file shrank", name); }
-      if (write_all(1, buffer, (size_t)n) < 0) _exit(2);
-      left -= (uint64_t)n;
-    }
-    close(fd);
-    static const char zeros[512];
-    if (write_all(1, zeros, (512 - size % 512) % 512) < 0) _exit(2);
-  } else if (S_ISDIR(st.st_mode)) {
-    char child[PATH_MAX];
-    int n = snprintf(child, sizeof child, "%s/", name);
-    if (n < 0 || n >= (int)sizeof child) tar_bad("a path is too long");
-    tar_entry(child, "", '5', &st, 0);
-    int fd = openat(at, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) tar_fail("open", name);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-      if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-      n = snprintf(child, sizeof child, "%s/%s", name, e->d_name);
-      if (n < 0 || n >= (int)sizeof child) tar_bad("a path is too long");
-      tar_add(dirfd(dir), e->d_name, child);
-    }
-    closedir(dir);
-  } else if (S_ISFIFO(st.st_mode)) {
-    tar_entry(name, "", '6', &st, 0);
+    tar_entry(tar_name, target, '2', &st, 0, -1);
   } /* sockets and devices carry nothing */
 }
 
@@ -432,22 +595,28 @@ static void tar_create(const char *path) {
   size_t n = strlen(path);
   if (n == 0 || n >= sizeof copy) tar_bad("bad path");
   memcpy(copy, path, n + 1);
-  int inner = copy[n - 1] == '/';
+  int is_inner = copy[n - 1] == '/';
   while (n > 1 && copy[n - 1] == '/') copy[--n] = 0;
-  if (inner || strcmp(copy, ".") == 0) {
+  char *slash = strrchr(copy, '/'), *base = slash ? slash + 1 : copy;
+  if (is_inner || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
     if (chdir(copy) < 0) tar_fail("chdir", path);
-    tar_add(AT_FDCWD, ".", ".");
-  } else {
-    char *slash = strrchr(copy, '/'), *base = copy;
-    if (slash != NULL) {
-      *slash = 0;
-      base = slash + 1;
-      if (chdir(slash == copy ? "/" : copy) < 0) tar_fail("chdir", path);
-    }
-    tar_add(AT_FDCWD, base, base);
+    base = strcpy(copy, ".");
+  } else if (slash != NULL) {
+    *slash = 0;
+    if (chdir(slash == copy ? "/" : copy) < 0) tar_fail("chdir", path);
   }
+  snprintf(tar_name, sizeof tar_name, "%s", base);
+  tar_add(AT_FDCWD, base);
   static const char end[1024];
   _exit(write_all(1, end, sizeof end) < 0 ? 2 : 0);
+}
+
+/* Unpacks standard input here, or packs a path to standard output. Never returns. */
+static void tar_main(int kind, const char *path, const char *max_bytes, const char *max_entries) {
+  tar.max_bytes = strtoull(max_bytes, NULL, 10);
+  tar.max_entries = strtoull(max_entries, NULL, 10);
+  if (kind == KIND_TAR_IN) tar_extract(0);
+  tar_create(path);
 }
 
 /* ---------------------------------------------------------------- init: users, directories, exec */
@@ -623,6 +792,7 @@ static void find_and_exec(const char *path, char **argv, char **env) {
 static void become(const struct to_init *m, int *fds, int nfds, int errfd, int ctl) {
   struct from_init hello = {.type = FROM_HELLO, .slot = m->slot};
   int io[3] = {-1, -1, -1}, next = 1, master = -1;
+  pid_t init = getppid();
   setsid();
   if (m->flags & F_TTY) {
     int unlock = 0;
@@ -693,6 +863,7 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
   if (setgroups((size_t)who.ngroups, who.groups) < 0 || setresgid(who.gid, who.gid, who.gid) < 0 || setresuid(who.uid, who.uid, who.uid) < 0)
     child_fail(errfd, ST_SETUP);
   if (m->kind != KIND_TAR_OUT && chdir(target) < 0) child_fail(errfd, ST_DIR);
+  if (init != 1 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != init)) child_fail(errfd, ST_SETUP);
   sigset_t none;
   sigemptyset(&none);
   for (int s = 1; s < NSIG; s++) signal(s, SIG_DFL);
@@ -701,9 +872,7 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
     close(errfd);
     syscall(SYS_close_range, 3u, ~0u, 0u);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (m->kind == KIND_TAR_IN) tar_extract(0);
-    tar_create(target);
-    _exit(2);
+    tar_main(m->kind, target, nargs > 0 ? argv[1] : "0", nargs > 1 ? argv[2] : "0");
   }
   sigprocmask(SIG_SETMASK, &none, NULL);
   find_and_exec(path, argv, env);
@@ -714,13 +883,46 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
 
 struct child { uint32_t slot; pid_t pid; int errfd; };
 
+/* Kills every child until there is none; a subreaper's grandchildren become its children on the way. */
+static void end_children(void) {
+  for (;;) {
+    DIR *proc = opendir("/proc");
+    for (struct dirent *e; proc && (e = readdir(proc)) != NULL;) {
+      char path[64], text[512];
+      uint32_t pid;
+      if (!is_number(e->d_name, &pid)) continue;
+      snprintf(path, sizeof path, "/proc/%u/stat", pid);
+      int fd = open(path, O_RDONLY | O_CLOEXEC);
+      ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+      if (fd >= 0) close(fd);
+      if (n <= 0) continue;
+      text[n] = 0;
+      char *after = strrchr(text, ')'); /* then a state and the parent's number */
+      if (after && strlen(after) > 4 && strtol(after + 4, NULL, 10) == getpid()) kill((pid_t)pid, SIGKILL);
+    }
+    if (proc) closedir(proc);
+    if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) return;
+  }
+}
+
+static int serve_shim(void);
+
+/* The first process of a container, whose end is the container's; or of a sidecar, whose end must be made so. */
 static int init_main(void) {
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NAME, "garden-init");
+  if (getpid() == 1) return serve_shim();
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return 1;
+  int rc = serve_shim();
+  end_children();
+  return rc;
+}
+
+static int serve_shim(void) {
   static struct child children[MAX_PROCS];
   static struct pollfd polls[MAX_PROCS + 2];
   int nchildren = 0;
   sigset_t all, chld;
-  prctl(PR_SET_DUMPABLE, 0);
-  prctl(PR_SET_NAME, "garden-init");
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
   sigemptyset(&chld);
@@ -808,31 +1010,6 @@ static int init_main(void) {
 }
 
 /* ---------------------------------------------------------------- shim: what it keeps */
-
-struct buffer { uint8_t *data; size_t start, len, cap; };
-
-static int buffer_add(struct buffer *b, const void *data, size_t n) {
-  if (b->start + b->len + n > b->cap) {
-    if (b->start > 0) memmove(b->data, b->data + b->start, b->len), b->start = 0;
-    if (b->len + n > b->cap) {
-      size_t cap = b->cap ? b->cap : 4096;
-      while (cap < b->len + n) cap *= 2;
-      uint8_t *grown = realloc(b->data, cap);
-      if (grown == NULL) return -1;
-      b->data = grown, b->cap = cap;
-    }
-  }
-  memcpy(b->data + b->start + b->len, data, n);
-  b->len += n;
-  return 0;
-}
-static void buffer_drop(struct buffer *b, size_t n) {
-  b->start += n, b->len -= n;
-  if (b->len == 0) {
-    b->start = 0;
-    if (b->cap > 64u << 10) free(b->data), b->data = NULL, b->cap = 0;
-  }
-}
 
 /*
  * What one stream of a process wrote: files of an 8-byte head (the absolute offset of the first byte) and then the bytes;
@@ -1571,6 +1748,18 @@ static void mount_image(const char *image, const char *at) {
   close(loop), close(file), close(control);
 }
 
+/* A copy of a small file on the stage, which belongs to the container's root and takes no room elsewhere. */
+static void copy_file(const char *from, const char *to, uid_t owner) {
+  char text[4096];
+  ssize_t n;
+  int in = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (in < 0) die("%s", from);
+  if (out < 0 || fchown(out, owner, owner) < 0) die("%s", to);
+  while ((n = read(in, text, sizeof text)) > 0) if (write_all(out, text, (size_t)n) < 0) die("%s", to);
+  if (n < 0) die("%s", from);
+  close(in), close(out);
+}
+
 /* runc reads these files of the image while it builds the container: one that is a pipe would hold it for ever. */
 static void check_image_file(int root, const char *path) {
   struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
@@ -1609,8 +1798,12 @@ static uint32_t need_number(char ***argv) {
 
 /*
  * croft-init shim DEPOT SOCKET STAGE BASE HIGH HIGHSIZE LOGBYTES OOMFILE RUNC RUNCROOT ID, then any of
+ *   join PID                 only first: what that shim has mounted is seen here too
  *   cgroup DIR               join this cgroup
+ *   proc DIR                 processes are kept there instead of in DEPOT/proc
  *   disk IMAGE               upper and work lie on this ext4 image
+ *   upper DIR                upper and work lie there, and are made when missing
+ *   copy N PATH              STAGE/b/N is a copy of a file, the container root's own
  *   lower DIR                a layer of the root, uppermost first
  *   bind N ro|rw idmap|plain PATH            STAGE/b/N shows a path of the host
  *   over N UPPER WORK COUNT LOWER...         STAGE/b/N is an overlay whose changes land in UPPER
@@ -1620,7 +1813,7 @@ static int shim_main(char **argv) {
   const char *depot = need(&argv), *sock = need(&argv), *stage = need(&argv);
   uint32_t base = need_number(&argv), high = need_number(&argv), high_size = need_number(&argv), log_bytes = need_number(&argv);
   S.oom_file = need(&argv);
-  const char *runc = need(&argv), *runc_root = need(&argv), *id = need(&argv), *image = NULL;
+  const char *runc = need(&argv), *runc_root = need(&argv), *id = need(&argv), *image = NULL, *upper = NULL;
   char map[128], upper_map[128], path[PATH_MAX], log[PATH_MAX], pid_file[PATH_MAX];
   static char lowers[4096];
   S.stage = stage, S.base = base, S.log_bytes = log_bytes;
@@ -1642,6 +1835,13 @@ static int shim_main(char **argv) {
   if (S.listener < 0 || bind(S.listener, (struct sockaddr *)&address, sizeof address) < 0) die("%s", sock);
   umask(022);
 
+  if (*argv && strcmp(*argv, "join") == 0) {
+    argv++;
+    snprintf(path, sizeof path, "/proc/%s/ns/mnt", need(&argv));
+    int other = open(path, O_RDONLY | O_CLOEXEC);
+    if (other < 0 || setns(other, CLONE_NEWNS) < 0) die("%s", path);
+    close(other);
+  }
   if (unshare(CLONE_NEWNS) < 0) die("mount namespace");
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) die("mount propagation");
   close(S.depot); /* a descriptor of the old namespace cannot be mounted from */
@@ -1654,7 +1854,7 @@ static int shim_main(char **argv) {
 
   if (mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m") < 0) die("%s", stage);
   if (chdir(stage) < 0) die("%s", stage);
-  make_dir_once("root"), make_dir_once("low"), make_dir_once("b"), make_dir_once("disk");
+  make_dir_once("root"), make_dir_once("low"), make_dir_once("b"), make_dir_once("disk"), make_dir_once("p");
   if (mount(NULL, stage, NULL, MS_PRIVATE, NULL) < 0) die("%s", stage);
   int nlowers = 0;
   size_t len = 0;
@@ -1665,6 +1865,16 @@ static int shim_main(char **argv) {
       if (put_file(path, "0") < 0) die("%s", path);
     } else if (strcmp(what, "disk") == 0) {
       image = need(&argv);
+    } else if (strcmp(what, "upper") == 0) {
+      upper = need(&argv);
+    } else if (strcmp(what, "proc") == 0) {
+      const char *dir = need(&argv);
+      close_fd(&S.proc_dir);
+      S.proc_dir = open_dir_at(AT_FDCWD, dir);
+    } else if (strcmp(what, "copy") == 0) {
+      uint32_t n = need_number(&argv);
+      snprintf(path, sizeof path, "b/%u", n);
+      copy_file(need(&argv), path, base);
     } else if (strcmp(what, "lower") == 0) {
       const char *from = need(&argv);
       snprintf(path, sizeof path, "low/%d", nlowers);
@@ -1692,12 +1902,12 @@ static int shim_main(char **argv) {
       char common[PATH_MAX];
       size_t used = 0, same = 0, cut = 0;
       uint32_t n = need_number(&argv);
-      const char *upper = need(&argv), *work = need(&argv);
+      const char *up = need(&argv), *work = need(&argv);
       uint32_t count = need_number(&argv);
       /* upper and work must lie in one mount, so the directory that holds both is mapped */
-      for (; upper[same] && upper[same] == work[same]; same++) if (upper[same] == '/') cut = same;
-      if (cut == 0 || cut >= sizeof common) errno = EINVAL, die("%s and %s share no directory", upper, work);
-      memcpy(common, upper, cut);
+      for (; up[same] && up[same] == work[same]; same++) if (up[same] == '/') cut = same;
+      if (cut == 0 || cut >= sizeof common) errno = EINVAL, die("%s and %s share no directory", up, work);
+      memcpy(common, up, cut);
       common[cut] = 0;
       if (upper_idmap < 0) upper_idmap = idmap_fd(upper_map);
       for (uint32_t i = 0; i < count; i++) {
@@ -1710,20 +1920,21 @@ static int shim_main(char **argv) {
       snprintf(path, sizeof path, "low/b%u.up", n);
       make_dir_once(path);
       attach_tree(tree_of(common, upper_idmap, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV), path);
-      int in = open_dir_at(AT_FDCWD, path), up = open_dir_at(in, upper + cut + 1), wk = open_dir_at(in, work + cut + 1);
+      int in = open_dir_at(AT_FDCWD, path), upper_fd = open_dir_at(in, up + cut + 1), work_fd = open_dir_at(in, work + cut + 1);
       snprintf(path, sizeof path, "b/%u", n);
       make_dir_once(path);
-      mount_overlay(path, stack, up, wk);
-      close(in), close(up), close(wk);
+      mount_overlay(path, stack, upper_fd, work_fd);
+      close(in), close(upper_fd), close(work_fd);
     } else errno = EINVAL, die("unknown directive %s", what);
   }
   if (nlowers == 0) strcpy(lowers, "low");
   int where = S.depot;
-  if (image) {
-    mount_image(image, "disk");
-    where = open_dir_at(AT_FDCWD, "disk");
-    if ((mkdirat(where, "up", 0755) < 0 || mkdirat(where, "wk", 0755) < 0) && errno != EEXIST) die("disk");
-    if (fchownat(where, "up", base, base, 0) < 0) die("disk");
+  if (image) mount_image(image, "disk"), upper = "disk";
+  else if (upper) make_dir_once(upper);
+  if (upper) {
+    where = open_dir_at(AT_FDCWD, upper);
+    if ((mkdirat(where, "up", 0755) < 0 || mkdirat(where, "wk", 0755) < 0) && errno != EEXIST) die("%s", upper);
+    if (fchownat(where, "up", base, base, AT_SYMLINK_NOFOLLOW) < 0) die("%s", upper);
   }
   int up = open_dir_at(where, "up"), wk = open_dir_at(where, "wk");
   mount_overlay("root", lowers, up, wk);

@@ -146,7 +146,7 @@ class Linux implements LinuxBackend {
       io: ioCapability(this.host.cgroups.io),
       hasSidecars: false,
       hasLiveLimits: true,
-      hasXattrs: false,
+      hasXattrs: true,
     }
   }
 

@@ -22,7 +22,7 @@ import {
   type ProcessSpec,
 } from '@croft/garden-api'
 import { changeLimits } from './container/change-limits.js'
-import { streamIn, streamOut } from './container/files.js'
+import { streamIn, streamOut, type StartTar, type StreamLimits } from './container/files.js'
 import { refusePaused } from './container/paused.js'
 import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
@@ -30,7 +30,7 @@ import { Turnstile } from './containerizer/turnstile.js'
 import type { ContainerWatch } from './containerizer/watch.js'
 import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
-import { DEFAULT_STAGE_DIR } from './options.js'
+import { DEFAULT_STAGE_DIR, DEFAULT_STREAM_LIMITS } from './options.js'
 import { directoryUsage } from './volumizer/usage.js'
 import { readLinkCounters } from './networker/counters.js'
 
@@ -125,11 +125,13 @@ export class LinuxContainer implements Container {
 
   async streamIn(options: { user: string; path: string; tar: Readable }): Promise<void> {
     this.#check()
-    await streamIn(async (request, io) => await this.#processes.startTar(request, io), options)
+    const startTar: StartTar = async (request, io) => await this.#processes.startTar(request, io)
+    await streamIn(startTar, options, this.#streamLimits())
   }
   async streamOut(options: { user: string; path: string }): Promise<Readable> {
     this.#check()
-    return await streamOut(async (request, io) => await this.#processes.startTar(request, io), options)
+    const startTar: StartTar = async (request, io) => await this.#processes.startTar(request, io)
+    return await streamOut(startTar, options, this.#streamLimits())
   }
 
   async properties(): Promise<Record<string, string>> {
@@ -196,6 +198,9 @@ export class LinuxContainer implements Container {
 
   get #limits(): Limits {
     return this.entry.state.limits ?? this.entry.spec.limits ?? {}
+  }
+  #streamLimits(): StreamLimits {
+    return this.host.options.streamLimits ?? DEFAULT_STREAM_LIMITS
   }
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)

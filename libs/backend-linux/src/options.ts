@@ -39,11 +39,14 @@ export interface LinuxBackendOptions {
   stageDir?: string
   /** Bytes of each of the two log files kept for each stream of a process; default 1 MiB. */
   logBytes?: number
+  /** The most one archive streamed in or out may hold; default DEFAULT_STREAM_LIMITS. */
+  streamLimits?: { bytes: number; entries: number }
   /** Path of runc; default: found in PATH. */
   runcPath?: string
 }
 
 export const DEFAULT_STAGE_DIR = '/run/croft/stage'
+export const DEFAULT_STREAM_LIMITS = { bytes: 16 * 1024 ** 3, entries: 1_000_000 }
 export const DEFAULT_LOG_BYTES = 1024 * 1024
 export const DEFAULT_UID_BASE = 100_000
 export const DEFAULT_CGROUP_ROOT = 'croft'

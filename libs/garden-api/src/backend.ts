@@ -70,7 +70,7 @@ export interface Container {
   processes(): Promise<ProcessInfo[]>
   /** Reads kept output from `fromOffset` (default: what is kept) to the present end. @throws ProcessNotFoundError */
   readLog(processId: string, stream: 'stdout' | 'stderr', fromOffset?: number): Promise<LogChunk>
-  /** Unpacks a tar (uncompressed) below `path`, owned by `user`. @throws StreamError, UserNotFoundError */
+  /** Unpacks a tar (uncompressed) below `path`, owned by `user` (default root); a relative path begins at its home. @throws StreamError */
   streamIn(options: { user: string; path: string; tar: Readable }): Promise<void>
   /** A tar of `path`; with a trailing slash of what lies in it. A failure destroys the stream with StreamError. */
   streamOut(options: { user: string; path: string }): Promise<Readable>

@@ -98,9 +98,16 @@ export class ImageError extends GardenError {
   }
 }
 
+/** Files that could not be streamed; `fields` names a limit (`bytes`, `entries`) that was too low for them. */
 export class StreamError extends GardenError {
-  constructor(direction: 'in' | 'out', detail: string) {
-    super({ code: `stream-${direction}`, status: 422, title: `error streaming ${direction}`, detail })
+  constructor(direction: 'in' | 'out', detail: string, fields?: Record<string, string>) {
+    super({
+      code: `stream-${direction}`,
+      status: fields === undefined ? 422 : 413,
+      title: `error streaming ${direction}`,
+      detail,
+      ...(fields !== undefined && { fields }),
+    })
   }
 }
 

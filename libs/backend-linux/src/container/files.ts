@@ -10,7 +10,13 @@ const MAX_ERROR_BYTES = 4096
 
 /** Starts a tar in the container and talks to it. */
 export type StartTar = (request: TarRequest, io: ProcessIo) => Promise<ShimProcess>
-export type TarRequest = Pick<RunRequest, 'id' | 'user' | 'path' | 'flags'> & { kind: 'tar-in' | 'tar-out' }
+export type TarRequest = Pick<RunRequest, 'id' | 'user' | 'path' | 'flags' | 'args'> & { kind: 'tar-in' | 'tar-out' }
+
+/** How much one archive may hold, either way. */
+export interface StreamLimits {
+  bytes: number
+  entries: number
+}
 
 interface Place {
   user: string
@@ -18,9 +24,14 @@ interface Place {
 }
 
 /** Unpacks an archive below a path, as a user. @throws StreamError */
-export async function streamIn(startTar: StartTar, options: Place & { tar: Readable }): Promise<void> {
+export async function streamIn(
+  startTar: StartTar,
+  options: Place & { tar: Readable },
+  limits: StreamLimits,
+): Promise<void> {
   const errors = new Tail(MAX_ERROR_BYTES)
-  const process = await startStream(startTar, 'tar-in', options, { stdin: options.tar, stderr: errors.writable })
+  const io = { stdin: options.tar, stderr: errors.writable }
+  const process = await startStream(startTar, 'tar-in', options, io, limits)
   const failed = new Promise<never>((_resolve, reject) => {
     options.tar.once('error', (error) => reject(new StreamError('in', messageOf(error))))
     options.tar.once('close', () => {
@@ -29,7 +40,7 @@ export async function streamIn(startTar: StartTar, options: Place & { tar: Reada
   })
   try {
     const exit = await Promise.race([process.exit, failed])
-    if (exit.exitCode !== 0) throw new StreamError('in', errors.text() || `ended with ${exit.exitCode}`)
+    if (exit.exitCode !== 0) throw tarError('in', errors.text(), exit.exitCode)
   } catch (error) {
     throw error instanceof ShimGoneError ? new StreamError('in', messageOf(error)) : error
   } finally {
@@ -39,15 +50,15 @@ export async function streamIn(startTar: StartTar, options: Place & { tar: Reada
 }
 
 /** An archive of a path, read as a user; a failure destroys the stream with StreamError. */
-export async function streamOut(startTar: StartTar, options: Place): Promise<Readable> {
+export async function streamOut(startTar: StartTar, options: Place, limits: StreamLimits): Promise<Readable> {
   const errors = new Tail(MAX_ERROR_BYTES)
   const out = new PassThrough()
-  const process = await startStream(startTar, 'tar-out', options, { stdout: out, stderr: errors.writable })
+  const process = await startStream(startTar, 'tar-out', options, { stdout: out, stderr: errors.writable }, limits)
   out.once('close', () => process.detach())
   process.exit.then(
     (exit) => {
       if (exit.exitCode === 0) out.end()
-      else out.destroy(new StreamError('out', errors.text() || `ended with ${exit.exitCode}`))
+      else out.destroy(tarError('out', errors.text(), exit.exitCode))
     },
     (error: unknown) => out.destroy(new StreamError('out', messageOf(error))),
   )
@@ -59,15 +70,24 @@ async function startStream(
   kind: TarRequest['kind'],
   { user, path }: Place,
   io: ProcessIo,
+  limits: StreamLimits,
 ): Promise<ShimProcess> {
   refuse(processProblem({ path, user }))
+  const args = [String(limits.bytes), String(limits.entries)]
   try {
-    return await startTar({ kind, id: randomUUID(), user, path, flags: flagsFor(io) }, io)
+    return await startTar({ kind, id: randomUUID(), user, path, args, flags: flagsFor(io) }, io)
   } catch (error) {
-    if (error instanceof GardenError && error.code === 'invalid-spec')
+    if (error instanceof GardenError && ['invalid-spec', 'user-not-found'].includes(error.code))
       throw new StreamError(kind === 'tar-in' ? 'in' : 'out', error.message)
     throw error
   }
+}
+
+/** What went wrong, out of the archiver's own words; too much of something is told by the field's name. Pure. */
+export function tarError(direction: 'in' | 'out', said: string, exitCode: number): StreamError {
+  const exceeded = /^tar: more than \d+ (bytes|entries)$/m.exec(said)?.[1]
+  const fields = exceeded === undefined ? undefined : { [exceeded]: said.replace(/^tar: /, '') }
+  return new StreamError(direction, said || `ended with ${exitCode}`, fields)
 }
 
 /** Keeps the first bytes of what is written to it. */

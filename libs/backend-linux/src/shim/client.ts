@@ -285,7 +285,8 @@ export class ShimClient {
   /** @throws the error of a process that could not start */
   async run(request: RunRequest, io: ProcessIo): Promise<ShimProcess> {
     failpoint('process-asked')
-    const process = await this.#begin(runFrame(request), request, io)
+    const dir = request.kind === 'exec' ? request.dir : request.path
+    const process = await this.#begin(runFrame(request), { ...request, dir }, io)
     failpoint('process-started')
     return process
   }

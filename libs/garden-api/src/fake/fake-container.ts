@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '@croft/kit'
+import { messageOf, type Clock } from '@croft/kit'
 import type { AttachFrom, Container, LogChunk, Process, ProcessIo } from '../backend.js'
 import {
   AlreadyInUseError,
@@ -12,6 +12,7 @@ import {
   InvalidSpecError,
   NotSupportedError,
   ProcessNotFoundError,
+  StreamError,
   UserNotFoundError,
 } from '../errors.js'
 import { mergeLimits } from '../limits.js'
@@ -133,13 +134,13 @@ export class FakeContainer implements Container {
   async streamIn(options: { user: string; path: string; tar: Readable }): Promise<void> {
     await this.#enter('streamIn')
     this.#refusePaused()
-    this.#checkUser(options.user)
+    this.#checkStreamUser('in', options.user)
     await this.record.files.unpack(options.path, options.tar)
   }
   async streamOut(options: { user: string; path: string }): Promise<Readable> {
     await this.#enter('streamOut')
     this.#refusePaused()
-    this.#checkUser(options.user)
+    this.#checkStreamUser('out', options.user)
     return this.record.files.pack(options.path)
   }
   async properties(): Promise<Record<string, string>> {
@@ -219,6 +220,13 @@ export class FakeContainer implements Container {
   #checkUser(user: string | undefined): void {
     const name = (user ?? 'root').split(':')[0] ?? 'root'
     if (name !== '' && !/^\d+$/.test(name) && !this.store.users.has(name)) throw new UserNotFoundError(name)
+  }
+  #checkStreamUser(direction: 'in' | 'out', user: string): void {
+    try {
+      this.#checkUser(user)
+    } catch (error) {
+      throw new StreamError(direction, messageOf(error))
+    }
   }
   #process(process: FakeProcess, io: ProcessIo): Process {
     return {
