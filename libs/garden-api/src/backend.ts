@@ -141,7 +141,7 @@ export interface Backend {
 
 /** Turns an image reference into what a root file system is mounted from. Implemented by whoever keeps images. */
 export interface ImageResolver {
-  /** @throws ImageError */
+  /** An empty `uri` is the resolver's default, or nothing: a root with no file. @throws ImageError */
   resolve(uri: string): Promise<ResolvedImage>
 }
 

@@ -17,6 +17,7 @@ export class CroftImageResolver implements ImageResolver {
   }
 
   async resolve(uri: string): Promise<ResolvedImage> {
+    if (uri === '') return { lowerPaths: [], env: [] }
     const colon = uri.indexOf(':')
     const rest = uri.slice(colon + 1)
     switch (uri.slice(0, colon)) {

@@ -44,7 +44,6 @@ function allocate(host: Host, wanted: string | undefined): { slot: number; addre
 
 async function resolveImage(host: Host, spec: ContainerSpec): Promise<ResolvedImage> {
   const uri = spec.image?.uri ?? ''
-  if (uri === '') return { lowerPaths: [], env: [] }
   let image: ResolvedImage
   try {
     image = await host.options.images.resolve(uri)
