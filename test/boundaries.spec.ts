@@ -97,6 +97,7 @@ const PURE = [
   'libs/garden-api/src/http/codec/fields.ts',
   'libs/garden-api/src/http/codec/limits.ts',
   'libs/garden-api/src/http/codec/network.ts',
+  'libs/garden-api/src/http/codec/payload.ts',
   'libs/garden-api/src/http/codec/process-info.ts',
   'libs/garden-api/src/http/codec/process-spec.ts',
   'libs/garden-api/src/http/codec/rules.ts',

@@ -7,14 +7,17 @@ import { GardenError } from '../../errors.js'
 import { FEATURES, type Feature } from '../features.js'
 import { ANSWERED, answerError, answerJson, writeErrorByHand } from './answer.js'
 import { Call } from './call.js'
-import type { Hold, ServerContext } from './context.js'
+import type { Hold, ServerContext, Streaming } from './context.js'
 import { Listener, type ListenOptions } from './listener.js'
 import type { Route } from './route.js'
 import { Router } from './router.js'
 import { ROUTES } from './routes.js'
+import { StreamTable } from './streams/stream-table.js'
 
 /** JSON bodies only; tar streams are as long as they are. */
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+const DEFAULT_FINISHED_STREAM_MS = 60_000
+const DEFAULT_STREAMING: Streaming = { patienceMs: 1_000, drainMs: 250 }
 
 export interface GardenServerOptions {
   backend: Backend
@@ -26,6 +29,9 @@ export interface GardenServerOptions {
   hold?: Hold
   /** Default 8 MiB. */
   maxBodyBytes?: number
+  /** How long the output of a finished process waits for a client that is late. Default 60 s. */
+  finishedStreamMs?: number
+  streaming?: Partial<Streaming>
 }
 
 export interface GardenServer {
@@ -48,6 +54,8 @@ export function createGardenServer(options: GardenServerOptions): GardenServer {
     features: featuresOf(routes),
     hold: options.hold,
     closing: closing.signal,
+    streams: new StreamTable(options.finishedStreamMs ?? DEFAULT_FINISHED_STREAM_MS),
+    streaming: { ...DEFAULT_STREAMING, ...options.streaming },
   }
   const dispatch = new Dispatch(context, routes)
   const listeners: Listener[] = []
@@ -65,13 +73,27 @@ export function createGardenServer(options: GardenServerOptions): GardenServer {
     },
     close: async () => {
       closing.abort(new Error('the server closes'))
+      context.streams.close()
       await Promise.all(listeners.splice(0).map(async (listener) => await listener.close()))
     },
   }
 }
 
+/** Extensions of Garden's own calls. */
+const BUILT_IN: readonly Feature[] = [
+  'attach-from',
+  'streams',
+  'binary-stdin',
+  'payloads',
+  'destroy-if-exists',
+  'spec-fields',
+]
+
 function featuresOf(routes: readonly Route[]): Feature[] {
-  const announced = new Set(routes.flatMap((route) => (route.feature === undefined ? [] : [route.feature])))
+  const announced = new Set([
+    ...BUILT_IN,
+    ...routes.flatMap((route) => (route.feature === undefined ? [] : [route.feature])),
+  ])
   if (routes.some((route) => route.upgrade !== undefined)) announced.add('websocket')
   return FEATURES.filter((feature) => announced.has(feature))
 }

@@ -55,7 +55,6 @@ export const CONTAINER_ROUTES: readonly Route[] = [
     name: 'Destroy',
     method: 'DELETE',
     path: '/containers/:handle',
-    feature: 'destroy-if-exists',
     handle: async (call) => {
       await call.backend.destroy(call.handle, { ifExists: mayBeMissing(call) })
       return {}
