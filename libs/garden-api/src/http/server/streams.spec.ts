@@ -105,6 +105,7 @@ describe('a run, as the Go client does it', () => {
     expect(answer.status).toBe(201)
     expect(answer.headers['content-type']).toBe('application/json')
     expect(answer.headers['date']).toMatch(/GMT$/)
+    expect(answer.headers['transfer-encoding']).toBe('chunked') // what the Go client takes for 'there is more'
     expect(answer.headers).not.toHaveProperty('connection')
     expect(answer.headers).not.toHaveProperty('content-length')
     const { id, streamId } = await startedOf(control)
