@@ -126,6 +126,6 @@ function parseLine(line: string): unknown {
   try {
     return JSON.parse(line) as unknown
   } catch (error) {
-    return error as Error
+    return error
   }
 }

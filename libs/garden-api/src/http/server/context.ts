@@ -1,6 +1,8 @@
 import type { Clock, Logger } from '@croft/kit'
 import type { Backend } from '../../backend.js'
 import type { Feature } from '../features.js'
+import type { Turns } from './idempotency.js'
+import type { Recent } from './recent.js'
 import type { StreamTable } from './streams/stream-table.js'
 
 /** Called when a call that names a container begins; what it returns is called once when the call has ended. */
@@ -25,4 +27,7 @@ export interface ServerContext {
   readonly closing: AbortSignal
   readonly streams: StreamTable
   readonly streaming: Streaming
+  readonly turns: Turns
+  /** What a run's idempotency key stood for. */
+  readonly runs: Recent<string>
 }

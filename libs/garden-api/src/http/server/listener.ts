@@ -13,6 +13,8 @@ import { EarlyBytes } from './early-bytes.js'
 
 /** How long `close` lets calls finish that are being answered. */
 const CLOSE_TIMEOUT_MS = 5_000
+/** As Go's servers: a bulk call names many handles in its path. */
+const MAX_HEADER_BYTES = 1024 * 1024
 const CONNECT_TIMEOUT_MS = 1_000
 
 export interface ListenOptions {
@@ -51,6 +53,7 @@ export class Listener {
     const common = {
       shouldUpgradeCallback: (req: IncomingMessage) => events.mayUpgrade(req),
       requestTimeout: 0, // a tar may take as long as it takes
+      maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     }
     const handle = (req: IncomingMessage, res: ServerResponse): void => {

@@ -8,7 +8,9 @@ import { FEATURES, type Feature } from '../features.js'
 import { ANSWERED, answerError, answerJson, writeErrorByHand } from './answer.js'
 import { Call } from './call.js'
 import type { Hold, ServerContext, Streaming } from './context.js'
+import { Turns } from './idempotency.js'
 import { Listener, type ListenOptions } from './listener.js'
+import { Recent } from './recent.js'
 import type { Route } from './route.js'
 import { Router } from './router.js'
 import { ROUTES } from './routes.js'
@@ -16,6 +18,7 @@ import { StreamTable } from './streams/stream-table.js'
 
 /** JSON bodies only; tar streams are as long as they are. */
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+const REMEMBERED_RUNS = 10_000
 const DEFAULT_FINISHED_STREAM_MS = 60_000
 const DEFAULT_STREAMING: Streaming = { patienceMs: 1_000, drainMs: 250 }
 
@@ -56,6 +59,8 @@ export function createGardenServer(options: GardenServerOptions): GardenServer {
     closing: closing.signal,
     streams: new StreamTable(options.finishedStreamMs ?? DEFAULT_FINISHED_STREAM_MS),
     streaming: { ...DEFAULT_STREAMING, ...options.streaming },
+    turns: new Turns(),
+    runs: new Recent(REMEMBERED_RUNS),
   }
   const dispatch = new Dispatch(context, routes)
   const listeners: Listener[] = []
@@ -86,6 +91,7 @@ const BUILT_IN: readonly Feature[] = [
   'binary-stdin',
   'payloads',
   'destroy-if-exists',
+  'idempotency-key',
   'spec-fields',
 ]
 

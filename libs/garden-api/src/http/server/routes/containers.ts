@@ -2,6 +2,7 @@ import { decodeContainerSpec } from '../../codec/container-spec.js'
 import { bool, decodeOrRefuse, list, nanoseconds, object, text, toNanoseconds } from '../../codec/fields.js'
 import { infoToWire } from '../../codec/facts.js'
 import type { Call } from '../call.js'
+import { createOnce } from '../idempotency.js'
 import { refuseInternal, shownInfo } from '../properties.js'
 import type { Route } from '../route.js'
 
@@ -23,7 +24,7 @@ export const CONTAINER_ROUTES: readonly Route[] = [
       const spec = decodeContainerSpec(await call.json())
       refuseInternal(Object.keys(spec.properties ?? {}))
       if (spec.handle !== undefined) call.hold(spec.handle)
-      const { handle } = await call.backend.create(spec)
+      const handle = await createOnce(call, spec)
       if (spec.handle === undefined) call.hold(handle)
       return { Handle: handle }
     },

@@ -50,12 +50,13 @@ function pathOf({ query }: Call, name: 'destination' | 'source'): string {
 
 /** Resolves when there is something to send, so that a failure before still gets an answer. @throws StreamError */
 async function firstByte(tar: Readable, signal: AbortSignal): Promise<void> {
-  if (tar.readableLength > 0) return
+  tar.on('error', () => undefined) // it may fail between two who listen; both look at `errored`
   try {
-    await once(tar, 'readable', { signal })
+    if (tar.readableLength === 0 && tar.errored === null) await once(tar, 'readable', { signal })
   } catch (error) {
     tar.destroy()
     throw error
   }
+  if (tar.errored !== null) throw tar.errored
   if (tar.readableLength === 0) throw new StreamError('out', 'nothing came')
 }

@@ -1,4 +1,5 @@
 import { decodeNetIn, decodeNetOutRule, decodeNetOutRules } from '../../codec/network.js'
+import { netInOnce } from '../idempotency.js'
 import type { Route } from '../route.js'
 
 export const NETWORK_ROUTES: readonly Route[] = [
@@ -8,7 +9,7 @@ export const NETWORK_ROUTES: readonly Route[] = [
     path: '/containers/:handle/net/in',
     handle: async (call) => {
       const container = await call.container()
-      const mapped = await container.netIn(decodeNetIn(await call.json()))
+      const mapped = await netInOnce(call, container, decodeNetIn(await call.json()))
       return { host_port: mapped.hostPort, container_port: mapped.containerPort }
     },
   },

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
-import type { AttachFrom } from '../../../backend.js'
+import type { AttachFrom, Container, Process, ProcessIo } from '../../../backend.js'
 import { InvalidSpecError } from '../../../errors.js'
 import { decodeOrRefuse, integer, object } from '../../codec/fields.js'
 import { processInfoToWire } from '../../codec/process-info.js'
 import { decodeProcessSpec } from '../../codec/process-spec.js'
 import { ANSWERED } from '../answer.js'
 import type { Call } from '../call.js'
+import { runOnce } from '../idempotency.js'
 import type { Route } from '../route.js'
 import { hijack } from '../streams/hijack.js'
 import { ProcessStream } from '../streams/process-stream.js'
@@ -41,6 +42,17 @@ async function flow(call: Call, claim: (socket: Socket) => void, socket: Socket)
   closing.removeEventListener('abort', close)
 }
 
+async function join(
+  container: Container,
+  id: string,
+  io: ProcessIo,
+  from: AttachFrom,
+): Promise<{ process: Process; startedAtMs: number }> {
+  const process = await container.attach(id, io, from)
+  const info = (await container.processes()).find((one) => one.id === id)
+  return { process, startedAtMs: info?.startedAtMs ?? 0 }
+}
+
 export const PROCESS_ROUTES: readonly Route[] = [
   {
     name: 'Run',
@@ -50,9 +62,12 @@ export const PROCESS_ROUTES: readonly Route[] = [
       const container = await call.container()
       const spec = decodeProcessSpec(await call.json())
       const stream = new ProcessStream({ call, container, wanted: wantedOf(call), status: 201, ownsStdin: true })
-      const startedAtMs = call.context.clock.now()
-      const process = await container.run(spec, stream.io)
-      await stream.serve(process, startedAtMs)
+      const begun = await runOnce(call, container, spec, async (turn) =>
+        turn.kind === 'run'
+          ? { startedAtMs: call.context.clock.now(), process: await container.run(turn.spec, stream.io) }
+          : await join(container, turn.processId, stream.io, { kind: 'offset' }),
+      )
+      await stream.serve(begun.process, begun.startedAtMs)
       return ANSWERED
     },
   },
@@ -63,9 +78,8 @@ export const PROCESS_ROUTES: readonly Route[] = [
     handle: async (call) => {
       const container = await call.container()
       const stream = new ProcessStream({ call, container, wanted: wantedOf(call), status: 200, ownsStdin: false })
-      const process = await container.attach(call.param('pid'), stream.io, fromOf(call))
-      const info = (await container.processes()).find((one) => one.id === process.id)
-      await stream.serve(process, info?.startedAtMs ?? 0)
+      const joined = await join(container, call.param('pid'), stream.io, fromOf(call))
+      await stream.serve(joined.process, joined.startedAtMs)
       return ANSWERED
     },
   },
