@@ -65,22 +65,22 @@ export function errorToWire(error: unknown): WireError {
   }
 }
 
-/** Which class a code or, from a foreign server, a type stands for. */
-const CLASSES: Record<string, { prototype: GardenError }> = {
-  'container-not-found': ContainerNotFoundError,
-  'process-not-found': ProcessNotFoundError,
-  'executable-not-found': ExecutableNotFoundError,
-  'user-not-found': UserNotFoundError,
-  'already-in-use': AlreadyInUseError,
-  'invalid-spec': InvalidSpecError,
-  image: ImageError,
-  'stream-in': StreamError,
-  'stream-out': StreamError,
-  'container-paused': ContainerPausedError,
-  'not-supported': NotSupportedError,
-  'events-gone': EventsGoneError,
-  'service-unavailable': ServiceUnavailableError,
-  unrecoverable: UnrecoverableError,
+/** Which class, and usual status, a code stands for. */
+const KNOWN: Record<string, [{ prototype: GardenError }, number]> = {
+  'container-not-found': [ContainerNotFoundError, 404],
+  'process-not-found': [ProcessNotFoundError, 404],
+  'executable-not-found': [ExecutableNotFoundError, 422],
+  'user-not-found': [UserNotFoundError, 422],
+  'already-in-use': [AlreadyInUseError, 409],
+  'invalid-spec': [InvalidSpecError, 400],
+  image: [ImageError, 422],
+  'stream-in': [StreamError, 422],
+  'stream-out': [StreamError, 422],
+  'container-paused': [ContainerPausedError, 409],
+  'not-supported': [NotSupportedError, 422],
+  'events-gone': [EventsGoneError, 410],
+  'service-unavailable': [ServiceUnavailableError, 503],
+  unrecoverable: [UnrecoverableError, 500],
 }
 
 const CODE_OF_TYPE: Record<string, string> = {
@@ -101,16 +101,20 @@ const CODE_OF_TEXT: readonly [RegExp, string][] = [
   [/max containers reached|port pool is exhausted/, 'service-unavailable'],
 ]
 
-/** The error an answer stands for, of the class that was thrown on the other side. */
-export function errorFromWire(status: number, json: unknown): GardenError {
+/**
+ * The error an answer stands for, of the class that was thrown on the other side. `status` is absent for an error inside
+ * another answer; real Garden's 500 means nothing where the code is known.
+ */
+export function errorFromWire(status: number | undefined, json: unknown): GardenError {
   const body = asRecord(json)
   const text = (name: string): string => (typeof body[name] === 'string' ? body[name] : '')
-  const message = text('Message') || `bad response: status ${status}`
+  const message = text('Message') || `bad response${status === undefined ? '' : `: status ${status}`}`
   const code =
     text('Code') ||
     CODE_OF_TYPE[text('Type')] ||
     CODE_OF_TEXT.find(([pattern]) => pattern.test(message))?.[1] ||
     (status === 404 ? 'not-found' : 'internal')
+  const known = KNOWN[code]
   const details = asRecord(body['Details'])
   const detail = textOr(details['Detail'])
   const suggestion = textOr(details['Suggestion'])
@@ -118,7 +122,7 @@ export function errorFromWire(status: number, json: unknown): GardenError {
   const type = TYPES.find((one) => one === text('Type'))
   const error = new GardenError({
     code,
-    status: status >= 400 ? status : 500,
+    status: status === undefined || status === 500 ? (known?.[1] ?? 500) : status,
     title: detail === undefined ? message : (textOr(details['Title']) ?? message),
     ...(detail !== undefined && { detail }),
     ...(suggestion !== undefined && { suggestion }),
@@ -128,11 +132,10 @@ export function errorFromWire(status: number, json: unknown): GardenError {
     ...(text('ProcessID') !== '' && { processId: text('ProcessID') }),
     isRetryable: body['Retryable'] === true || code === 'service-unavailable',
   })
-  const known = CLASSES[code]
   if (known !== undefined) {
     // their constructors make the message anew from arguments the wire does not carry
-    Object.setPrototypeOf(error, known.prototype)
-    error.name = known.prototype.constructor.name
+    Object.setPrototypeOf(error, known[0].prototype)
+    error.name = known[0].prototype.constructor.name
   }
   return error
 }

@@ -131,6 +131,15 @@ export function oneOf<const T extends string>(values: readonly T[]): Decoder<T> 
   }
 }
 
+/** One of the named texts. */
+export function named<const T extends string>(values: readonly T[]): Decoder<T> {
+  return (value, path, problems) => {
+    const found = values.find((one) => one === value)
+    if (found === undefined) problems.set(path, `must be one of ${values.join(', ')}`)
+    return found
+  }
+}
+
 export const NS_PER_MS = 1_000_000
 
 /** Milliseconds as the nanoseconds of the wire. */

@@ -1,0 +1,204 @@
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { createConnection, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { connect as tlsConnect } from 'node:tls'
+import { messageOf } from '@croft/kit'
+import { GardenError, ServiceUnavailableError } from '../../errors.js'
+import { formatAddress, parseAddress, type Address } from '../address.js'
+import { errorFromWire } from '../codec/error-body.js'
+
+const CONNECT_TIMEOUT_MS = 2_000
+/** Calls that wait for no process and move no file. A create may unpack an image. */
+const DEFAULT_TIMEOUT_MS = 120_000
+
+export interface ClientOptions {
+  /** `unix:/path` or `tcp:host:port`. */
+  address: string
+  token?: string
+  tls?: { ca?: string | Buffer; key?: string | Buffer; cert?: string | Buffer; serverName?: string }
+  /** For calls that wait for no process and move no file; default 120 s. */
+  timeoutMs?: number
+}
+
+export interface Ask {
+  method: string
+  path: string
+  query?: Record<string, string | undefined>
+  /** Sent as JSON. */
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+  /** Default the client's; null: as long as it takes. */
+  timeoutMs?: number | null
+}
+
+/** One segment of a path. */
+export const segment = (text: string): string => encodeURIComponent(text)
+
+/** Carries calls to one server: each ordinary one on a connection of its own, as Garden's client does. */
+export class Transport {
+  readonly #address: Address
+
+  constructor(private readonly options: ClientOptions) {
+    this.#address = parseAddress(options.address)
+  }
+
+  /** The JSON of the answer. @throws the error the server answered; ServiceUnavailableError when it cannot be reached */
+  async json(ask: Ask): Promise<unknown> {
+    const { body } = await this.bytes(ask)
+    return body.length === 0 ? {} : (JSON.parse(body.toString()) as unknown)
+  }
+
+  async bytes(ask: Ask): Promise<{ body: Buffer; headers: IncomingMessage['headers'] }> {
+    const text = ask.body === undefined ? undefined : JSON.stringify(ask.body)
+    const req = this.#request(ask, {
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(text)),
+      }),
+    })
+    req.end(text)
+    const res = await this.#response(req)
+    const body = await this.#read(res)
+    if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(body))
+    return { body, headers: res.headers }
+  }
+
+  /** Sends a stream; an answer that comes before its end ends it. */
+  async send(ask: Ask, body: Readable, contentType: string): Promise<void> {
+    const req = this.#request({ ...ask, timeoutMs: null }, { 'content-type': contentType })
+    const failed = new Promise<never>((_resolve, reject) => {
+      body.once('error', (error) => {
+        req.destroy(error)
+        reject(error)
+      })
+      body.once('close', () => {
+        if (body.readableEnded || req.writableFinished) return
+        const error = new Error('the stream ended early')
+        req.destroy(error)
+        reject(error)
+      })
+    })
+    failed.catch(() => undefined)
+    body.pipe(req)
+    const res = await Promise.race([this.#response(req), failed])
+    body.unpipe(req)
+    const answer = await this.#read(res)
+    if (!req.writableEnded) req.destroy()
+    if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(answer))
+  }
+
+  /** The body of an answer as it comes. */
+  async receive(ask: Ask): Promise<IncomingMessage> {
+    const req = this.#request({ ...ask, timeoutMs: null }, {})
+    req.end()
+    const res = await this.#response(req)
+    if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(await this.#read(res)))
+    return res
+  }
+
+  /** A raw connection, for streams that are no HTTP behind their head. @throws ServiceUnavailableError */
+  async connect(): Promise<Socket> {
+    const address = this.#address
+    const { tls } = this.options
+    const socket =
+      address.kind === 'unix'
+        ? createConnection(address.path)
+        : tls === undefined
+          ? createConnection({ host: address.host, port: address.port })
+          : tlsConnect({ host: address.host, port: address.port, ...this.#tls() })
+    return await new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        clearTimeout(timer)
+        socket.destroy()
+        reject(this.#unreachable(error))
+      }
+      const timer = setTimeout(
+        () => fail(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
+        CONNECT_TIMEOUT_MS,
+      )
+      socket.once('error', fail)
+      socket.once(tls === undefined || address.kind === 'unix' ? 'connect' : 'secureConnect', () => {
+        clearTimeout(timer)
+        socket.off('error', fail)
+        socket.on('error', () => undefined) // `close` follows
+        socket.setNoDelay(true)
+        resolve(socket)
+      })
+    })
+  }
+
+  /** The head of a raw request. */
+  head(ask: Ask): { head: string; body: string } {
+    const body = ask.body === undefined ? '' : JSON.stringify(ask.body)
+    const headers = {
+      host: 'api',
+      ...this.#authorization(),
+      ...ask.headers,
+      ...(ask.body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+    }
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    return { head: `${ask.method} ${pathOf(ask)} HTTP/1.1\r\n${lines.join('')}\r\n`, body }
+  }
+
+  #request(ask: Ask, headers: Record<string, string>): ClientRequest {
+    const address = this.#address
+    const { tls } = this.options
+    const isTls = tls !== undefined && address.kind === 'tcp'
+    const timeoutMs = ask.timeoutMs === undefined ? (this.options.timeoutMs ?? DEFAULT_TIMEOUT_MS) : ask.timeoutMs
+    const signals = [ask.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)].filter(
+      (signal) => signal !== undefined,
+    )
+    return (isTls ? httpsRequest : httpRequest)({
+      ...(address.kind === 'unix' ? { socketPath: address.path } : { host: address.host, port: address.port }),
+      ...(isTls && this.#tls()),
+      method: ask.method,
+      path: pathOf(ask),
+      headers: { host: 'api', connection: 'close', ...this.#authorization(), ...ask.headers, ...headers },
+      agent: false,
+      ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
+    })
+  }
+  async #response(req: ClientRequest): Promise<IncomingMessage> {
+    return await new Promise((resolve, reject) => {
+      req.once('response', resolve)
+      req.on('error', (error) => reject(this.#unreachable(error)))
+    })
+  }
+  async #read(res: IncomingMessage): Promise<Buffer> {
+    try {
+      const parts: Buffer[] = []
+      for await (const part of res) parts.push(part as Buffer)
+      return Buffer.concat(parts)
+    } catch (error) {
+      throw this.#unreachable(error as Error)
+    }
+  }
+  #authorization(): Record<string, string> {
+    return this.options.token === undefined ? {} : { authorization: `Bearer ${this.options.token}` }
+  }
+  #tls(): object {
+    const { serverName, ...rest } = this.options.tls ?? {}
+    return { ...rest, ...(serverName !== undefined && { servername: serverName }) }
+  }
+  #unreachable(error: Error): GardenError {
+    const where = formatAddress(this.#address)
+    return new ServiceUnavailableError(`the container API at ${where} cannot be reached: ${messageOf(error)}`, error)
+  }
+}
+
+const isError = (res: IncomingMessage): boolean => (res.statusCode ?? 0) < 200 || (res.statusCode ?? 0) > 299
+
+function pathOf(ask: Ask): string {
+  const pairs = Object.entries(ask.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  return pairs.length === 0 ? ask.path : `${ask.path}?${new URLSearchParams(pairs).toString()}`
+}
+
+export function parseOr(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString()) as unknown
+  } catch {
+    return { Message: body.toString().trim() }
+  }
+}
