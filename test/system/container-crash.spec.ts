@@ -44,7 +44,7 @@ describe('what a container leaves', () => {
     await home.clean()
   })
 
-  const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20 } }
+  const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20, scope: 'exclusive' as const } }
 
   it('is nothing, after it was destroyed', async () => {
     const container = await backend.create({ ...image, handle: 'gone', limits })

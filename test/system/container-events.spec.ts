@@ -108,7 +108,11 @@ describe('the events of the Linux backend', () => {
 
   it('tell of a container whose shim died that it is lost; it is listed no more, and nothing of it stays', async () => {
     const { events, stop } = await listen('lost')
-    const container = await backend.create({ ...image, handle: 'lost', limits: { disk: { byteHard: 16 << 20 } } })
+    const container = await backend.create({
+      ...image,
+      handle: 'lost',
+      limits: { disk: { byteHard: 16 << 20, scope: 'exclusive' } },
+    })
     const process = await container.run({ ...commands.forever(), id: 'p' })
     const pid = (await container.processes())[0]?.pid
     globalThis.process.kill(await shimOf(home, 'lost'), 'SIGKILL')

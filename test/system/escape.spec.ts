@@ -17,7 +17,11 @@ import { ask, listenIn, makeHome, output, root, sh, type TestHome } from './supp
 
 const SOURCE = join(import.meta.dirname, 'support/escape-probe.c')
 const MIB = 1024 * 1024
-const limits = { memory: { limitBytes: 128 * MIB }, pids: { max: 64 }, disk: { byteHard: 16 * MIB, inodeHard: 4096 } }
+const limits = {
+  memory: { limitBytes: 128 * MIB },
+  pids: { max: 64 },
+  disk: { byteHard: 16 * MIB, inodeHard: 4096, scope: 'exclusive' as const },
+}
 
 let home: TestHome
 let backend: LinuxBackend

@@ -221,14 +221,15 @@ export class LinuxContainer implements Container {
   }
   async #disk(): Promise<Metrics['disk']> {
     const { spec, state } = this.entry
+    const imageBytes = await this.host.imageSizes.of(state.imageLayers ?? [])
     if ((spec.limits?.disk?.byteHard ?? 0) > 0 || (spec.limits?.disk?.inodeHard ?? 0) > 0) {
       /* the loop mount is visible only in the shim's mount namespace */
       const stage = this.host.options.stageDir ?? DEFAULT_STAGE_DIR
       const disk = await statfs(`/proc/${state.shim?.pid}/root${stage}/disk`)
       const used = (disk.blocks - disk.bfree) * disk.bsize
-      return { totalBytes: used, exclusiveBytes: used, exclusiveInodes: disk.files - disk.ffree }
+      return { totalBytes: used + imageBytes, exclusiveBytes: used, exclusiveInodes: disk.files - disk.ffree }
     }
     const usage = await directoryUsage(join(this.host.depot.folder(this.handle), 'up'))
-    return { totalBytes: usage.bytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes }
+    return { totalBytes: usage.bytes + imageBytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes }
   }
 }

@@ -36,6 +36,7 @@ export interface Limits {
   /** `weight` wins over `limitInShares`; `quotaMillis` (extension): millicores, 1000 = one core. */
   cpu?: { weight?: number; limitInShares?: number; quotaMillis?: number }
   pids?: { max: number }
+  /** `total` (the default, as in Garden) counts the image, `exclusive` only what the container writes. */
   disk?: { byteHard?: number; inodeHard?: number; scope?: 'total' | 'exclusive' }
   bandwidth?: { rateBytesPerSecond: number; burstBytes: number }
   /** Croft extension. `weight` 1–10000 (100 is usual) where the backend can weigh, else a throttle (`Capabilities.io`). */

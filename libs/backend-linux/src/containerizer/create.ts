@@ -23,6 +23,8 @@ import { all } from './deadline.js'
 import type { Entry, Host } from './host.js'
 
 const RUNC = '/usr/sbin/runc'
+/** Size of the disk when only inodes are limited. */
+const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
 
 export const socketPath = (host: Host, slot: number): string => join(host.options.runDir, `${slot}.sock`)
 const stageDir = (host: Host): string => host.options.stageDir ?? DEFAULT_STAGE_DIR
@@ -112,12 +114,23 @@ async function makeDiskOf(host: Host, entry: Entry): Promise<string | null> {
   const disk = entry.spec.limits?.disk
   if ((disk?.byteHard ?? 0) === 0 && (disk?.inodeHard ?? 0) === 0) return null
   const path = join(host.depot.folder(entry.handle), 'disk.img')
-  await makeDisk(path, { bytes: disk?.byteHard || DEFAULT_DISK_BYTES, inodes: disk?.inodeHard ?? 0 })
+  await makeDisk(path, { bytes: await writableBytes(host, entry), inodes: disk?.inodeHard ?? 0 })
   failpoint('container-disk-made')
   return path
 }
-/** Size of the image when only inodes are limited. */
-const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
+
+/** What a disk limit leaves for writing: a total one counts the image. */
+async function writableBytes(host: Host, { spec, state }: Entry): Promise<number> {
+  const { byteHard = 0, scope = 'total' } = spec.limits?.disk ?? {}
+  if (byteHard === 0) return DEFAULT_DISK_BYTES
+  if (scope === 'exclusive') return byteHard
+  const imageBytes = await host.imageSizes.of(state.imageLayers ?? [])
+  if (imageBytes >= byteHard)
+    throw new InvalidSpecError(`the image takes ${imageBytes} bytes, the disk limit with it is ${byteHard} bytes`, {
+      'limits.disk.byteHard': 'raise it, or limit what is written only (scope exclusive)',
+    })
+  return byteHard - imageBytes
+}
 
 async function begin(host: Host, entry: Entry, onFailed: (entry: Entry) => Promise<void>): Promise<void> {
   try {
@@ -157,6 +170,7 @@ export async function createContainer(
     properties: { ...spec.properties },
     graceTimeMs: spec.graceTimeMs ?? 0,
     lease: null,
+    imageLayers: image.lowerPaths,
     imageEnv: image.env,
     shim: null,
     init: null,

@@ -9,6 +9,7 @@ import type { AddressAllocator, SlotAllocator } from '../networker/allocator.js'
 import type { Networker } from '../networker/apply.js'
 import type { LinuxBackendOptions } from '../options.js'
 import type { ShimClient } from '../shim/client.js'
+import type { ImageSizes } from '../volumizer/image-sizes.js'
 import type { Turnstile } from './turnstile.js'
 
 /** What making, destroying and adopting containers work with. */
@@ -21,6 +22,7 @@ export interface Host {
   networker: Networker
   slots: SlotAllocator
   addresses: AddressAllocator | undefined
+  imageSizes: ImageSizes
   /** Creates are bound by the processor: as many at once as there are cores. */
   creates: Turnstile
   facts: HostFacts

@@ -33,6 +33,8 @@ export interface ContainerState {
   lease?: Lease | null
   /** The limits in force where they were changed since the spec. */
   limits?: Limits
+  /** The image's directories, for its share of what the container takes on disk. */
+  imageLayers?: string[]
   /** The image's environment. */
   imageEnv: string[]
   shim: ProcessIdentity | null

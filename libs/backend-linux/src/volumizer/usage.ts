@@ -10,11 +10,11 @@ export interface Usage {
   inodes: number
 }
 
-/** Bytes and files below a directory, as allocated; follows no link. Counts at most 100,000 entries. */
-export async function directoryUsage(root: string): Promise<Usage> {
+/** Bytes and files below a directory, as allocated; follows no link. Counts at most `maxEntries`. */
+export async function directoryUsage(root: string, maxEntries = MAX_ENTRIES): Promise<Usage> {
   const usage: Usage = { bytes: 0, inodes: 0 }
   const waiting = [root]
-  while (usage.inodes < MAX_ENTRIES) {
+  while (usage.inodes < maxEntries) {
     const path = waiting.pop()
     if (path === undefined) break
     try {

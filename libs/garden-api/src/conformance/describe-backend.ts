@@ -14,6 +14,7 @@ import { describeProcesses } from './specs/processes.js'
 import { describeSidecars } from './specs/sidecars.js'
 import { describeStreams } from './specs/streams.js'
 import { describeTty } from './specs/tty.js'
+import { describeUsage } from './specs/usage.js'
 import { describeUsers } from './specs/users.js'
 import { Suite, type BackendUnderTest, type ConformanceOptions } from './suite.js'
 
@@ -25,6 +26,7 @@ const TOPICS = [
   describeUsers,
   describeFiles,
   describeLimits,
+  describeUsage,
   describeFreezer,
   describeNetwork,
   describeSidecars,

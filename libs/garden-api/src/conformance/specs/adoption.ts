@@ -7,7 +7,7 @@ import type { Suite } from '../suite.js'
 /** What a backend that died leaves to the next one. */
 export function describeAdoption(suite: Suite): void {
   describe('adoption', () => {
-    suite.api('finds a running process again after the backend died, and how it ended later', async () => {
+    suite.api('defect 4: finds a running process again after the backend died, and how it ended later', async () => {
       const container = await suite.backend.create({ ...suite.base, handle: 'adopted', properties: { mine: 'yes' } })
       await container.run({ ...commands.trap(23), id: 'survivor' })
       await waitForLog(container, 'survivor', 'ready')

@@ -148,7 +148,7 @@ export function describeContainers(suite: Suite): void {
         for (let round = 0; round < rounds(10); round++)
           await suite.withContainer(
             async (container) => expect((await runToEnd(container, commands.exit(0))).exit.exitCode).toBe(0),
-            { limits: { disk: { byteHard: 20 * 1024 * 1024 } } },
+            { limits: { disk: { byteHard: 20 * 1024 * 1024, scope: 'exclusive' } } },
           )
       },
       { needs: ['diskQuota'] },

@@ -52,5 +52,13 @@ export function describeFaults(suite: Suite): void {
         await expect(suite.backend.lookup('wrong')).rejects.toThrow(ContainerNotFoundError)
       },
     )
+
+    suite.kernel('defect 15: a bind mount of what is not there is named, and leaves no container', async () => {
+      const bindMounts = [{ srcPath: '/nosuch/source', dstPath: '/data', mode: 'ro' as const }]
+      const spec = { ...suite.base, handle: 'no-source', bindMounts }
+      await expect(suite.backend.create(spec)).rejects.toThrow(InvalidSpecError)
+      await expect(suite.backend.create(spec)).rejects.toThrow('/nosuch/source')
+      await expect(suite.backend.lookup('no-source')).rejects.toThrow(ContainerNotFoundError)
+    })
   })
 }

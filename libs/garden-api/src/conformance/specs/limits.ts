@@ -48,9 +48,9 @@ export function describeLimits(suite: Suite): void {
             ...sh('head -c 40000000 /dev/zero > /tmp/fill'),
           })
           expect(fill.exit.exitCode).not.toBe(0)
-          expect((await container.metrics()).disk.totalBytes).toBeLessThan(21 * 1024 * 1024)
+          expect((await container.metrics()).disk.exclusiveBytes).toBeLessThan(21 * 1024 * 1024)
         },
-        { limits: { pids: { max: 32 }, disk: { byteHard: 20 * 1024 * 1024 } } },
+        { limits: { pids: { max: 32 }, disk: { byteHard: 20 * 1024 * 1024, scope: 'exclusive' } } },
       )
     })
 
