@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { chmod, chown, lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { createConnection, type AddressInfo, type Socket } from 'node:net'
+import { createConnection, isIP, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errnoOf } from '@croft/kit'
 import { GardenError } from '../../errors.js'
 import { formatAddress, isLoopback, parseAddress, type Address } from '../address.js'
-import { answerError } from './answer.js'
+import { answerError, writeErrorByHand } from './answer.js'
 import { EarlyBytes } from './early-bytes.js'
 
 /** How long `close` lets calls finish that are being answered. */
@@ -16,6 +16,8 @@ const CLOSE_TIMEOUT_MS = 5_000
 /** As Go's servers: a bulk call names many handles in its path. */
 const MAX_HEADER_BYTES = 1024 * 1024
 const CONNECT_TIMEOUT_MS = 1_000
+/** Hosts that clients ask for beside addresses; Garden's own say `api`. */
+const OUR_NAMES = new Set(['', 'api', 'localhost'])
 
 export interface ListenOptions {
   /** `unix:/path` or `tcp:host:port`; port 0 is any. */
@@ -57,6 +59,7 @@ export class Listener {
       noDelay: true,
     }
     const handle = (req: IncomingMessage, res: ServerResponse): void => {
+      if (this.#isFromWeb(req)) return void answerError(req, res, fromWeb())
       if (!this.#isAllowed(req)) return void answerError(req, res, unauthorized())
       EarlyBytes.begin(req, res)
       events.onRequest(req, res)
@@ -70,8 +73,9 @@ export class Listener {
           )
     this.#server.on('clientError', (error: Error, socket: Duplex) => EarlyBytes.onClientError(error, socket))
     this.#server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.#isAllowed(req)) events.onUpgrade(req, socket, head)
-      else socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+      if (this.#isFromWeb(req)) writeErrorByHand(socket, fromWeb())
+      else if (!this.#isAllowed(req)) writeErrorByHand(socket, unauthorized())
+      else events.onUpgrade(req, socket, head)
     })
     this.#server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.#sockets.add(socket)
@@ -117,6 +121,16 @@ export class Listener {
     await chmod(path, 0o660)
   }
 
+  /**
+   * Whoever reaches a bare TCP address is trusted, and a web page in a browser of this machine reaches it too: browsers tell
+   * where a page comes from, or ask for a host by a name that is not ours.
+   */
+  #isFromWeb({ headers }: IncomingMessage): boolean {
+    if (this.#address.kind === 'unix' || this.#token !== undefined || this.options.tls?.ca !== undefined) return false
+    const host = (headers.host ?? '').replace(/:\d+$/, '')
+    const isOurs = OUR_NAMES.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0
+    return headers.origin !== undefined || !isOurs
+  }
   #isAllowed(req: IncomingMessage): boolean {
     if (this.#token === undefined) return true
     const match = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '')
@@ -125,6 +139,15 @@ export class Listener {
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+function fromWeb(): GardenError {
+  return new GardenError({
+    code: 'from-web',
+    status: 403,
+    title: 'web pages may not use a server without a token',
+    suggestion: 'Ask for it by its address, without the header Origin, or give the server a token',
+  })
+}
 
 function unauthorized(): GardenError {
   return new GardenError({

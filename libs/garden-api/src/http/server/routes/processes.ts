@@ -11,6 +11,7 @@ import type { Route } from '../route.js'
 import { hijack } from '../streams/hijack.js'
 import { ProcessStream } from '../streams/process-stream.js'
 import type { StreamName } from '../streams/stream-table.js'
+import { execOverSocket, type Begin } from '../websocket/exec-socket.js'
 
 const PATH = '/containers/:handle/processes'
 const MAX_SIGNAL = 64
@@ -82,6 +83,12 @@ export const PROCESS_ROUTES: readonly Route[] = [
       await stream.serve(joined.process, joined.startedAtMs)
       return ANSWERED
     },
+    upgrade: async (call, socket, head) => {
+      const container = await call.container()
+      const from = fromOf(call)
+      const begin: Begin = async (io) => await container.attach(call.param('pid'), io, from)
+      await execOverSocket({ call, container, ownsStdin: false, begin }, socket, head)
+    },
   },
   output('stdout'),
   output('stderr'),
@@ -93,6 +100,12 @@ export const PROCESS_ROUTES: readonly Route[] = [
     handle: async (call) => ({
       processes: (await (await call.container()).processes()).map((process) => processInfoToWire(process)),
     }),
+    /* a handshake has no body: the spec of what to run is the first message */
+    upgrade: async (call, socket, head) => {
+      const container = await call.container()
+      const begin: Begin = async (io, firstText) => await container.run(decodeProcessSpec(await firstText()), io)
+      await execOverSocket({ call, container, ownsStdin: true, begin }, socket, head)
+    },
   },
   {
     name: 'ProcessLog',
