@@ -1789,6 +1789,16 @@ static const char *need(char ***argv) {
   return *(*argv)++;
 }
 
+/* Joins as a thread where that can be (v1): it waits for nobody, while a whole process does (see the move after runc's start). */
+static void join_cgroup(const char *dir) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/tasks", dir);
+  if (put_file(path, "0") == 0) return;
+  if (errno != ENOENT) die("%s", path);
+  snprintf(path, sizeof path, "%s/cgroup.procs", dir);
+  if (put_file(path, "0") < 0) die("%s", path);
+}
+
 static uint32_t need_number(char ***argv) {
   uint32_t v;
   const char *text = need(argv);
@@ -1814,6 +1824,7 @@ static int shim_main(char **argv) {
   uint32_t base = need_number(&argv), high = need_number(&argv), high_size = need_number(&argv), log_bytes = need_number(&argv);
   S.oom_file = need(&argv);
   const char *runc = need(&argv), *runc_root = need(&argv), *id = need(&argv), *image = NULL, *upper = NULL;
+  const char *cgroup = NULL;
   char map[128], upper_map[128], path[PATH_MAX], log[PATH_MAX], pid_file[PATH_MAX];
   static char lowers[4096];
   S.stage = stage, S.base = base, S.log_bytes = log_bytes;
@@ -1861,8 +1872,8 @@ static int shim_main(char **argv) {
   while (*argv) {
     const char *what = need(&argv);
     if (strcmp(what, "cgroup") == 0) {
-      snprintf(path, sizeof path, "%s/cgroup.procs", need(&argv));
-      if (put_file(path, "0") < 0) die("%s", path);
+      cgroup = need(&argv);
+      join_cgroup(cgroup);
     } else if (strcmp(what, "disk") == 0) {
       image = need(&argv);
     } else if (strcmp(what, "upper") == 0) {
@@ -1964,6 +1975,10 @@ static int shim_main(char **argv) {
     execl(runc, "runc", "--root", runc_root, "--log", log, "run", "--detach", "--preserve-fds", "1", "--pid-file", pid_file, "--bundle", depot, id, (char *)NULL);
     _exit(127);
   }
+  /* The kernel makes whoever moves a process between cgroups wait for a grace period (some 10 ms), and nobody for a while
+   * after that. Moving ourselves to where we are has that done while runc starts, so that runc finds it done. */
+  snprintf(path, sizeof path, "%s/cgroup.procs", cgroup ? cgroup : "");
+  if (cgroup && put_file(path, "0") < 0) die("%s", path);
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   close(pair[1]);

@@ -4,7 +4,7 @@ import { errnoOf, run } from '@croft/kit'
 
 const REMOVE_TIMEOUT_MS = 10 * 60_000
 /** Up to so many entries are removed here: 10 µs each, where a process for it takes 4 ms before it does anything. */
-const SMALL = 500
+const SMALL = 200
 
 /**
  * Removes a tree that nobody is in any more; one that is gone is fine. A large one goes to rm(1), which neither holds us up
