@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
@@ -199,6 +200,35 @@ describe('a further push', () => {
 })
 
 describe('verbs', () => {
+  it('git:remote sets up a folder whose pushes need no password and keep no token', async () => {
+    const app = await platform.repository('remembered', webApp('one'))
+    const inFolder = { cwd: app.directory, timeoutMs: 120_000 }
+    await app.git('remote', 'remove', 'croft')
+    const croft = join(checkout, 'croft')
+    const set = await command(croft, ['git:remote', 'remembered', '--home', platform.home], inFolder)
+    expect(set.code, set.output).toBe(0)
+    const pushed = await command('git', ['push', 'croft', 'main'], inFolder)
+    expect(pushed.code, pushed.output).toBe(0)
+    expect((await platform.get('remembered')).body).toBe('one')
+    expect(readFileSync(join(app.directory, '.git/config'), 'utf8')).not.toContain(platform.token)
+  })
+
+  it('logs --tail shows lines as they come', async () => {
+    const over = new AbortController()
+    const args = ['logs', '--tail', '--num', '5', '-a', 'remembered', '--home', platform.home]
+    const tail = spawn(join(checkout, 'croft'), args, { stdio: ['ignore', 'pipe', 'inherit'], signal: over.signal })
+    tail.once('error', () => undefined) // it is aborted below
+    let shown = ''
+    tail.stdout.on('data', (chunk: Buffer) => (shown += chunk.toString()))
+    try {
+      await waitFor(() => shown.includes('started with one'), { what: 'what was there', timeoutMs: 10_000 })
+      await platform.get('remembered', '/say/just-now')
+      await waitFor(() => /web\.1 just-now$/m.test(shown), { what: 'the new line', timeoutMs: 10_000 })
+    } finally {
+      over.abort()
+    }
+  })
+
   it('config:set makes a release without a build, and the app sees the value', async () => {
     const app = await platform.repository('configured', webApp('one'))
     expect((await app.push()).code).toBe(0)

@@ -32,9 +32,10 @@ describe('a push that cannot be deployed leaves the former release serving', () 
     },
     {
       name: 'crashes',
-      what: 'a crash at boot',
-      files: { 'server.js': 'console.log("about to fail"); process.exit(4)\n' },
-      says: /about to fail/,
+      what: 'a crash at boot, with its last 20 lines',
+      files: { 'server.js': 'for (let n = 1; n <= 25; n += 1) console.log(`boot ${n}.`); process.exitCode = 4\n' },
+      says: /boot 6\.[^]*boot 25\./,
+      never: /boot 5\./,
     },
     {
       name: 'wrongport',
@@ -64,7 +65,7 @@ describe('a push that cannot be deployed leaves the former release serving', () 
       },
       says: /127\.0\.0\.1/,
     },
-  ])('$what', async ({ name, files, says }) => {
+  ])('$what', async ({ name, files, says, never }) => {
     const app = await platform.repository(name, webApp('good'))
     expect((await app.push()).code).toBe(0)
     await platform.croft('apps:set', name, 'boot-timeout=5')
@@ -74,6 +75,7 @@ describe('a push that cannot be deployed leaves the former release serving', () 
     const pushed = await app.push()
     expect(pushed.code, pushed.output).not.toBe(0)
     expect(pushed.output).toMatch(says)
+    if (never !== undefined) expect(pushed.output).not.toMatch(never)
     expect(pushed.output).toMatch(/remote: +! {5}/)
     expect(pushed.output).toMatch(/[Tt]ry/)
     expect((await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)).toBe(head)

@@ -9,30 +9,33 @@ import { UsageError } from '../usage.js'
 import { platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
 interface RemoteOptions extends VerbOptions {
-  app: string
+  app?: string
   remote: string
 }
 
-/** `croft git:remote -a APP`: the remote, and a credential helper, so that no token is ever part of a URL. */
+/** `croft git:remote APP`: the remote, and a credential helper, so that no token is ever part of a URL. */
 export function register(program: Command): void {
   const command = program
     .command('git:remote')
     .description('make this folder push to an app: sets the remote and a credential helper')
-    .requiredOption('-a, --app <app>', 'the app; it need not exist yet')
+    .argument('[app]', 'the app; it need not exist yet')
+    .option('-a, --app <app>', 'the same, as other verbs take it')
     .option('-r, --remote <name>', 'name of the remote', 'croft')
-  platformVerb(command).action((options: RemoteOptions) =>
+  platformVerb(command).action((named: string | undefined, options: RemoteOptions) =>
     withPlatform(options, async ({ platform }) => {
+      const app = named ?? options.app
+      if (app === undefined) throw new UsageError('the app is not named', 'croft git:remote APP')
       if (options.remote.startsWith('-')) throw new UsageError(`${options.remote} is not a name of a remote`)
-      if (!/^[a-z][a-z0-9-]*$/.test(options.app)) throw new UsageError(`${options.app} is not a name of an app`)
+      if (!/^[a-z][a-z0-9-]*$/.test(app)) throw new UsageError(`${app} is not a name of an app`)
       await requireRepository()
-      const url = `${platform.url}/${options.app}.git`
+      const url = `${platform.url}/${app}.git`
       await setRemote(options.remote, url)
       await setHelper(platform.url, credentialHelper(launcher(), platform.options))
       if (options.json === true) return printJson({ remote: options.remote, url })
       printLines(`${options.remote} is ${url}`, `git push ${options.remote} main deploys this folder.`)
     }),
   )
-  examples(command, 'croft git:remote -a shop', 'croft git:remote -a shop-staging -r staging')
+  examples(command, 'croft git:remote shop', 'croft git:remote shop-staging -r staging')
 }
 
 /** The launcher of the checkout this program is part of: `<checkout>/apps/cli/dist/<program>`. */
