@@ -710,7 +710,7 @@ static int look_up(const char *user, struct identity *who) {
   }
   free(text);
   if (group && !explicit_group) return -1;
-  add_group(who, who->gid);
+  if (found) add_group(who, who->gid); /* a number nobody knows has no groups */
   return 0;
 }
 

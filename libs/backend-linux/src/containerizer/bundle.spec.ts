@@ -52,9 +52,9 @@ describe('the bundle of a container', () => {
     expect(bundle({ noNewPrivileges: false }).process.noNewPrivileges).toBe(false)
   })
 
-  it('gives the capabilities that the host has, none ambient and none inheritable', () => {
+  it('gives the capabilities that the host has, none ambient', () => {
     const { capabilities } = bundle().process
-    expect(Object.keys(capabilities).toSorted()).toEqual(['bounding', 'effective', 'permitted'])
+    expect(Object.keys(capabilities).toSorted()).toEqual(['bounding', 'effective', 'inheritable', 'permitted'])
     expect(capabilities['bounding']).toContain('CAP_CHOWN')
     expect(capabilities['bounding']).not.toContain('CAP_SYS_ADMIN')
     const few = makeBundle({ ...input(), hostCapabilities: 1n }) as unknown as Bundle

@@ -91,7 +91,7 @@ function systemMounts(): Mount[] {
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...none, 'mode=1777', 'size=65536k'] },
+    { destination: '/dev/shm', type: 'tmpfs', source: 'tmpfs', options: [...none, 'mode=1777', 'size=65536k'] },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: none },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...none, 'ro'] },
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...none, 'relatime', 'ro'] },
@@ -157,7 +157,7 @@ export function makeBundle(input: BundleInput): Record<string, unknown> {
       args: [PLATFORM_BINDS[0]],
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
       cwd: '/',
-      capabilities: { bounding: caps, effective: caps, permitted: caps },
+      capabilities: { bounding: caps, effective: caps, permitted: caps, inheritable: caps }, // as Garden's
       noNewPrivileges: input.spec.noNewPrivileges ?? true,
       rlimits: [
         {

@@ -102,7 +102,7 @@ export function decodeContainerSpec(json: unknown): ContainerSpec {
         netIn: ifAny(wire.netin),
         netOut: ifAny(wire.netout_rules),
         graceTimeMs: wire.grace_time || undefined,
-        noNewPrivileges: wire.no_new_privileges,
+        noNewPrivileges: wire.no_new_privileges ?? false, // Garden's default; ours is said by our client
         hostname: wire.hostname || undefined,
       })
     },
@@ -135,7 +135,7 @@ export function containerSpecToWire(spec: ContainerSpec): Record<string, unknown
     limits: limitsToWire(spec.limits ?? {}),
     netout_rules: spec.netOut?.map(netOutRuleToWire),
     netin: spec.netIn?.map(netInToWire),
-    no_new_privileges: spec.noNewPrivileges,
+    no_new_privileges: spec.noNewPrivileges ?? true,
     hostname: spec.hostname,
   })
 }
