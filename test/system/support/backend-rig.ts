@@ -10,7 +10,7 @@ import {
   type LinuxBackend,
   type LinuxBackendOptions,
 } from '@croft/backend-linux'
-import type { Container, ContainerSpec, ImageRef, ResolvedImage } from '@croft/garden-api'
+import type { Capabilities, Container, ContainerSpec, ImageRef, ResolvedImage } from '@croft/garden-api'
 import { makeFixtureImages, runToEnd, waitForLog, type FixtureName } from '@croft/garden-api/conformance'
 import { run, silentLogger } from '@croft/kit'
 import { makeHostRoot } from './host-root.js'
@@ -81,6 +81,18 @@ export async function makeHome(): Promise<TestHome> {
       await releaseHomeIndex(dir)
       await rm(dir, { recursive: true, force: true })
     },
+  }
+}
+
+/** What the backend can do on this host, asked of one that makes nothing. */
+export async function capabilitiesHere(): Promise<Capabilities> {
+  const home = await makeHome()
+  const backend = await home.open()
+  try {
+    return await backend.capabilities()
+  } finally {
+    await backend.close()
+    await home.clean()
   }
 }
 

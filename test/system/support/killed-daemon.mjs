@@ -15,7 +15,7 @@ await neighbour.run(
   sh(`echo before; until [ -e /gate/${number} ]; do sleep 0.01; done; echo after; exit 7`, `job-${number}`),
 )
 
-const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20 } }
+const limits = { memory: { limitBytes: 64 << 20 }, disk: { byteHard: 16 << 20, scope: 'exclusive' } }
 const spec = { handle: 'victim', image: { uri: 'x' }, limits }
 const archive = () => {
   const header = Buffer.alloc(512)

@@ -18,31 +18,36 @@ import { describeUsage } from './specs/usage.js'
 import { describeUsers } from './specs/users.js'
 import { Suite, type BackendUnderTest, type ConformanceOptions } from './suite.js'
 
-const TOPICS = [
-  describeContainers,
-  describeProcesses,
-  describeStreams,
-  describeTty,
-  describeUsers,
-  describeFiles,
-  describeLimits,
-  describeUsage,
-  describeFreezer,
-  describeNetwork,
-  describeSidecars,
-  describeImages,
-  describeIsolation,
-  describeDevices,
-  describeEvents,
-  describeFaults,
-  describeAdoption,
-]
+const TOPICS = {
+  containers: describeContainers,
+  processes: describeProcesses,
+  streams: describeStreams,
+  tty: describeTty,
+  users: describeUsers,
+  files: describeFiles,
+  limits: describeLimits,
+  usage: describeUsage,
+  freezer: describeFreezer,
+  network: describeNetwork,
+  sidecars: describeSidecars,
+  images: describeImages,
+  isolation: describeIsolation,
+  devices: describeDevices,
+  events: describeEvents,
+  faults: describeFaults,
+  adoption: describeAdoption,
+}
 
-/** The suite any backend must pass; what its capabilities exclude is skipped by name. */
+export type Topic = keyof typeof TOPICS
+
+/**
+ * The suite any backend must pass; what its capabilities exclude is skipped by name. `topics` are a part of it, for a backend of
+ * which the rest is known already.
+ */
 export function describeBackend(
   title: string,
   makeBackend: () => Promise<BackendUnderTest>,
-  options: ConformanceOptions,
+  options: ConformanceOptions & { topics?: readonly Topic[] },
 ): void {
   describe(`${title}: the container API`, () => {
     const suite = new Suite(options)
@@ -53,6 +58,7 @@ export function describeBackend(
     afterAll(async () => {
       await suite.underTest.clean()
     })
-    for (const describeTopic of TOPICS) describeTopic(suite)
+    for (const [topic, describeTopic] of Object.entries(TOPICS))
+      if (options.topics?.includes(topic as Topic) !== false) describeTopic(suite)
   })
 }

@@ -1,4 +1,4 @@
-export { describeBackend } from './describe-backend.js'
+export { describeBackend, type Topic } from './describe-backend.js'
 export { rounds, Suite, type BackendUnderTest, type ConformanceOptions } from './suite.js'
 export type { Need } from './needs.js'
 export { commands, sh, SIGKILL, SIGTERM } from './commands.js'
