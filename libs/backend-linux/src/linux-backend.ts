@@ -26,8 +26,9 @@ import {
 import { openCgroups } from './cgroup/open.js'
 import { pauseAll, resumeAll } from './cgroup/freezer.js'
 import { ioCapability, ioProblem } from './cgroup/io.js'
+import { checkNetwork } from './containerizer/allocate.js'
 import { createContainer } from './containerizer/create.js'
-import { readHostFacts, type Entry, type Host } from './containerizer/host.js'
+import { networkOf, readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
 import { Removals, type RemovalReason } from './containerizer/removals.js'
 import { Turnstile } from './containerizer/turnstile.js'
@@ -82,6 +83,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
       names,
       resolvers: options.resolvers ?? (await hostResolvers()),
       egress: options.egress ?? [],
+      ...(options.portPool !== undefined && { portPool: options.portPool }),
       logger: options.logger,
     }),
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
@@ -141,10 +143,10 @@ class Linux implements LinuxBackend {
       diskQuota: (await canMakeDisks()) ? 'loop' : 'none',
       hasPrivileged: false,
       hasNetwork: true,
-      hasNetIn: false,
+      hasNetIn: true,
       hasTty: true,
       hasFreezer: this.host.cgroups.hasFreezer,
-      hasBandwidth: false,
+      hasBandwidth: await this.host.networker.hasBandwidth(),
       io: ioCapability(this.host.cgroups.io),
       hasSidecars: false,
       hasLiveLimits: true,
@@ -176,7 +178,7 @@ class Linux implements LinuxBackend {
 
   async setNetwork(network: string): Promise<void> {
     this.#takeRange(network)
-    for (const entry of this.#entries.values()) this.host.addresses?.claim(entry.state.address)
+    for (const entry of this.#entries.values()) this.host.addresses?.claim(entry.state.address, entry.state.subnet)
     await this.#applyNetwork(network)
   }
 
@@ -203,6 +205,7 @@ class Linux implements LinuxBackend {
     if (spec.handle !== undefined) this.#refuseTaken(spec.handle)
     const io = ioProblem(this.host.cgroups.io, spec.limits?.io)
     if (io !== null) throw new NotSupportedError(io)
+    await checkNetwork(this.host, spec)
     if ((spec.limits?.disk?.byteHard ?? 0) > 0 && !(await canMakeDisks())) {
       throw new InvalidSpecError('disk limits are not supported on this node', {
         'limits.disk': 'needs mkfs.ext4 and loop devices',
@@ -332,7 +335,7 @@ class Linux implements LinuxBackend {
   async #applyNetwork(text: string): Promise<void> {
     const containers = [...this.#entries.values()]
       .filter(({ state }) => state.step === 'created') // one on its way out has no network any more
-      .map(({ spec, state }) => ({ slot: state.slot, address: state.address, netOut: spec.netOut }))
+      .map(networkOf)
     await this.host.networker.setNetwork(text, containers)
   }
   async #bulk<T>(

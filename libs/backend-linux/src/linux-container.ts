@@ -5,7 +5,6 @@ import { systemClock } from '@croft/kit'
 import {
   ContainerNotFoundError,
   GardenError,
-  NotSupportedError,
   UnrecoverableError,
   type AttachFrom,
   type Container,
@@ -16,6 +15,8 @@ import {
   type LogChunk,
   type MappedPort,
   type Metrics,
+  type NetIn,
+  type NetOutRule,
   type Process,
   type ProcessInfo,
   type ProcessIo,
@@ -23,6 +24,7 @@ import {
 } from '@croft/garden-api'
 import { changeLimits } from './container/change-limits.js'
 import { streamIn, streamOut, type StartTar, type StreamLimits } from './container/files.js'
+import { allow, mapPort } from './container/network.js'
 import { refusePaused } from './container/paused.js'
 import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
@@ -68,7 +70,7 @@ export class LinuxContainer implements Container {
       containerPath: this.host.depot.folder(this.handle),
       processIds: (await this.processes()).map((process) => process.id),
       properties: { ...state.properties },
-      mappedPorts: [],
+      mappedPorts: (state.ports ?? []).map((port) => ({ ...port })),
     }
   }
 
@@ -163,19 +165,15 @@ export class LinuxContainer implements Container {
   }
   async changeLimits(limits: LiveLimits): Promise<void> {
     this.#check()
-    this.entry.changes ??= new Turnstile(1)
-    await this.entry.changes.pass(async () => {
-      this.#check()
-      await changeLimits(this.host, this.entry, limits)
-    })
+    await this.#alone(async () => await changeLimits(this.host, this.entry, limits))
   }
-  async netIn(): Promise<MappedPort> {
+  async netIn(ports: NetIn): Promise<MappedPort> {
     this.#check()
-    throw new NotSupportedError('mapping ports of the host')
+    return await this.#alone(async () => await mapPort(this.host, this.entry, ports))
   }
-  async netOut(): Promise<void> {
+  async netOut(rules: readonly NetOutRule[]): Promise<void> {
     this.#check()
-    throw new NotSupportedError('changing what a container may reach')
+    await this.#alone(async () => await allow(this.host, this.entry, rules))
   }
   async graceTimeMs(): Promise<number> {
     this.#check()
@@ -201,6 +199,14 @@ export class LinuxContainer implements Container {
   }
   #streamLimits(): StreamLimits {
     return this.host.options.streamLimits ?? DEFAULT_STREAM_LIMITS
+  }
+  /** One change of the container after the other: each journals what it changes. */
+  async #alone<T>(change: () => Promise<T>): Promise<T> {
+    this.entry.changes ??= new Turnstile(1)
+    return await this.entry.changes.pass(async () => {
+      this.#check()
+      return await change()
+    })
   }
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)

@@ -30,6 +30,8 @@ export interface LinuxBackendOptions {
   resolvers?: string[]
   /** Allowed before private ranges are dropped. */
   egress?: EgressRule[]
+  /** Ports of the host given to containers that ask for any; default 61001–65534. */
+  portPool?: { first: number; last: number }
   /** First host uid of slot 0 of home 0; default 100000. */
   uidBase?: number
   maxContainers?: number
@@ -49,6 +51,8 @@ export const DEFAULT_STAGE_DIR = '/run/croft/stage'
 export const DEFAULT_STREAM_LIMITS = { bytes: 16 * 1024 ** 3, entries: 1_000_000 }
 export const DEFAULT_LOG_BYTES = 1024 * 1024
 export const DEFAULT_UID_BASE = 100_000
+/** Above what Linux gives to sockets that ask for no port. */
+export const DEFAULT_PORT_POOL = { first: 61_001, last: 65_534 }
 export const DEFAULT_CGROUP_ROOT = 'croft'
 /** uid slots, and with them containers, of one home. */
 export const SLOTS_PER_HOME = 512

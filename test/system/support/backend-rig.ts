@@ -146,12 +146,31 @@ export async function leftovers(home: TestHome): Promise<string[]> {
   ).stdout.toString()
   return [
     ...links,
+    ...(await rulesLeft(home)),
     ...groups,
     ...mounts,
     ...depots,
     ...sockets,
     ...loops.split('\n').filter((line) => line.includes(home.dir)),
   ]
+}
+
+/** What nft has of containers of a home: their addresses, chains and ports. */
+export async function rulesLeft(home: TestHome): Promise<string[]> {
+  const { nftables } = JSON.parse(
+    (await run('nft', ['-j', 'list', 'ruleset'], { timeoutMs: 5000 })).stdout.toString(),
+  ) as {
+    nftables: Record<string, { table?: string; name?: string; elem?: unknown[] }>[]
+  }
+  return nftables.flatMap((one) => {
+    const { table, name = '', elem = [] } = one['map'] ?? one['set'] ?? one['chain'] ?? {}
+    if (table === `croft_${home.index}` && 'chain' in one) return name.startsWith('out_') ? [name] : []
+    if (table === `croft_${home.index}` && name !== 'platform_egress')
+      return elem.map((it) => `${name} ${JSON.stringify(it)}`)
+    if (table !== 'croft_ports') return []
+    const ports = elem as [number, number][]
+    return ports.flatMap(([port, mark]) => (mark === home.index + 1 ? [`reserved ${port}`] : []))
+  })
 }
 
 /** The process id of a container's shim. */

@@ -1,5 +1,6 @@
-import { mergeLimits, NotSupportedError, type LiveLimits } from '@croft/garden-api'
+import { mergeLimits, NotSupportedError, type Limits, type LiveLimits } from '@croft/garden-api'
 import { ioProblem } from '../cgroup/io.js'
+import { refuseBandwidth } from '../containerizer/allocate.js'
 import type { Entry, Host } from '../containerizer/host.js'
 import { limitProblem, refuse } from '../containerizer/validate.js'
 
@@ -9,20 +10,26 @@ import { limitProblem, refuse } from '../containerizer/validate.js'
  */
 export async function changeLimits(host: Host, entry: Entry, change: LiveLimits): Promise<void> {
   refuse(limitProblem(change))
-  if (change.bandwidth !== undefined) throw new NotSupportedError('changing the bandwidth')
+  await refuseBandwidth(host, change)
   const io = ioProblem(host.cgroups.io, change.io)
   if (io !== null) throw new NotSupportedError(io)
   const before = entry.state.limits
   const merged = mergeLimits(before ?? entry.spec.limits ?? {}, change)
   const undo = await host.cgroups.change(entry.handle, change, merged)
   try {
+    if (change.bandwidth !== undefined) await setBandwidth(host, entry, change.bandwidth)
     entry.state.limits = merged
     await host.depot.write(entry.handle, entry.state)
   } catch (error) {
     if (before === undefined) delete entry.state.limits
     else entry.state.limits = before
     await undo()
+    if (change.bandwidth !== undefined) await setBandwidth(host, entry, (before ?? entry.spec.limits)?.bandwidth)
     throw error
   }
   host.events.append({ kind: 'limits-changed', handle: entry.handle, limits: merged })
+}
+
+async function setBandwidth(host: Host, { state }: Entry, bandwidth: Limits['bandwidth']): Promise<void> {
+  if (state.init !== null) await host.networker.setBandwidth(state.slot, state.init.pid, bandwidth)
 }

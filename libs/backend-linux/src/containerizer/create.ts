@@ -18,9 +18,10 @@ import { ShimClient } from '../shim/client.js'
 import { startShim } from '../shim/start.js'
 import { makeDisk } from '../volumizer/disk.js'
 import { shimArgs } from '../volumizer/shim-plan.js'
+import { allocate } from './allocate.js'
 import { hostnameOf, makeBundle } from './bundle.js'
 import { all } from './deadline.js'
-import type { Entry, Host } from './host.js'
+import { networkOf, type Entry, type Host } from './host.js'
 
 const RUNC = '/usr/sbin/runc'
 /** Size of the disk when only inodes are limited. */
@@ -28,21 +29,6 @@ const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
 
 export const socketPath = (host: Host, slot: number): string => join(host.options.runDir, `${slot}.sock`)
 const stageDir = (host: Host): string => host.options.stageDir ?? DEFAULT_STAGE_DIR
-
-/** The container's address, and the number its uid range, link and socket are named by. */
-function allocate(host: Host, wanted: string | undefined): { slot: number; address: string } {
-  if (host.addresses === undefined) throw new ServiceUnavailableError('this node has no address range yet')
-  const claim = host.addresses.take(wanted)
-  if (claim.kind === 'outside') throw new InvalidSpecError(`${wanted} is not an address of this node's range`)
-  if (claim.kind === 'in-use') throw new AlreadyInUseError(`address ${wanted}`)
-  if (claim.kind === 'full') throw new ServiceUnavailableError('all addresses of this node are taken')
-  const slot = host.slots.take()
-  if (slot === null) {
-    host.addresses.free(claim.address)
-    throw new ServiceUnavailableError('max containers reached')
-  }
-  return { slot, address: claim.address }
-}
 
 async function resolveImage(host: Host, spec: ContainerSpec): Promise<ResolvedImage> {
   const uri = spec.image?.uri ?? ''
@@ -140,6 +126,7 @@ async function begin(host: Host, entry: Entry, onFailed: (entry: Entry) => Promi
       /* the folder is not ours to remove */
       host.slots.free(entry.state.slot)
       host.addresses?.free(entry.state.address)
+      await host.networker.releasePorts(entry.state.slot, entry.state.ports ?? [])
     } else await onFailed(entry)
     throw error
   }
@@ -159,12 +146,14 @@ export async function createContainer(
 ): Promise<Entry> {
   const [image, bindMounts] = await Promise.all([resolveImage(host, spec), resolveBinds(spec.bindMounts ?? [])])
   signal?.throwIfAborted()
-  const { slot, address } = allocate(host, spec.network)
+  const { slot, address, subnet, ports } = await allocate(host, spec)
   const state: ContainerState = {
     step: 'creating',
     bootId: host.bootId,
     slot,
     address,
+    subnet,
+    ports,
     createdAtMs: host.now(),
     isStopped: false,
     properties: { ...spec.properties },
@@ -218,7 +207,7 @@ export async function createContainer(
     })
     Object.assign(state, started)
     failpoint('container-stands')
-    await host.networker.connect(slot, address, started.init.pid, spec.netOut)
+    await host.networker.connect(networkOf(entry), started.init.pid, spec.limits?.bandwidth)
     failpoint('container-connected')
     signal?.throwIfAborted()
     state.step = 'created'

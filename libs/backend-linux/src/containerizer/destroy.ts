@@ -49,7 +49,7 @@ export async function removeContainer(host: Host, entry: Entry, timeoutMs = DEST
   try {
     failpoint('container-destroying')
     await all([
-      deadline.within(host.networker.disconnect(state.slot), 'the network to let go of it'),
+      deadline.within(host.networker.disconnect(state.slot, state.ports ?? []), 'the network to let go of it'),
       endProcesses(host, entry, deadline),
     ])
     failpoint('container-killed')

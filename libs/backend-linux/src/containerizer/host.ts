@@ -7,6 +7,7 @@ import type { ContainerState, Depot } from '../depot/journal.js'
 import type { HomeNames } from '../home/naming.js'
 import type { AddressAllocator, SlotAllocator } from '../networker/allocator.js'
 import type { Networker } from '../networker/apply.js'
+import type { ContainerNetwork } from '../networker/plan.js'
 import type { LinuxBackendOptions } from '../options.js'
 import type { ShimClient } from '../shim/client.js'
 import type { ImageSizes } from '../volumizer/image-sizes.js'
@@ -39,6 +40,18 @@ export interface Entry {
   client: ShimClient
   /** One change of limits at a time. */
   changes?: Turnstile
+}
+
+/** What the network has to know of a container. */
+export function networkOf({ handle, spec, state }: Omit<Entry, 'client'>): ContainerNetwork {
+  return {
+    slot: state.slot,
+    handle,
+    address: state.address,
+    isOpen: spec.netOut === undefined,
+    rules: [...(spec.netOut ?? []), ...(state.netOut ?? [])],
+    ports: state.ports ?? [],
+  }
 }
 
 /** What bundles depend on and does not change while the host runs. */

@@ -4,7 +4,7 @@ import { errnoOf, messageOf } from '@croft/kit'
 import type { RecoverReport } from '@croft/garden-api'
 import type { DepotEntry } from '../depot/journal.js'
 import { endProcess, identify, isAlive } from '../depot/process-identity.js'
-import { deleteLink, listLinks } from '../networker/apply.js'
+import { deleteLink, listLinks } from '../networker/links.js'
 import { linkName, runcId } from '../home/naming.js'
 import { socketPath } from './create.js'
 import { entryOf, removeContainer, removeUnknown, shimFolder } from './destroy.js'
@@ -60,7 +60,7 @@ export async function readopt(host: Host): Promise<Readopted> {
         const entry = entryOf(read, socketPath(host, read.state.slot))
         const why = await reasonToRemove(host, entry)
         host.slots.claim(entry.state.slot)
-        host.addresses?.claim(entry.state.address)
+        host.addresses?.claim(entry.state.address, entry.state.subnet)
         if (why !== null) {
           if (await isRemovedNow(host, entry)) report.removed.push({ handle, why })
           else pending.push(entry)

@@ -20,6 +20,8 @@ describe('a container spec', () => {
         ],
       },
     ],
+    ['mapped ports', { netIn: [{ containerPort: 80 }, { hostPort: 8080 }, {}] }],
+    ['a bandwidth', { limits: { bandwidth: { rateBytesPerSecond: 1_000_000, burstBytes: 0 } } }],
     ['an empty value', { env: ['A='] }],
   ])('may have %s', (_what, spec) => {
     expect(specProblem(spec)).toBeNull()
@@ -28,7 +30,9 @@ describe('a container spec', () => {
   it.each<[string, ContainerSpec]>([
     ['a handle that is a path', { handle: '../x' }],
     ['a privileged container', { isPrivileged: true }],
-    ['a mapped port', { netIn: [{ containerPort: 80 }] }],
+    ['a port that is none', { netIn: [{ containerPort: 80 }, { hostPort: 65_536 }] }],
+    ['more ports than anybody needs', { netIn: Array.from({ length: 257 }, () => ({})) }],
+    ['half a byte a second', { limits: { bandwidth: { rateBytesPerSecond: 0.5, burstBytes: 0 } } }],
     ['a mount over /proc', bind({ dstPath: '/proc' })],
     ['a mount below /sys', bind({ dstPath: '/sys/fs/cgroup/' })],
     ['a mount below /dev', bind({ dstPath: '/dev/shm' })],

@@ -1,6 +1,7 @@
-import { InvalidSpecError, type ContainerSpec, type Limits, type ProcessSpec } from '@croft/garden-api'
+import { InvalidSpecError, type ContainerSpec, type Limits, type NetIn, type ProcessSpec } from '@croft/garden-api'
 import { isHandle } from '../home/naming.js'
-import { parseAddress } from '../networker/address.js'
+import { netOutProblem } from '../networker/net-out.js'
+import { bandwidthProblem } from '../networker/shaper.js'
 import { RLIMIT_NUMBERS } from '../shim/frames.js'
 
 const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
@@ -8,6 +9,7 @@ const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
 /** Mounted by the platform; a tenant's mount over them, or below, would undo masks and limits. */
 const RESERVED_DESTINATIONS = ['/', '/proc', '/sys', '/dev', '/tmp/garden-init', '/etc/hosts', '/etc/resolv.conf']
 const MAX_BINDS = 64
+const MAX_PORTS = 256
 
 const isPlainPath = (path: string): boolean =>
   path.startsWith('/') && !path.includes('\0') && !path.split('/').includes('..') && path.length < 4096
@@ -28,34 +30,13 @@ function bindProblem(spec: ContainerSpec): string | null {
   return (spec.bindMounts?.length ?? 0) > MAX_BINDS ? `more than ${MAX_BINDS} bind mounts` : null
 }
 
-function netOutProblem(spec: ContainerSpec): string | null {
-  for (const rule of spec.netOut ?? []) {
-    if (rule.protocol === 'icmp' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ICMP'
-    if (rule.protocol === 'all' && (rule.ports?.length ?? 0) > 0) return 'Ports cannot be specified for Protocol ALL'
-    if (!['all', 'tcp', 'udp', 'icmp'].includes(rule.protocol)) return `invalid protocol: ${rule.protocol}`
-    for (const range of rule.networks ?? []) {
-      const start = parseAddress(range.start)
-      const end = parseAddress(range.end ?? range.start)
-      if (start === null || end === null || end < start)
-        return `not an IPv4 range: ${range.start}-${range.end ?? range.start}`
-    }
-    for (const port of rule.ports ?? []) {
-      const end = port.end ?? port.start
-      if (
-        !Number.isInteger(port.start) ||
-        !Number.isInteger(end) ||
-        port.start < 0 ||
-        end > 65_535 ||
-        end < port.start
-      ) {
-        return `not a port range: ${port.start}-${end}`
-      }
-    }
-    const icmp = rule.icmp
-    if (icmp !== undefined && ![icmp.type, icmp.code ?? 0].every((n) => Number.isInteger(n) && n >= 0 && n < 256))
-      return 'not an ICMP type and code'
-  }
-  return null
+/** What is wrong with ports to map; null when nothing is. Pure. */
+export function netInProblem(ports: readonly NetIn[]): string | null {
+  const wrong = ports
+    .flatMap(({ hostPort = 0, containerPort = 0 }) => [hostPort, containerPort])
+    .find((port) => !Number.isInteger(port) || port < 0 || port > 65_535)
+  if (wrong !== undefined) return `not a port: ${wrong}`
+  return ports.length > MAX_PORTS ? `more than ${MAX_PORTS} ports` : null
 }
 
 const MAX_IO_WEIGHT = 10_000
@@ -78,8 +59,7 @@ export function limitProblem(limits: Limits | undefined): string | null {
   if (numbers.some((n) => n !== undefined && (!Number.isSafeInteger(n) || n < 0)))
     return 'a limit is not a whole number of at least 0'
   if ((io?.weight ?? 0) > MAX_IO_WEIGHT) return `an I/O weight is at most ${MAX_IO_WEIGHT}`
-  if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) return 'bandwidth limits are not supported on this node'
-  return null
+  return bandwidth === undefined ? null : bandwidthProblem(bandwidth)
 }
 
 /** What is wrong with a spec that no host could make; null when nothing is. Pure. */
@@ -88,12 +68,13 @@ export function specProblem(spec: ContainerSpec): string | null {
   if (spec.hostname !== undefined && !HOSTNAME.test(spec.hostname))
     return `not a host name: ${JSON.stringify(spec.hostname)}`
   if (spec.isPrivileged === true) return 'privileged container creation is disabled'
-  if ((spec.netIn?.length ?? 0) > 0) return 'mapping ports of the host (netIn) is not supported on this node'
   if (!Number.isSafeInteger(spec.graceTimeMs ?? 0) || (spec.graceTimeMs ?? 0) < 0)
     return 'the grace time is not a number of milliseconds'
   const line = (spec.env ?? []).find((entry) => entry.includes('\0') || entry.indexOf('=') < 1)
   if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
-  return bindProblem(spec) ?? netOutProblem(spec) ?? limitProblem(spec.limits)
+  return (
+    bindProblem(spec) ?? netInProblem(spec.netIn ?? []) ?? netOutProblem(spec.netOut ?? []) ?? limitProblem(spec.limits)
+  )
 }
 
 /** What is wrong with a process spec; null when nothing is. Pure. */

@@ -8,6 +8,8 @@ import {
   type ContainerSpec,
   type Lease,
   type Limits,
+  type MappedPort,
+  type NetOutRule,
 } from '@croft/garden-api'
 import { isHandle } from '../home/naming.js'
 import { removeSmallTree, removeTree } from './remove-tree.js'
@@ -25,6 +27,12 @@ export interface ContainerState {
   bootId: string
   slot: number
   address: string
+  /** The block the address was asked in. */
+  subnet?: string | null
+  /** Ports of the host reserved for it, whether or not they lead there yet. */
+  ports?: MappedPort[]
+  /** What it may reach beyond its spec's rules. */
+  netOut?: NetOutRule[]
   createdAtMs: number
   /** Whether `stop` was called: such a container stays `stopped`. */
   isStopped: boolean

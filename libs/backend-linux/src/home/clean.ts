@@ -5,7 +5,7 @@ import { openCgroups } from '../cgroup/open.js'
 import { emptyCgroup, findShims } from '../containerizer/destroy.js'
 import { Depot } from '../depot/journal.js'
 import { endProcess, identify } from '../depot/process-identity.js'
-import { removeHomeNetwork } from '../networker/apply.js'
+import { removeHomeNetwork } from '../networker/home-network.js'
 import { DEFAULT_CGROUP_ROOT, type LinuxBackendOptions } from '../options.js'
 import { homeNames } from './naming.js'
 

@@ -1,20 +1,28 @@
-import { access, readFile, writeFile } from 'node:fs/promises'
-import { bareEnv, errnoOf, failpoint, messageOf, run, type Logger } from '@croft/kit'
-import { AlreadyInUseError, ServiceUnavailableError, type NetOutRule } from '@croft/garden-api'
+import { readFile, writeFile } from 'node:fs/promises'
+import { failpoint, messageOf, run, type Logger } from '@croft/kit'
+import { ServiceUnavailableError, type Limits, type MappedPort, type NetIn } from '@croft/garden-api'
+import { all } from '../containerizer/deadline.js'
 import type { HomeNames } from '../home/naming.js'
 import { linkName } from '../home/naming.js'
-import type { EgressRule } from '../options.js'
+import { DEFAULT_PORT_POOL, type EgressRule } from '../options.js'
 import { gatewayOf, parseNetwork, type Network } from './address.js'
+import { canShape, shape } from './bandwidth.js'
 import { DnsForwarder } from './dns-forwarder.js'
+import { HostPorts } from './host-ports.js'
+import { dropGateway, gatewayLabel, reserveRange } from './home-network.js'
+import { containerLinkLines, hostLinkLines } from './link-plan.js'
+import { deleteLink, hasLink, ipBatch } from './links.js'
 import {
   addContainerRules,
-  containerLinkLines,
-  hostLinkLines,
+  changeContainerRules,
   removeContainerRules,
   tableText,
   type ContainerNetwork,
   type HomeNetwork,
 } from './plan.js'
+import { leadText, releaseText } from './port-plan.js'
+import { IP, ResidentTool, ToolGoneError } from './resident-tool.js'
+import { TableWriter } from './table-writer.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
 
@@ -22,6 +30,7 @@ export interface NetworkerOptions {
   names: HomeNames
   resolvers: readonly string[]
   egress: readonly EgressRule[]
+  portPool?: { first: number; last: number }
   logger: Logger
 }
 
@@ -31,11 +40,20 @@ export class Networker {
   #home: HomeNetwork | undefined
   #network: Network | undefined
   #forwarder: DnsForwarder | undefined
-  #changes: Promise<void> = Promise.resolve()
+  #canShape: Promise<boolean> | undefined
+  readonly #table: TableWriter
+  readonly #ip = new ResidentTool(IP)
+  readonly #ports: HostPorts
   readonly #containers = new Map<number, ContainerNetwork>()
 
   constructor(options: NetworkerOptions) {
     this.#options = options
+    this.#table = new TableWriter(options.logger)
+    this.#ports = new HostPorts({
+      homeIndex: options.names.index,
+      pool: options.portPool ?? DEFAULT_PORT_POOL,
+      apply: async (text) => await this.#table.apply(text),
+    })
   }
 
   get network(): Network | undefined {
@@ -67,70 +85,154 @@ export class Networker {
       resolver: await this.#resolver(gateway),
       egress: this.#options.egress,
     }
-    for (const container of adopted) this.#containers.set(container.slot, container)
-    await this.#apply(tableText(this.#home, [...this.#containers.values()]))
+    await this.#adopt(adopted)
+    await this.#table.apply(tableText(this.#home, [...this.#containers.values()]))
   }
 
-  /** Connects a container: its pair, its addresses, its rules. */
-  async connect(
-    slot: number,
-    address: string,
-    initPid: number,
-    netOut: readonly NetOutRule[] | undefined,
-  ): Promise<void> {
+  /** @throws AlreadyInUseError for an asked port somebody has */
+  async checkPorts(wanted: readonly NetIn[]): Promise<void> {
+    await this.#ports.check(wanted)
+  }
+  /** Takes ports of the host for a container; they lead nowhere yet. @throws as HostPorts.reserve */
+  async reservePorts(slot: number, wanted: readonly NetIn[]): Promise<MappedPort[]> {
+    return await this.#ports.reserve(slot, wanted)
+  }
+  async releasePorts(slot: number, ports: readonly MappedPort[]): Promise<void> {
+    await this.#ports.release(slot, ports)
+  }
+
+  /** Connects a container: its pair, its addresses, its rules, its ports. */
+  async connect(container: ContainerNetwork, initPid: number, bandwidth: Limits['bandwidth']): Promise<void> {
     const home = this.#ready()
-    const container = { slot, address, netOut }
-    const link = linkName(this.#options.names, slot)
+    const { slot } = container
     this.#containers.set(slot, container)
-    await Promise.all([
-      ipBatch(['ip'], hostLinkLines(home, link, address, initPid)).then(async () => {
-        failpoint('container-linked')
-        await ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address))
-      }),
-      this.#apply(addContainerRules(home, container)),
+    await all([this.#link(home, container, initPid), this.#table.apply(addContainerRules(home, container))])
+    if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) await this.setBandwidth(slot, initPid, bandwidth)
+  }
+
+  /** Lets reserved ports lead into a container that is connected. */
+  async lead(slot: number, ports: readonly MappedPort[]): Promise<void> {
+    const container = this.#known(slot)
+    const changed = { ...container, ports: [...container.ports, ...ports] }
+    await this.#change(changed, leadText(this.#ready().table, container.address, ports), (now) => ({
+      ...now,
+      ports: now.ports.filter((port) => !ports.includes(port)),
+    }))
+  }
+
+  /** Adds rules to those in force. */
+  async allow(slot: number, rules: ContainerNetwork['rules']): Promise<void> {
+    const container = this.#known(slot)
+    const changed = { ...container, rules: [...container.rules, ...rules] }
+    await this.#change(changed, changeContainerRules(this.#ready(), changed), (now) => ({
+      ...now,
+      rules: now.rules.filter((rule) => !rules.includes(rule)),
+    }))
+  }
+
+  /** Whether a bandwidth can be held on this host. */
+  async hasBandwidth(): Promise<boolean> {
+    this.#canShape ??= canShape()
+    return await this.#canShape
+  }
+  /** Holds a connected container to a bandwidth in each direction; undefined or a rate of 0: to none. */
+  async setBandwidth(slot: number, initPid: number, bandwidth: Limits['bandwidth']): Promise<void> {
+    await shape(linkName(this.#options.names, slot), initPid, bandwidth)
+  }
+
+  /**
+   * Takes a container's rules and ports away and its link, if that has not gone with its namespace. `ports` are what its journal
+   * says; it may be said again when something of it failed.
+   */
+  async disconnect(slot: number, ports: readonly MappedPort[]): Promise<void> {
+    const container = this.#containers.get(slot)
+    this.#containers.delete(slot)
+    await all([
+      this.#unlink(linkName(this.#options.names, slot)),
+      container === undefined ? this.#ports.release(slot, ports) : this.#forget(container),
     ])
   }
 
-  /** Takes a container's rules away and its link, if that has not gone with its namespace. */
-  async disconnect(slot: number): Promise<void> {
-    const container = this.#containers.get(slot)
-    this.#containers.delete(slot)
-    await Promise.all([this.#unlink(linkName(this.#options.names, slot)), this.#forget(container)])
+  async close(): Promise<void> {
+    this.#table.close()
+    this.#ip.close()
+    await this.#forwarder?.close()
+    this.#forwarder = undefined
+  }
+
+  async #adopt(adopted: readonly ContainerNetwork[]): Promise<void> {
+    const lost = await this.#ports.adopt(adopted)
+    for (const container of adopted) {
+      const ports = container.ports.filter(({ hostPort }) => !lost.has(hostPort))
+      if (ports.length < container.ports.length)
+        this.#options.logger.error('host-ports-lost', { handle: container.handle, ports: [...lost] })
+      this.#containers.set(container.slot, { ...container, ports })
+    }
+  }
+
+  async #link(home: HomeNetwork, { slot, address }: ContainerNetwork, initPid: number): Promise<void> {
+    const link = linkName(this.#options.names, slot)
+    const lines = hostLinkLines(home, link, address, initPid)
+    try {
+      await this.#ip.do(lines)
+    } catch (error) {
+      if (!(error instanceof ToolGoneError)) throw error
+      await deleteLink(link) // it may have been made
+      await ipBatch(['ip'], lines)
+    }
+    failpoint('container-linked')
+    await ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address))
   }
 
   /** The namespace takes the pair along when its last process ends, but some time after that. */
   async #unlink(link: string): Promise<void> {
     if (await hasLink(link)) await deleteLink(link)
   }
-  async #forget(container: ContainerNetwork | undefined): Promise<void> {
-    if (container === undefined || this.#home === undefined) return
+
+  /** Known before it is said, so that whoever disconnects the container meanwhile takes this away too. */
+  async #change(
+    changed: ContainerNetwork,
+    text: string,
+    undo: (now: ContainerNetwork) => ContainerNetwork,
+  ): Promise<void> {
+    this.#containers.set(changed.slot, changed)
     try {
-      await this.#apply(removeContainerRules(this.#home, container))
+      await this.#table.apply(text)
     } catch (error) {
-      /* half-made or changed by hand: the whole table says it again */
-      this.#options.logger.debug('network-table-rebuilt', { why: messageOf(error) })
-      await this.#apply(tableText(this.#home, [...this.#containers.values()])).catch((failure: unknown) => {
-        this.#containers.set(container.slot, container) // it is still there, for the next attempt to remove
-        throw failure
-      })
+      const now = this.#containers.get(changed.slot)
+      if (now !== undefined) this.#containers.set(changed.slot, undo(now))
+      throw error
     }
   }
 
-  async close(): Promise<void> {
-    await this.#forwarder?.close()
-    this.#forwarder = undefined
-  }
-
-  /** One change of the table after the other. */
-  async #apply(text: string): Promise<void> {
-    const mine = this.#changes.then(async () => await nft(text))
-    this.#changes = mine.catch(() => undefined) // its own caller hears of a failure
-    await mine
+  async #forget(container: ContainerNetwork): Promise<void> {
+    const { slot, ports } = container
+    const home = this.#ready()
+    try {
+      const own = ports.map(({ hostPort }) => hostPort)
+      await this.#table.apply(removeContainerRules(home, container) + releaseText(own))
+      this.#ports.forget(slot, ports)
+    } catch (error) {
+      /* half-made or changed by hand: the whole table says it again */
+      this.#options.logger.debug('network-table-rebuilt', { why: messageOf(error) })
+      try {
+        await this.#table.apply(tableText(home, [...this.#containers.values()]))
+        await this.#ports.release(slot, ports)
+      } catch (failure) {
+        this.#containers.set(slot, container) // it is still there, for the next attempt to remove
+        throw failure
+      }
+    }
   }
 
   #ready(): HomeNetwork {
     if (this.#home === undefined) throw new ServiceUnavailableError('this node has no address range yet')
     return this.#home
+  }
+  #known(slot: number): ContainerNetwork {
+    const container = this.#containers.get(slot)
+    if (container === undefined) throw new ServiceUnavailableError('the container is not connected')
+    return container
   }
 
   async #resolver(gateway: string): Promise<HomeNetwork['resolver']> {
@@ -155,88 +257,4 @@ export class Networker {
 async function isLocalAddress(address: string): Promise<boolean> {
   const { stdout } = await run('ip', ['-o', 'route', 'get', address], { timeoutMs: COMMAND_TIMEOUT_MS })
   return stdout.toString().startsWith('local ')
-}
-
-/** Runs nft statements in one transaction. */
-export async function nft(text: string): Promise<void> {
-  await run('nft', ['-f', '-'], { input: text, timeoutMs: COMMAND_TIMEOUT_MS })
-}
-
-async function ipBatch(command: readonly [string, ...string[]], lines: string): Promise<void> {
-  const [name, ...args] = command
-  await run(name, [...args, '-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
-}
-
-/** Names of the host ends of the home's veth pairs. */
-export async function listLinks(names: HomeNames): Promise<string[]> {
-  const text = await readFile('/proc/net/dev', 'utf8')
-  return text
-    .split('\n')
-    .map((line) => line.split(':')[0]?.trim() ?? '')
-    .filter((name) => name.startsWith(names.linkPrefix))
-}
-
-async function hasLink(link: string): Promise<boolean> {
-  try {
-    await access(`/sys/class/net/${link}`)
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false
-    throw error
-  }
-}
-
-/** Deletes a link; one that is gone is fine. */
-export async function deleteLink(link: string): Promise<void> {
-  try {
-    await run('ip', ['link', 'delete', 'dev', link], { timeoutMs: COMMAND_TIMEOUT_MS })
-  } catch (error) {
-    /* the second is said when the namespace of its other end takes it away at that moment */
-    if (!/Cannot find device|No such device/.test(messageOf(error))) throw error
-  }
-}
-
-/** Deletes the home's table and the gateway's address on loopback. */
-export async function removeHomeNetwork(names: HomeNames): Promise<void> {
-  for (const link of await listLinks(names)) await deleteLink(link)
-  await dropGateway(names)
-  await dropRanges(names)
-  await nft(`add table inet ${names.nftTable}\ndelete table inet ${names.nftTable}\n`)
-}
-
-/**
- * Makes the range ours, for every home on this host to see: an `unreachable` route for all of it, below the routes of the
- * containers that run. What is not there is then also refused at once instead of leaving through the default route.
- */
-async function reserveRange(range: string, names: HomeNames): Promise<void> {
-  const route = ['unreachable', range, 'proto', String(names.routeProtocol)]
-  const own = await routesOf(names)
-  for (const other of own)
-    if (other !== range) await run('ip', ['route', 'del', 'unreachable', other], { timeoutMs: COMMAND_TIMEOUT_MS })
-  if (own.includes(range)) return
-  try {
-    await run('ip', ['route', 'add', ...route], { timeoutMs: COMMAND_TIMEOUT_MS })
-  } catch (error) {
-    if (messageOf(error).includes('File exists')) throw new AlreadyInUseError(`address range ${range}`)
-    throw error
-  }
-}
-
-/** The ranges a home has reserved. */
-async function routesOf(names: HomeNames): Promise<string[]> {
-  const command = ['-o', '-4', 'route', 'show', 'type', 'unreachable', 'proto', String(names.routeProtocol)]
-  const { stdout } = await run('ip', command, { timeoutMs: COMMAND_TIMEOUT_MS })
-  return [...stdout.toString().matchAll(/^unreachable (\S+)/gm)].map((match) => match[1] ?? '')
-}
-
-async function dropRanges(names: HomeNames): Promise<void> {
-  for (const range of await routesOf(names))
-    await run('ip', ['route', 'del', 'unreachable', range], { timeoutMs: COMMAND_TIMEOUT_MS })
-}
-
-/** The gateway's address on loopback is known by its label. */
-const gatewayLabel = (names: HomeNames): string => `lo:c${names.index}`
-
-async function dropGateway(names: HomeNames): Promise<void> {
-  await run('ip', ['address', 'flush', 'dev', 'lo', 'label', gatewayLabel(names)], { timeoutMs: COMMAND_TIMEOUT_MS })
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { containerLinkLines, hostLinkLines } from './link-plan.js'
 import {
   addContainerRules,
-  containerLinkLines,
-  hostLinkLines,
+  changeContainerRules,
   removeContainerRules,
   tableText,
+  type ContainerNetwork,
   type HomeNetwork,
 } from './plan.js'
 
@@ -27,18 +28,19 @@ function chain(text: string, name: string): string[] {
 }
 
 describe('the table of a home', () => {
-  const text = tableText(home, [{ slot: 1, address: '10.192.0.2', netOut: undefined }])
+  const text = tableText(home, [{ slot: 1, handle: 'one', address: '10.192.0.2', isOpen: true, rules: [], ports: [] }])
 
   it('replaces the one before in one transaction', () => {
     expect(text.startsWith('add table inet croft_7\ndelete table inet croft_7\ntable inet croft_7 {\n')).toBe(true)
     expect(text).toContain('add element inet croft_7 open_to_all { 10.192.0.2 }')
   })
 
-  it('decides about forwarded packets in this order: neighbours, answers, DNS, own rules, platform egress, private ranges, Internet, nothing', () => {
+  it('decides about forwarded packets in this order: mapped ports, neighbours, answers, DNS, own rules, platform egress, private ranges, Internet, nothing', () => {
     const rules = chain(text, 'pass_on').slice(1)
     const position = (part: string): number => rules.findIndex((rule) => rule.includes(part))
     const order = [
-      'oifgroup 49399 drop',
+      'oifgroup 49399 ct status dnat accept',
+      'iifgroup 49399 oifgroup 49399 drop',
       'established',
       'proto-dst 53',
       '@by_rule',
@@ -69,42 +71,70 @@ describe('the table of a home', () => {
   })
 
   it('redirects no DNS when the host has no resolver', () => {
-    expect(tableText({ ...home, resolver: null }, [])).not.toContain('dnat')
+    expect(tableText({ ...home, resolver: null }, [])).not.toContain('dport 53')
+  })
+
+  it('lets a container ask for a port of the host only what it may reach, whoever answers there', () => {
+    expect(chain(text, 'ask_host')).toEqual([
+      'type filter hook prerouting priority -101; policy accept;',
+      'iifgroup != 49399 accept',
+      'fib daddr type != local accept',
+      'ct state established,related accept',
+      'ip daddr 10.192.0.1 meta l4proto { tcp, udp } th dport 53 accept',
+      'ip saddr vmap @by_rule',
+      'ip saddr @open_to_all accept',
+      'drop',
+    ])
+  })
+
+  it("leads ports of the host to containers from everywhere but the host's loopback", () => {
+    const lead = 'fib daddr type local dnat ip to tcp dport map @ports_in'
+    expect(chain(text, 'nat_in').at(-1)).toBe(lead)
+    expect(chain(text, 'nat_from_host').slice(1)).toEqual([`ip daddr != 127.0.0.0/8 ${lead}`])
   })
 })
 
 describe('the rules of one container', () => {
-  it('open it to the Internet when the spec has none', () => {
-    const container = { slot: 4, address: '10.192.0.5', netOut: undefined }
+  const container: ContainerNetwork = {
+    slot: 4,
+    handle: 'four',
+    address: '10.192.0.5',
+    isOpen: true,
+    rules: [],
+    ports: [],
+  }
+
+  it('open it to the Internet when its spec has none', () => {
     expect(addContainerRules(home, container)).toBe('add element inet croft_7 open_to_all { 10.192.0.5 }\n')
     expect(removeContainerRules(home, container)).toBe('delete element inet croft_7 open_to_all { 10.192.0.5 }\n')
   })
 
-  it('are a chain of its own when the spec has some, and an empty one allows nothing', () => {
-    const none = addContainerRules(home, { slot: 4, address: '10.192.0.5', netOut: [] })
-    expect(none).not.toContain('accept')
-    expect(none).toContain('by_rule { 10.192.0.5 : jump out_4 }')
+  it('allow nothing when its spec has an empty list', () => {
+    expect(addContainerRules(home, { ...container, isOpen: false })).toBe('')
   })
 
-  it.each([
-    [{ protocol: 'all' as const }, 'accept'],
-    [{ protocol: 'tcp' as const }, 'meta l4proto tcp accept'],
-    [
-      {
-        protocol: 'tcp' as const,
-        networks: [{ start: '1.2.3.4', end: '1.2.3.9' }, { start: '5.6.7.8' }],
-        ports: [{ start: 80 }, { start: 1, end: 9 }],
-      },
-      'ip daddr { 1.2.3.4-1.2.3.9, 5.6.7.8 } tcp dport { 80, 1-9 } accept',
-    ],
-    [
-      { protocol: 'udp' as const, ports: [{ start: 53, end: 53 }], log: true },
-      'udp dport { 53 } log prefix "croft-out-4 " accept',
-    ],
-    [{ protocol: 'icmp' as const, icmp: { type: 8, code: 0 } }, 'meta l4proto icmp icmp type 8 icmp code 0 accept'],
-  ])('%j becomes one line', (rule, line) => {
-    const text = addContainerRules(home, { slot: 4, address: '10.192.0.5', netOut: [rule] })
-    expect(text.split('\n')[2]).toBe(`add rule inet croft_7 out_4 ${line}`)
+  it('are a chain of its own, reached by its address and gone with it', () => {
+    const ruled = { ...container, isOpen: false, rules: [{ protocol: 'tcp' as const }] }
+    expect(addContainerRules(home, ruled)).toBe(
+      'add chain inet croft_7 out_4\nflush chain inet croft_7 out_4\nadd rule inet croft_7 out_4 meta l4proto tcp accept\nadd element inet croft_7 by_rule { 10.192.0.5 : jump out_4 }\n',
+    )
+    expect(removeContainerRules(home, ruled)).toBe(
+      'delete element inet croft_7 by_rule { 10.192.0.5 }\nflush chain inet croft_7 out_4\ndelete chain inet croft_7 out_4\n',
+    )
+    expect(changeContainerRules(home, ruled)).toBe(addContainerRules(home, ruled))
+  })
+
+  it('lead ports of the host to it', () => {
+    const ports = [
+      { hostPort: 61_001, containerPort: 80 },
+      { hostPort: 8080, containerPort: 8080 },
+    ]
+    expect(addContainerRules(home, { ...container, isOpen: false, ports })).toBe(
+      'add element inet croft_7 ports_in { 61001 : 10.192.0.5 . 80, 8080 : 10.192.0.5 . 8080 }\n',
+    )
+    expect(removeContainerRules(home, { ...container, isOpen: false, ports })).toBe(
+      'delete element inet croft_7 ports_in { 61001, 8080 }\n',
+    )
   })
 })
 

@@ -1,5 +1,7 @@
-import type { IpRange, NetOutRule } from '@croft/garden-api'
+import type { MappedPort, NetOutRule } from '@croft/garden-api'
 import type { EgressRule } from '../options.js'
+import { addRuleChain, deleteRuleChain, ruleChain } from './net-out.js'
+import { endLeadText, leadText } from './port-plan.js'
 
 /** What the rules are made from. Pure: everything here turns values into text for `nft -f` and `ip -batch`. */
 export interface HomeNetwork {
@@ -13,9 +15,14 @@ export interface HomeNetwork {
 
 export interface ContainerNetwork {
   slot: number
+  handle: string
   address: string
-  /** undefined: the Internet; otherwise only what the rules allow. */
-  netOut: readonly NetOutRule[] | undefined
+  /** Whether it reaches the Internet; otherwise only what the rules allow. */
+  isOpen: boolean
+  /** What it may reach besides, oldest first. */
+  rules: readonly NetOutRule[]
+  /** Ports of the host that lead to it. */
+  ports: readonly MappedPort[]
 }
 
 /** Never reached from a container unless a rule before says so: private, shared, link-local, loopback, multicast, reserved. */
@@ -32,60 +39,36 @@ export const PRIVATE_RANGES = [
   '224.0.0.0/3',
 ] as const
 
-const ruleChain = (slot: number): string => `out_${slot}`
-
-function rangeText(range: IpRange): string {
-  return range.end === undefined || range.end === range.start ? range.start : `${range.start}-${range.end}`
-}
-
-/** The matches of one rule, without the verdict. */
-function matchesOf(rule: NetOutRule): string[] {
-  const matches: string[] = []
-  if (rule.networks !== undefined && rule.networks.length > 0) {
-    matches.push(`ip daddr { ${rule.networks.map(rangeText).join(', ')} }`)
-  }
-  const ports = (rule.ports ?? []).map((p) =>
-    p.end === undefined || p.end === p.start ? `${p.start}` : `${p.start}-${p.end}`,
-  )
-  if (rule.protocol === 'tcp' || rule.protocol === 'udp') {
-    matches.push(ports.length > 0 ? `${rule.protocol} dport { ${ports.join(', ')} }` : `meta l4proto ${rule.protocol}`)
-  } else if (rule.protocol === 'icmp') {
-    matches.push('meta l4proto icmp')
-    if (rule.icmp !== undefined) {
-      matches.push(`icmp type ${rule.icmp.type}`)
-      if (rule.icmp.code !== undefined) matches.push(`icmp code ${rule.icmp.code}`)
-    }
-  }
-  return matches
-}
-
-function ruleLines(container: ContainerNetwork, rules: readonly NetOutRule[]): string[] {
-  return rules.map((rule) => {
-    const log = rule.log === true ? [`log prefix "croft-out-${container.slot} "`] : []
-    return [...matchesOf(rule), ...log, 'accept'].join(' ')
-  })
-}
-
 /** nft text that adds one container to the table. */
 export function addContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
-  const table = `inet ${home.table}`
-  if (container.netOut === undefined) return `add element ${table} open_to_all { ${container.address} }\n`
-  const own = ruleChain(container.slot)
   return [
-    `add chain ${table} ${own}`,
-    `flush chain ${table} ${own}`,
-    ...ruleLines(container, container.netOut).map((line) => `add rule ${table} ${own} ${line}`),
-    `add element ${table} by_rule { ${container.address} : jump ${own} }`,
-    '',
-  ].join('\n')
+    container.isOpen ? `add element inet ${home.table} open_to_all { ${container.address} }\n` : '',
+    container.rules.length > 0 ? addContainerChain(home, container) : '',
+    leadText(home.table, container.address, container.ports),
+  ].join('')
 }
 
-/** nft text that takes it out again. */
+/** nft text for a container that got more rules than it had; it may be said twice. */
+export function changeContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
+  return container.rules.length > 0 ? addContainerChain(home, container) : ''
+}
+
+/** nft text that takes a container out again. */
 export function removeContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
-  const table = `inet ${home.table}`
-  if (container.netOut === undefined) return `delete element ${table} open_to_all { ${container.address} }\n`
-  const own = ruleChain(container.slot)
-  return `delete element ${table} by_rule { ${container.address} : jump ${own} }\nflush chain ${table} ${own}\ndelete chain ${table} ${own}\n`
+  return [
+    endLeadText(home.table, container.ports),
+    container.isOpen ? `delete element inet ${home.table} open_to_all { ${container.address} }\n` : '',
+    container.rules.length > 0 ? removeContainerChain(home, container) : '',
+  ].join('')
+}
+
+function addContainerChain(home: HomeNetwork, container: ContainerNetwork): string {
+  const element = `add element inet ${home.table} by_rule { ${container.address} : jump ${ruleChain(container.slot)} }\n`
+  return addRuleChain(home.table, container) + element
+}
+function removeContainerChain(home: HomeNetwork, container: ContainerNetwork): string {
+  const element = `delete element inet ${home.table} by_rule { ${container.address} }\n`
+  return element + deleteRuleChain(home.table, container)
 }
 
 function dnsLines(home: HomeNetwork): string[] {
@@ -117,6 +100,7 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
     `add table inet ${home.table}\ndelete table inet ${home.table}\ntable inet ${home.table} {\n`,
     set('open_to_all', ['type ipv4_addr']),
     '  map by_rule {\n    type ipv4_addr : verdict\n  }\n',
+    '  map ports_in {\n    type inet_service : ipv4_addr . inet_service\n  }\n',
     set('platform_egress', [
       'type ipv4_addr . inet_service',
       'flags interval',
@@ -128,10 +112,31 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
       `iifgroup ${group} fib saddr . iif oif missing drop`,
       `iifgroup ${group} ip daddr 127.0.0.0/8 drop`,
     ]),
-    chain('nat_in', ['type nat hook prerouting priority -100; policy accept;', ...dnsLines(home)]),
+    /* before a port of the host is led on to another container, so that a rule speaks of what the container asked for */
+    chain('ask_host', [
+      'type filter hook prerouting priority -101; policy accept;',
+      `iifgroup != ${group} accept`,
+      'fib daddr type != local accept',
+      'ct state established,related accept',
+      ...(home.resolver === null ? [] : [`ip daddr ${home.gateway} meta l4proto { tcp, udp } th dport 53 accept`]),
+      'ip saddr vmap @by_rule',
+      'ip saddr @open_to_all accept',
+      'drop',
+    ]),
+    chain('nat_in', [
+      'type nat hook prerouting priority -100; policy accept;',
+      ...dnsLines(home),
+      'fib daddr type local dnat ip to tcp dport map @ports_in',
+    ]),
+    chain('nat_from_host', [
+      'type nat hook output priority -100; policy accept;',
+      'ip daddr != 127.0.0.0/8 fib daddr type local dnat ip to tcp dport map @ports_in',
+    ]),
     chain('nat_out', [
       'type nat hook postrouting priority 100; policy accept;',
       `iifgroup ${group} oifgroup != ${group} masquerade`,
+      /* what comes back goes through the host too, also to the container that asked for its own port */
+      `iifgroup ${group} oifgroup ${group} ct status dnat masquerade`,
     ]),
     chain('to_host', [
       'type filter hook input priority 0; policy accept;',
@@ -142,9 +147,11 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
     ]),
     chain('pass_on', [
       'type filter hook forward priority 0; policy accept;',
+      `iifgroup ${group} oifgroup ${group} ct status dnat accept`,
       `iifgroup ${group} oifgroup ${group} drop`,
       `iifgroup ${group} ct state established,related accept`,
       `oifgroup ${group} ct state established,related accept`,
+      `oifgroup ${group} ct status dnat accept`,
       `oifgroup ${group} drop`,
       ...(home.resolver?.isLocal === false ? dnsAccept(home) : []),
       `iifgroup ${group} ip saddr vmap @by_rule`,
@@ -156,27 +163,4 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
     '}\n',
     ...containers.map((container) => addContainerRules(home, container)),
   ].join('')
-}
-
-/** `ip -batch` lines on the host: the pair, one end put straight into the container's network namespace. */
-export function hostLinkLines(home: HomeNetwork, link: string, address: string, initPid: number): string {
-  return [
-    `link add name ${link} group ${home.linkGroup} type veth peer name eth0 netns ${initPid}`,
-    `address add ${home.gateway}/32 dev ${link}`,
-    `link set dev ${link} up`,
-    `route add ${address}/32 dev ${link} src ${home.gateway}`,
-    '',
-  ].join('\n')
-}
-
-/** `ip -batch` lines inside the container's network namespace. */
-export function containerLinkLines(home: HomeNetwork, address: string): string {
-  return [
-    'link set dev lo up',
-    `address add ${address}/32 dev eth0`,
-    'link set dev eth0 up',
-    `route add ${home.gateway}/32 dev eth0 scope link`,
-    `route add default via ${home.gateway} dev eth0`,
-    '',
-  ].join('\n')
 }

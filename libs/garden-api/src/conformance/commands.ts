@@ -27,5 +27,24 @@ export const sh = (script: string, ...args: string[]): ProcessSpec & { args: str
   args: ['-c', script, 'sh', ...args],
 })
 
+/** Says `text` and the asker's address to everybody who connects to a TCP port; prints `listening` first. For kernel specs. */
+export const serve = (port: number, text: string): ProcessSpec => ({
+  path: 'perl',
+  args: [
+    '-e',
+    `$| = 1; socket(S, 2, 1, 0) or die $!; setsockopt(S, 1, 2, 1);
+     bind(S, pack('S n x12', 2, $ARGV[0])) or die $!; listen(S, 16); print "listening\n";
+     while ($from = accept(C, S)) { @at = unpack('x4 C4', $from); syswrite(C, "$ARGV[1] to " . join('.', @at)); close(C) }`,
+    String(port),
+    text,
+  ],
+})
+
+/** Prints what a TCP port says; ends with another code than 0 when it is not reached within a second. For kernel specs. */
+export const dial = (host: string, port: number): ProcessSpec => ({
+  path: 'timeout',
+  args: ['1', 'bash', '-c', 'exec 3<>"/dev/tcp/$1/$2" && cat <&3', 'bash', host, String(port)],
+})
+
 export const SIGKILL = 9
 export const SIGTERM = 15

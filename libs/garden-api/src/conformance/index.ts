@@ -1,7 +1,7 @@
 export { describeBackend, type Topic } from './describe-backend.js'
 export { rounds, Suite, type BackendUnderTest, type ConformanceOptions } from './suite.js'
 export type { Need } from './needs.js'
-export { commands, sh, SIGKILL, SIGTERM } from './commands.js'
+export { commands, dial, serve, sh, SIGKILL, SIGTERM } from './commands.js'
 export { filesOf, outputOf, runToEnd, Sink, tarOf, waitForLog, xattrsOf } from './streams.js'
 export { FIXTURE_XATTR, makeFixtureRoot } from './fixture/root.js'
 export { FIXTURE_ENV, makeFixtureImages, type FixtureName } from './fixture/images.js'

@@ -109,6 +109,7 @@ export class FakeBackend implements Backend {
     await this.#enter('create', handle)
     signal?.throwIfAborted()
     this.#refuse(handle, spec)
+    const mappedPorts = this.store.map(spec.netIn ?? [])
     const address = this.store.takeAddress(spec.network)
     if (address === null) throw new AlreadyInUseError(`address ${spec.network}`)
     const record = this.store.add({
@@ -120,7 +121,7 @@ export class FakeBackend implements Backend {
       isPaused: false,
       createdAtMs: this.#clock.now(),
       limits: { ...spec.limits },
-      mappedPorts: (spec.netIn ?? []).map((ports) => this.store.map(ports)),
+      mappedPorts,
       netOut: [...(spec.netOut ?? [])],
       graceTimeMs: spec.graceTimeMs ?? 0,
       lease: null,

@@ -177,9 +177,9 @@ export class FakeContainer implements Container {
   }
   async netIn(ports: NetIn): Promise<MappedPort> {
     await this.#enter('netIn')
-    const mapped = this.store.map(ports)
-    this.record.mappedPorts.push(mapped)
-    return mapped
+    const [mapped] = this.store.map([ports])
+    this.record.mappedPorts.push(mapped as MappedPort)
+    return mapped as MappedPort
   }
   async netOut(rules: readonly NetOutRule[]): Promise<void> {
     await this.#enter('netOut')

@@ -1,5 +1,5 @@
 import type { NewEvent } from '../event-log.js'
-import { AlreadyInUseError } from '../errors.js'
+import { AlreadyInUseError, InvalidSpecError } from '../errors.js'
 import type { ContainerSpec, Lease, Limits, MappedPort, NetIn, NetOutRule } from '../types.js'
 import { FakeFiles } from './fake-files.js'
 import type { FakeProcess } from './fake-process.js'
@@ -51,14 +51,18 @@ export class FakeStore {
       if (!taken.has(address)) return address
     }
   }
-  /** Opens a port of the fake host. @throws AlreadyInUseError */
-  map(ports: NetIn): MappedPort {
+  /** Opens ports of the fake host, all or none. @throws InvalidSpecError, AlreadyInUseError */
+  map(wanted: readonly NetIn[]): MappedPort[] {
     const taken = new Set([...this.records.values()].flatMap((record) => record.mappedPorts.map((one) => one.hostPort)))
-    if (ports.hostPort !== undefined && taken.has(ports.hostPort))
-      throw new AlreadyInUseError(`host port ${ports.hostPort}`)
-    while (taken.has(this.#nextPort)) this.#nextPort += 1
-    const hostPort = ports.hostPort || this.#nextPort++
-    return { hostPort, containerPort: ports.containerPort || hostPort }
+    return wanted.map(({ hostPort = 0, containerPort = 0 }) => {
+      for (const port of [hostPort, containerPort])
+        if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new InvalidSpecError(`not a port: ${port}`)
+      if (taken.has(hostPort)) throw new AlreadyInUseError(`host port ${hostPort}`)
+      while (taken.has(this.#nextPort)) this.#nextPort += 1
+      const given = hostPort || this.#nextPort++
+      taken.add(given)
+      return { hostPort: given, containerPort: containerPort || given }
+    })
   }
   add(record: Omit<FakeRecord, 'files' | 'processes'>): FakeRecord {
     const whole = { ...record, files: new FakeFiles(), processes: new Map<string, FakeProcess>() }

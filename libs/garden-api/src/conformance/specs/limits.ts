@@ -149,6 +149,23 @@ export function describeLimits(suite: Suite): void {
       { needs: ['hasLiveLimits', 'io'] },
     )
 
+    suite.api(
+      'hold a bandwidth that is told of, and refuse one that is none',
+      async () => {
+        const bandwidth = { rateBytesPerSecond: 2 * MIB, burstBytes: 64 * 1024 }
+        await suite.withContainer(
+          async (container) => {
+            expect((await container.limits()).bandwidth).toEqual(bandwidth)
+            const wrong = { rateBytesPerSecond: -1, burstBytes: 0 }
+            await expect(container.changeLimits({ bandwidth: wrong })).rejects.toThrow(InvalidSpecError)
+            expect((await container.limits()).bandwidth).toEqual(bandwidth)
+          },
+          { limits: { bandwidth } },
+        )
+      },
+      { needs: ['hasBandwidth'] },
+    )
+
     suite.kernel('say when a weight or a rate of I/O cannot be held', async () => {
       const { io } = suite.options.capabilities
       await suite.withContainer(async (container) => {

@@ -1,0 +1,40 @@
+import { access, readFile } from 'node:fs/promises'
+import { bareEnv, errnoOf, messageOf, run } from '@croft/kit'
+import type { HomeNames } from '../home/naming.js'
+
+const COMMAND_TIMEOUT_MS = 10_000
+
+/** Runs lines of ip(8) in one process, in this network namespace or another. */
+export async function ipBatch(command: readonly [string, ...string[]], lines: string): Promise<void> {
+  const [name, ...args] = command
+  await run(name, [...args, '-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
+}
+
+/** Names of the host ends of the home's veth pairs. */
+export async function listLinks(names: HomeNames): Promise<string[]> {
+  const text = await readFile('/proc/net/dev', 'utf8')
+  return text
+    .split('\n')
+    .map((line) => line.split(':')[0]?.trim() ?? '')
+    .filter((name) => name.startsWith(names.linkPrefix))
+}
+
+export async function hasLink(link: string): Promise<boolean> {
+  try {
+    await access(`/sys/class/net/${link}`)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** Deletes a link; one that is gone is fine. */
+export async function deleteLink(link: string): Promise<void> {
+  try {
+    await run('ip', ['link', 'delete', 'dev', link], { timeoutMs: COMMAND_TIMEOUT_MS })
+  } catch (error) {
+    /* the second is said when the namespace of its other end takes it away at that moment */
+    if (!/Cannot find device|No such device/.test(messageOf(error))) throw error
+  }
+}

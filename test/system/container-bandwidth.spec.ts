@@ -1,0 +1,99 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type LinuxBackend } from '@croft/backend-linux'
+import type { Container } from '@croft/garden-api'
+import { waitForLog } from '@croft/garden-api/conformance'
+import { systemClock } from '@croft/kit'
+import { image, makeHome, type TestHome } from './support/backend-rig.js'
+
+const MIB = 1024 * 1024
+const BURST = 64 * 1024
+const SAMPLE_MS = 700
+
+/** Sends for ever to whoever connects to 8080, and takes all from whoever connects to 8081. */
+const SERVER = `const net = require('net'), chunk = Buffer.alloc(65536)
+  const fill = (s) => { while (s.write(chunk)); }
+  net.createServer((s) => { s.on('error', () => 0).on('drain', () => fill(s)); fill(s) }).listen(8080)
+  net.createServer((s) => s.on('error', () => 0).resume()).listen(8081, () => console.log('up'))`
+
+describe('the bandwidth of a container', () => {
+  let home: TestHome
+  let backend: LinuxBackend
+
+  beforeAll(async () => {
+    home = await makeHome()
+    backend = await home.open()
+    await backend.recover()
+  })
+  afterAll(async () => {
+    await backend.close()
+    await home.clean()
+  })
+
+  const serveIn = async (container: Container): Promise<string> => {
+    await container.run({ path: 'node', args: ['-e', SERVER], id: 'server' })
+    await waitForLog(container, 'server', 'up')
+    return (await container.info()).containerIp
+  }
+
+  /** Bytes a second, after what the bucket and the buffers let through at once. */
+  const rateOf = async (count: () => Promise<number>): Promise<number> => {
+    await systemClock.sleep(SAMPLE_MS / 2)
+    const [before, startMs] = [await count(), systemClock.monotonic()]
+    await systemClock.sleep(SAMPLE_MS)
+    return (((await count()) - before) * 1000) / (systemClock.monotonic() - startMs)
+  }
+  const rateFrom = async (address: string): Promise<number> => {
+    const socket = connect(8080, address)
+    socket.resume()
+    return await rateOf(async () => socket.bytesRead).finally(() => socket.destroy())
+  }
+  const rateTo = async (container: Container, address: string): Promise<number> => {
+    const socket = connect(8081, address)
+    socket.on('error', () => undefined)
+    const chunk = Buffer.alloc(65_536)
+    const fill = (): void => {
+      while (socket.write(chunk));
+    }
+    socket.on('drain', fill)
+    fill()
+    /* what was written may still wait in the queue */
+    const received = async (): Promise<number> => (await container.metrics()).network?.rxBytes ?? 0
+    return await rateOf(received).finally(() => socket.destroy())
+  }
+
+  const ratesOf = async (container: Container, address: string): Promise<number[]> =>
+    await Promise.all([rateFrom(address), rateTo(container, address)])
+
+  it('is held in each direction, changes while it runs, and is lifted by 0', async () => {
+    const container = await backend.create({
+      ...image,
+      limits: { bandwidth: { rateBytesPerSecond: MIB, burstBytes: BURST } },
+    })
+    const address = await serveIn(container)
+    const near = (rate: number, wanted: number): void => {
+      expect(rate).toBeGreaterThan(wanted * 0.5)
+      expect(rate).toBeLessThan(wanted * 1.25)
+    }
+    for (const rate of await ratesOf(container, address)) near(rate, MIB)
+    await container.changeLimits({ bandwidth: { rateBytesPerSecond: 4 * MIB, burstBytes: BURST } })
+    expect((await container.limits()).bandwidth).toEqual({ rateBytesPerSecond: 4 * MIB, burstBytes: BURST })
+    for (const rate of await ratesOf(container, address)) near(rate, 4 * MIB)
+    await container.changeLimits({ bandwidth: { rateBytesPerSecond: 0, burstBytes: 0 } })
+    for (const rate of await ratesOf(container, address)) expect(rate).toBeGreaterThan(8 * MIB)
+    await backend.destroy(container.handle)
+  })
+
+  it('stays while a new backend takes over', async () => {
+    const bandwidth = { rateBytesPerSecond: MIB, burstBytes: BURST }
+    const container = await backend.create({ ...image, handle: 'held', limits: { bandwidth } })
+    const address = await serveIn(container)
+    const next = await home.open()
+    await next.recover()
+    expect((await (await next.lookup('held')).limits()).bandwidth).toEqual(bandwidth)
+    expect(await rateFrom(address)).toBeLessThan(1.25 * MIB)
+    await next.destroy('held')
+    await next.close()
+    await backend.destroy('held', { ifExists: true })
+  })
+})
