@@ -119,7 +119,9 @@ describe('what we say, read back from the wire,', () => {
   it('is the same container spec', () => {
     fc.assert(
       fc.property(containerSpec, (spec) => {
-        expect(decodeContainerSpec(overTheWire(containerSpecToWire(spec)))).toEqual(spec)
+        // Garden's default of this one is the opposite of ours, so that the client always says it
+        const said = { noNewPrivileges: true, ...spec }
+        expect(decodeContainerSpec(overTheWire(containerSpecToWire(spec)))).toEqual(said)
       }),
     )
   })
@@ -234,7 +236,7 @@ describe('whatever comes', () => {
 describe("a spec of Garden's", () => {
   it('as the Go client sends it when nothing is asked asks for nothing', () => {
     const empty = { bandwidth_limits: {}, cpu_limits: {}, disk_limits: {}, memory_limits: {}, pid_limits: {} }
-    expect(decodeContainerSpec({ image: {}, limits: empty })).toEqual({})
+    expect(decodeContainerSpec({ image: {}, limits: empty })).toEqual({ noNewPrivileges: false })
     expect(decodeProcessSpec({ path: 'ls', rlimits: {}, image: {} })).toEqual({ path: 'ls' })
   })
 
@@ -269,7 +271,7 @@ describe("a spec of Garden's", () => {
     ],
     ['a property without a value', { properties: { a: null } }, { properties: { a: '' } }],
   ])('may have %s', (_what, json, spec) => {
-    expect(decodeContainerSpec(json)).toEqual(spec)
+    expect(decodeContainerSpec(json)).toEqual({ ...spec, noNewPrivileges: false })
   })
 
   it.each<[unknown, string]>([
