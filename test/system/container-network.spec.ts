@@ -241,7 +241,7 @@ describe('the address of a container', () => {
   })
   afterAll(async () => await backend.close())
 
-  it('is one of the block that was asked for, which containers share, and whose neighbours may go', async () => {
+  it('N4: is one of the block that was asked for, which containers share, and whose neighbours may go', async () => {
     const third = Number(base.split('.')[2]) + 1
     const block = `10.222.${third}.0/24`
     const [one, two, three] = await Promise.all(

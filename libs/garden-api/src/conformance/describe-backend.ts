@@ -9,6 +9,7 @@ import { describeImages } from './specs/images.js'
 import { describeIsolation } from './specs/isolation.js'
 import { describeFreezer } from './specs/freezer.js'
 import { describeLimits } from './specs/limits.js'
+import { describeNames } from './specs/names.js'
 import { describeNetwork } from './specs/network.js'
 import { describeProcesses } from './specs/processes.js'
 import { describeSidecars } from './specs/sidecars.js'
@@ -29,6 +30,7 @@ const TOPICS = {
   usage: describeUsage,
   freezer: describeFreezer,
   network: describeNetwork,
+  names: describeNames,
   sidecars: describeSidecars,
   images: describeImages,
   isolation: describeIsolation,

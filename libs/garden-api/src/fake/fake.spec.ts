@@ -22,6 +22,25 @@ describeBackend(
   },
 )
 
+describeBackend(
+  'the fake when every call takes its time',
+  async () => {
+    const store = new FakeStore()
+    const late = (): FakeBackend => {
+      const backend = new FakeBackend({ store })
+      backend.inject({ call: '*', delayMs: 2, times: Number.POSITIVE_INFINITY })
+      return backend
+    }
+    return { backend: late(), reopen: async () => late(), clean: async () => undefined }
+  },
+  {
+    base: { image: { uri: 'fake:' } },
+    user: 'alice',
+    hasKernel: false,
+    capabilities: await new FakeBackend().capabilities(),
+  },
+)
+
 describe('the fake with planned faults', () => {
   it('fails as often as it was told, then works', async () => {
     const backend = new FakeBackend()

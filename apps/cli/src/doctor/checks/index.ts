@@ -1,5 +1,4 @@
 import type { Check } from '../check.js'
-import { capacity } from './capacity.js'
 import { cgroups } from './cgroups.js'
 import { disk } from './disk.js'
 import { home } from './home.js'
@@ -25,5 +24,4 @@ export const checks: readonly Check[] = [
   network,
   runc,
   registries,
-  capacity,
 ]

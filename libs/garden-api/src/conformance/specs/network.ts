@@ -52,7 +52,7 @@ function describePorts(suite: Suite): void {
     )
 
     suite.api(
-      'are one container’s until it is gone',
+      'defect 15: are one container’s until it is gone',
       async () => {
         const { backend, base } = suite
         const first = await backend.create({ ...base, handle: 'holds-a-port', netIn: [{}] })
@@ -114,7 +114,7 @@ function describePorts(suite: Suite): void {
     )
 
     suite.kernel(
-      'are reached from the host, and by a container that may reach the host’s ports, itself among them',
+      'N1: are reached from the host, and by a container that may reach the host’s ports, itself among them',
       async () => {
         await suite.withContainer(
           async (container) => {
