@@ -63,7 +63,7 @@ export function describeDevices(suite: Suite): void {
     suite.kernel('L3: has shared memory that holds no program and no device', async () => {
       await suite.withContainer(async (container) => {
         const line = await outputOf(container, sh("grep ' /dev/shm ' /proc/mounts"))
-        expect(line).toMatch(/^shm \/dev\/shm tmpfs rw,nosuid,nodev,noexec,relatime/)
+        expect(line).toMatch(/^tmpfs \/dev\/shm tmpfs rw,nosuid,nodev,noexec,relatime/)
       })
     })
   })

@@ -106,12 +106,12 @@ export function describeIsolation(suite: Suite): void {
           expect([root['Eff'], root['Prm'], root['Inh'], root['Bnd']]).toEqual([
             root['Bnd'],
             root['Bnd'],
-            0n,
+            root['Bnd'],
             init['Bnd'],
           ])
           expect(root['Bnd']).not.toBe(0n)
           const user = capabilities(await outputOf(container, { ...sh('cat /proc/self/status'), user: suite.user }))
-          expect([user['Eff'], user['Prm'], user['Inh'], user['Bnd']]).toEqual([0n, 0n, 0n, init['Bnd']])
+          expect([user['Eff'], user['Prm'], user['Inh'], user['Bnd']]).toEqual([0n, 0n, init['Bnd'], init['Bnd']])
         })
       },
     )
