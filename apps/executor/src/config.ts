@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
 const jsonOf = <T extends z.ZodType>(schema: T) =>
@@ -29,6 +30,10 @@ export const executorConfigSchema = z.object({
   CROFT_BUILD_NPMRC: z.string().default(''),
   CROFT_BUILD_CA: z.string().default(''),
   CROFT_BUILD_PROXY_ENV: jsonOf(z.record(z.string(), z.string())).default({}),
+  /** Address of a container API to use instead of an own backend: `unix:/path`, `tcp:host:port`. */
+  CROFT_GARDEN: z.string().default(''),
+  /** A file with the token it wants. */
+  CROFT_GARDEN_TOKEN_FILE: z.string().default(''),
   /** Divides long waits; tests only. */
   CROFT_TIME_SCALE: z.coerce.number().positive().default(1),
 })
@@ -47,12 +52,25 @@ export interface ExecutorConfig {
   platformNpm: string
   egress: { host: string; port: number }[]
   build: { npmrc: string; ca: string; proxyEnv: Record<string, string> }
+  /** The container API to use instead of an own backend. */
+  garden: { address: string; tokenFile: string | null } | null
   timeScale: number
 }
 
-/** @throws z.ZodError naming each variable that is wrong */
-export function readConfig(env: Record<string, string | undefined>): ExecutorConfig {
-  const parsed = executorConfigSchema.parse(env)
+/**
+ * The configuration in the environment; `--garden ADDRESS` and `--garden-token-file FILE` among the arguments win over it.
+ * @throws z.ZodError naming each variable that is wrong, TypeError for an argument nobody knows
+ */
+export function readConfig(env: Record<string, string | undefined>, args: readonly string[] = []): ExecutorConfig {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { garden: { type: 'string' }, 'garden-token-file': { type: 'string' } },
+  })
+  const parsed = executorConfigSchema.parse({
+    ...env,
+    ...(values.garden !== undefined && { CROFT_GARDEN: values.garden }),
+    ...(values['garden-token-file'] !== undefined && { CROFT_GARDEN_TOKEN_FILE: values['garden-token-file'] }),
+  })
   return {
     nodeName: parsed.CROFT_NODE_NAME,
     k: parsed.CROFT_K,
@@ -65,6 +83,10 @@ export function readConfig(env: Record<string, string | undefined>): ExecutorCon
     platformNpm: parsed.CROFT_PLATFORM_NPM,
     egress: parsed.CROFT_EGRESS,
     build: { npmrc: parsed.CROFT_BUILD_NPMRC, ca: parsed.CROFT_BUILD_CA, proxyEnv: parsed.CROFT_BUILD_PROXY_ENV },
+    garden:
+      parsed.CROFT_GARDEN === ''
+        ? null
+        : { address: parsed.CROFT_GARDEN, tokenFile: parsed.CROFT_GARDEN_TOKEN_FILE || null },
     timeScale: parsed.CROFT_TIME_SCALE,
   }
 }

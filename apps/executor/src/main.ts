@@ -11,6 +11,7 @@ import { createExecutor } from './executor.js'
 import { BaseImages } from './image/base-image.js'
 import { CroftImageResolver } from './image/image-resolver.js'
 import { Images } from './image/images.js'
+import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
@@ -20,7 +21,7 @@ const PROBE_IMAGE = 'stack:debian-12'
 const logger = createLogger('executor')
 
 async function main(): Promise<void> {
-  const config = readConfig(process.env)
+  const config = readConfig(process.env, process.argv.slice(2))
   const clock = systemClock
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
   const socketPath = join(config.run, 'node/node.sock')
@@ -29,17 +30,21 @@ async function main(): Promise<void> {
   const bases = new BaseImages(config.baseImages)
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
   const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
-  const backend = await createLinuxBackend({
-    index: config.k,
-    depotDir: join(config.nodeHome, 'containers'),
-    runDir: join(config.run, 'containers'),
-    runcRoot: join(config.run, 'runc'),
-    shimPath: config.shim,
-    images: new CroftImageResolver(images, bases),
-    egress: config.egress,
-    logger,
-    clock,
-  })
+  const resolver = new CroftImageResolver(images, bases)
+  const backend =
+    config.garden === null
+      ? await createLinuxBackend({
+          index: config.k,
+          depotDir: join(config.nodeHome, 'containers'),
+          runDir: join(config.run, 'containers'),
+          runcRoot: join(config.run, 'runc'),
+          shimPath: config.shim,
+          images: resolver,
+          egress: config.egress,
+          logger,
+          clock,
+        })
+      : await openGarden(config.garden, resolver)
   const buildPorts: BuildPorts = {
     backend,
     layers,

@@ -52,9 +52,9 @@ export class ExecutorRig {
   }
 
   /** Starts the executor, or starts it again. */
-  start(): void {
+  start(...args: string[]): void {
     const log = openSync(join(this.home, 'executor.log'), 'a')
-    this.#child = start(process.execPath, ['--enable-source-maps', MAIN], {
+    this.#child = start(process.execPath, ['--enable-source-maps', MAIN, ...args], {
       env: {
         PATH: process.env['PATH'] ?? '',
         CROFT_HOME: this.home,

@@ -45,6 +45,16 @@ describe('an image on this host', () => {
     expect(await all.resolve(`raw://${dir}`)).toEqual({ lowerPaths: [dir], env: [] })
   })
 
+  it('is several directories and tars, the uppermost first', async () => {
+    const dir = join(folder, 'upper')
+    mkdirSync(dir)
+    const tar = makeTar('lower.tar', 'content')
+    const all = await images()
+    const { lowerPaths } = await all.resolve(`layers://${dir}:${tar}`)
+    expect(lowerPaths).toEqual([dir, (await all.resolve(tar)).lowerPaths[0]])
+    await expect(all.resolve(`layers://${dir}:relative`)).rejects.toThrow(ImageError)
+  })
+
   it('is a tar, unpacked once whoever asks, and again when it was changed', async () => {
     const tar = makeTar('image.tar.gz', 'first')
     const all = await images()

@@ -19,7 +19,8 @@ export interface LocalImagesOptions {
 
 /**
  * Finds images on this host and nowhere else: a directory (`/dir`, `raw:///dir`) as it is, a tar (`/image.tar`, compressed or
- * not) unpacked once, an image of an OCI layout (`oci:///layout`, `oci:///layout#name`), and whatever else an alias names.
+ * not) unpacked once, several of those above one another (`layers:///upper:/lower`), an image of an OCI layout (`oci:///layout`,
+ * `oci:///layout#name`), and whatever else an alias names.
  */
 export class LocalImages implements ImageResolver {
   readonly #options: LocalImagesOptions
@@ -54,6 +55,10 @@ export class LocalImages implements ImageResolver {
     const [scheme = '', rest = ''] = uri.split('://', 2)
     if (scheme === 'oci' && rest.startsWith('/')) return await this.#layout(rest)
     if (scheme === 'raw' && rest.startsWith('/')) return await this.#path(rest)
+    if (scheme === 'layers' && rest.startsWith('/')) {
+      const layers = await Promise.all(rest.split(':').map(async (path) => await this.#path(path)))
+      return { lowerPaths: layers.flatMap(({ lowerPaths }) => lowerPaths), env: [] }
+    }
     throw new ImageError(
       `image ${shown(uri)} is not on this host`,
       undefined,

@@ -1,11 +1,20 @@
 import { createLogger, STDERR, systemClock, type Logger } from '@croft/kit'
 import { Reaper, type Backend } from '@croft/garden-api'
-import { FakeBackend } from '@croft/garden-api/fake'
+import { FakeBackend, type FakeProgram } from '@croft/garden-api/fake'
 import { createGardenServer, type ListenOptions } from '@croft/garden-api/http'
 import { printLines } from '../output.js'
 import { withLinuxBackend } from './linux.js'
 import type { GardenOptions } from './options.js'
 import { groupId, readPlain, readSecret, readToken } from './secrets.js'
+
+/** What an executor starts in any backend, scripted: its probe, and an app that only runs. */
+const PLATFORM_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
+  '/bin/true': async () => 0,
+  '/cnb/process/web': async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    return 0
+  },
+}
 
 /** What a backend is served with; `end` takes it down in order. */
 export interface OpenedBackend {
@@ -26,7 +35,11 @@ export async function serveGarden(options: GardenOptions, signal: AbortSignal): 
   const listens = await readListens(options)
   const serveIt = async (opened: OpenedBackend): Promise<void> => await serve(opened, listens, options, logger, signal)
   if (options.backend === 'fake') {
-    return await serveIt({ backend: new FakeBackend(), what: 'a fake, in memory', adopted: 0 })
+    return await serveIt({
+      backend: new FakeBackend({ programs: PLATFORM_PROGRAMS }),
+      what: 'a fake, in memory',
+      adopted: 0,
+    })
   }
   await withLinuxBackend(options, logger, serveIt)
   if (options.json) return

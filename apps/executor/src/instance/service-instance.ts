@@ -1,5 +1,12 @@
 import { messageOf } from '@croft/kit'
-import { ContainerNotFoundError, ProcessNotFoundError, type Container, type Process } from '@croft/garden-api'
+import {
+  ContainerNotFoundError,
+  ProcessNotFoundError,
+  ServiceUnavailableError,
+  type Container,
+  type Process,
+  type ProcessExit,
+} from '@croft/garden-api'
 import type { DesiredInstance, InstanceStatus, ServiceSpec } from '@croft/protocol'
 import { containerSpec } from './container-spec.js'
 import { diagnoseBoot } from './diagnose.js'
@@ -13,6 +20,8 @@ import { watchHealth, type FailedCheck } from './watch-health.js'
 
 /** The one process of a service container. */
 const PROCESS_ID = 'main'
+/** Between looks for a backend that is away. */
+const REJOIN_EVERY_MS = 500
 const APP_USER = 'croft'
 const APP_FOLDER = '/workspace'
 const KILL = 9
@@ -219,13 +228,13 @@ export class ServiceInstance implements NodeInstance {
     let lateBoot: Ending | undefined
     const checking = this.#checkHealth(AbortSignal.any([signal, watching.signal]), async (failed) => {
       lateBoot = { ...(await this.#diagnose(failed)), exit: null }
-      await process.signal(KILL).catch(() => undefined) // it has just ended by itself
+      await this.#process?.signal(KILL).catch(() => undefined) // it has just ended by itself
     })
     checking.catch((error: unknown) => {
       this.#ports.logger.error('health-watch-broke', { instance: this.item.id, error })
     })
     try {
-      const exit = await process.wait(signal)
+      const exit = await this.#exitOf(process, signal)
       await this.#drain?.finish()
       return lateBoot === undefined ? endingOf(exit, this.#spec) : { ...lateBoot, exit }
     } catch (error) {
@@ -233,6 +242,30 @@ export class ServiceInstance implements NodeInstance {
       return { reason: 'crashed', message: messageOf(error), exit: null }
     } finally {
       watching.abort()
+    }
+  }
+
+  /** How the process ended. A backend that is another process may be away meanwhile: that is no end. */
+  async #exitOf(process: Process, signal: AbortSignal): Promise<ProcessExit> {
+    for (;;) {
+      try {
+        return await process.wait(signal)
+      } catch (error) {
+        if (!(error instanceof ServiceUnavailableError) || signal.aborted) throw error
+        this.#ports.logger.warn('backend-away', { instance: this.item.id, why: messageOf(error) })
+        process = await this.#rejoin(signal)
+      }
+    }
+  }
+  async #rejoin(signal: AbortSignal): Promise<Process> {
+    for (;;) {
+      await this.#ports.clock.sleep(REJOIN_EVERY_MS, signal)
+      try {
+        const container = await this.#ports.backend.lookup(`${this.item.id}-${this.#record.n}`)
+        return (this.#process = await container.attach(PROCESS_ID))
+      } catch (error) {
+        if (!(error instanceof ServiceUnavailableError)) throw error
+      }
     }
   }
 

@@ -62,6 +62,7 @@ export class FakeNode {
         platformNpm: '/nonexistent',
         egress: [],
         build: { npmrc: '', ca: '', proxyEnv: {} },
+        garden: null,
         timeScale: TIME_SCALE,
       },
       {

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { FakeBackend } from '@croft/garden-api/fake'
+import { readConfig } from './config.js'
+import { uriOf, withImages } from './foreign-backend.js'
+
+describe('a backend that knows none of our images', () => {
+  const images = {
+    resolve: async (uri: string) => ({
+      lowerPaths: [`/layers/${uri}/2`, `/layers/${uri}/1`],
+      env: ['PATH=/bin', 'A=1'],
+    }),
+  }
+
+  it('gets the directories they are made of, and their environment below the own one', async () => {
+    const fake = new FakeBackend()
+    const backend = withImages(fake, images)
+    await backend.create({ handle: 'a', image: { uri: 'croft:x' }, env: ['A=2'] })
+    expect(fake.store.records.get('a')?.spec).toMatchObject({
+      image: { uri: 'layers:///layers/croft:x/2:/layers/croft:x/1' },
+      env: ['PATH=/bin', 'A=1', 'A=2'],
+    })
+  })
+
+  it('is asked for everything else itself, an empty root too', async () => {
+    const fake = new FakeBackend()
+    const backend = withImages(fake, images)
+    await backend.create({ handle: 'b' })
+    expect(fake.store.records.get('b')?.spec).not.toHaveProperty('image')
+    await backend.check({ handle: 'c', image: { uri: 'x' } })
+    expect((await backend.lookup('b')).handle).toBe('b')
+    await backend.destroy('b')
+    expect(fake.calls).toEqual(['create b', 'check c', 'lookup b', 'destroy b'])
+  })
+
+  it.each([
+    [['/a'], 'raw:///a'],
+    [['/top', '/base'], 'layers:///top:/base'],
+  ])('is told %j as %s', (paths, uri) => {
+    expect(uriOf(paths)).toBe(uri)
+  })
+})
+
+describe('the container API an executor uses', () => {
+  const env = Object.fromEntries(
+    ['HOME', 'RUN', 'BASE_IMAGES', 'SHIM', 'BUILDPACKS', 'PLATFORM_NODE'].map((name) => [`CROFT_${name}`, '/x']),
+  )
+  const base = { ...env, CROFT_K: '1', CROFT_PLATFORM_NPM: '' }
+
+  it('is its own unless one is named, as an argument before the environment', () => {
+    expect(readConfig(base).garden).toBeNull()
+    const named = { ...base, CROFT_GARDEN: 'unix:/a', CROFT_GARDEN_TOKEN_FILE: '/t' }
+    expect(readConfig(named).garden).toEqual({ address: 'unix:/a', tokenFile: '/t' })
+    expect(readConfig(named, ['--garden', 'tcp:127.0.0.1:7777']).garden?.address).toBe('tcp:127.0.0.1:7777')
+  })
+  it('is not what somebody mistyped', () => {
+    expect(() => readConfig(base, ['--gardn', 'unix:/a'])).toThrow('--gardn')
+  })
+})
