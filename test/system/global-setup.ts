@@ -42,6 +42,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   watchdog.unref()
   return async () => {
     await sweep()
+    rmSync(`/tmp/backend-spec-${process.pid}-shared`, { recursive: true, force: true }) // see support/backend-rig.ts
     rmSync(mark, { force: true }) // tells the watchdog that all is done
     if (globSync(join(folder, '*')).length === 0) rmSync(folder, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import {
   buildShim,
   cleanHome,
@@ -24,13 +24,25 @@ export interface TestHome {
   clean(): Promise<void>
 }
 
-/** Shared by all homes of this file: the root file system and the compiled shim. */
-const shared = await mkdtemp(`/tmp/backend-spec-${process.pid}-shared-`)
+/**
+ * Shared by all files of a run, which are run one after the other: the root file system, the suite's other images and the compiled
+ * shim. The run's end removes it (global-setup.ts).
+ */
+const shared = `/tmp/backend-spec-${process.env['CROFT_TEST_RUN'] ?? process.pid}-shared`
 export const root = join(shared, 'root')
-await makeHostRoot(root)
-const fixtures = await makeFixtureImages(join(shared, 'images'), root)
+const fixtures = await makeShared()
 export const shimPath = await buildShim({ cacheDir: shared })
-afterAll(async () => await rm(shared, { recursive: true, force: true }))
+
+async function makeShared(): Promise<Record<FixtureName, ResolvedImage>> {
+  const index = join(shared, 'images.json')
+  if (!existsSync(index)) {
+    await rm(shared, { recursive: true, force: true })
+    await makeHostRoot(root)
+    const images = await makeFixtureImages(join(shared, 'images'), root)
+    await writeFile(index, JSON.stringify(images))
+  }
+  return JSON.parse(await readFile(index, 'utf8')) as Record<FixtureName, ResolvedImage>
+}
 
 const foldersOf = (dir: string): Pick<LinuxBackendOptions, 'depotDir' | 'runDir' | 'runcRoot'> => ({
   depotDir: join(dir, 'containers'),
