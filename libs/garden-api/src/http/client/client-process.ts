@@ -232,7 +232,11 @@ class ClientProcess implements Process {
       stdin.pause()
       this.socket.once('drain', () => stdin.resume())
     }
-    const end = (): void => void this.#send(payloads.stdinEnd(this.id))
+    const end = (): void => {
+      const rest = decoder.end()
+      if (rest !== '') this.#send(payloads.stdin(this.id, Buffer.from(rest), false))
+      this.#send(payloads.stdinEnd(this.id))
+    }
     const drop = (): void => void this.socket.destroy()
     stdin.on('data', feed).once('end', end).once('error', drop)
     this.#letGoOfInput = () => {

@@ -1,6 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { createConnection, type Socket } from 'node:net'
+import { createConnection, isIP, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
 import { messageOf } from '@croft/kit'
@@ -123,7 +123,7 @@ export class Transport {
         clearTimeout(timer)
         socket.off('error', fail)
         socket.on('error', () => undefined) // `close` follows
-        socket.setNoDelay(true)
+        socket.setNoDelay(true).setKeepAlive(true)
         resolve(socket)
       })
     })
@@ -178,9 +178,11 @@ export class Transport {
   #authorization(): Record<string, string> {
     return this.options.token === undefined ? {} : { authorization: `Bearer ${this.options.token}` }
   }
+  /** The name is that of the address: node would take it from the host header. */
   #tls(): object {
     const { serverName, ...rest } = this.options.tls ?? {}
-    return { ...rest, ...(serverName !== undefined && { servername: serverName }) }
+    const host = this.#address.kind === 'tcp' ? this.#address.host : ''
+    return { ...rest, servername: serverName ?? (isIP(host) === 0 ? host : '') }
   }
   #unreachable(error: Error): GardenError {
     const where = formatAddress(this.#address)

@@ -110,7 +110,7 @@ export const uint64: Decoder<number> = (value, path, problems) => {
 /** A duration in nanoseconds, as milliseconds; less than one is one, because 0 means never. */
 export const nanoseconds: Decoder<number> = (value, path, problems) => {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_INT64)
-    return Math.ceil(value / NS_PER_MS)
+    return value > 0 ? Math.max(1, Math.round(value / NS_PER_MS)) : 0
   problems.set(path, 'must be a whole number of nanoseconds of at least 0')
   return undefined
 }

@@ -38,7 +38,7 @@ const range = object({ start: address, end: address })
 const portRange = object({ start: port, end: port })
 const protocol: Decoder<NetOutRule['protocol']> = (value, path, problems) => {
   const found = typeof value === 'number' ? PROTOCOLS[value] : undefined
-  if (found === undefined) problems.setGardenText(path, `invalid protocol: ${String(value)}`)
+  if (found === undefined) problems.setGardenText(path, `invalid protocol: ${JSON.stringify(value)}`)
   return found
 }
 const ruleFields = object({

@@ -1,13 +1,13 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, chown, lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { createConnection, isIP, type AddressInfo, type Socket } from 'node:net'
+import { createConnection, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errnoOf } from '@croft/kit'
 import { GardenError } from '../../errors.js'
 import { formatAddress, isLoopback, parseAddress, type Address } from '../address.js'
+import { admission, type Admission } from './admission.js'
 import { answerError, writeErrorByHand } from './answer.js'
 import { EarlyBytes } from './early-bytes.js'
 
@@ -16,8 +16,6 @@ const CLOSE_TIMEOUT_MS = 5_000
 /** As Go's servers: a bulk call names many handles in its path. */
 const MAX_HEADER_BYTES = 1024 * 1024
 const CONNECT_TIMEOUT_MS = 1_000
-/** Hosts that clients ask for beside addresses; Garden's own say `api`. */
-const OUR_NAMES = new Set(['', 'api', 'localhost'])
 
 export interface ListenOptions {
   /** `unix:/path` or `tcp:host:port`; port 0 is any. */
@@ -41,7 +39,7 @@ export class Listener {
   readonly #address: Address
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #token: Buffer | undefined
+  readonly #admit: Admission
 
   /** @throws GardenError for a TCP address that anybody could use */
   constructor(
@@ -50,17 +48,22 @@ export class Listener {
   ) {
     this.#address = parseAddress(options.address)
     refuseOpenTcp(this.#address, options)
-    this.#token = options.token === undefined ? undefined : digest(options.token)
-    const { tls } = options
+    const { tls, token } = options
+    this.#admit = admission({
+      address: this.#address,
+      hasClientCertificates: tls?.ca !== undefined,
+      ...(token !== undefined && { token }),
+    })
     const common = {
       shouldUpgradeCallback: (req: IncomingMessage) => events.mayUpgrade(req),
       requestTimeout: 0, // a tar may take as long as it takes
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
+      keepAlive: true, // a client whose machine has died is noticed some day
     }
     const handle = (req: IncomingMessage, res: ServerResponse): void => {
-      if (this.#isFromWeb(req)) return void answerError(req, res, fromWeb())
-      if (!this.#isAllowed(req)) return void answerError(req, res, unauthorized())
+      const refusal = this.#admit(req)
+      if (refusal !== null) return void answerError(req, res, refusal)
       EarlyBytes.begin(req, res)
       events.onRequest(req, res)
     }
@@ -73,9 +76,9 @@ export class Listener {
           )
     this.#server.on('clientError', (error: Error, socket: Duplex) => EarlyBytes.onClientError(error, socket))
     this.#server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.#isFromWeb(req)) writeErrorByHand(socket, fromWeb())
-      else if (!this.#isAllowed(req)) writeErrorByHand(socket, unauthorized())
-      else events.onUpgrade(req, socket, head)
+      const refusal = this.#admit(req)
+      if (refusal === null) events.onUpgrade(req, socket, head)
+      else writeErrorByHand(socket, refusal)
     })
     this.#server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.#sockets.add(socket)
@@ -120,42 +123,6 @@ export class Listener {
     await chown(path, -1, this.options.gid)
     await chmod(path, 0o660)
   }
-
-  /**
-   * Whoever reaches a bare TCP address is trusted, and a web page in a browser of this machine reaches it too: browsers tell
-   * where a page comes from, or ask for a host by a name that is not ours.
-   */
-  #isFromWeb({ headers }: IncomingMessage): boolean {
-    if (this.#address.kind === 'unix' || this.#token !== undefined || this.options.tls?.ca !== undefined) return false
-    const host = (headers.host ?? '').replace(/:\d+$/, '')
-    const isOurs = OUR_NAMES.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0
-    return headers.origin !== undefined || !isOurs
-  }
-  #isAllowed(req: IncomingMessage): boolean {
-    if (this.#token === undefined) return true
-    const match = /^Bearer (.+)$/i.exec(req.headers.authorization ?? '')
-    return match !== null && timingSafeEqual(digest(match[1] ?? ''), this.#token)
-  }
-}
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-function fromWeb(): GardenError {
-  return new GardenError({
-    code: 'from-web',
-    status: 403,
-    title: 'web pages may not use a server without a token',
-    suggestion: 'Ask for it by its address, without the header Origin, or give the server a token',
-  })
-}
-
-function unauthorized(): GardenError {
-  return new GardenError({
-    code: 'unauthorized',
-    status: 401,
-    title: 'this server wants a token',
-    suggestion: 'Send the header Authorization: Bearer TOKEN',
-  })
 }
 
 function refuseOpenTcp(address: Address, options: ListenOptions): void {

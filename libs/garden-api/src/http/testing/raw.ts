@@ -30,8 +30,10 @@ export class RawConnection {
       this.isBroken = true
     })
   }
-  static async open(address: string): Promise<RawConnection> {
-    const socket = createConnection(address.slice('unix:'.length))
+  /** `unix:/path`, or a TCP port. */
+  static async open(address: string | { host: string; port: number }): Promise<RawConnection> {
+    const socket =
+      typeof address === 'string' ? createConnection(address.slice('unix:'.length)) : createConnection(address)
     const connection = new RawConnection(socket)
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
     return connection
