@@ -296,6 +296,13 @@ describe('what real Garden gets wrong with streams', () => {
     expect(kept).toBeGreaterThanOrEqual(MEGABYTE)
   })
 
+  it('a reader that lags is no harm to the process when nobody else can watch it', async () => {
+    served.backend.inject({ call: 'attach', error: new Error('not now') })
+    const control = await run({ path: 'flood', args: [String(3 * MEGABYTE)] })
+    expect(await exitOf(control)).toMatchObject({ exit_status: 0 })
+    await expect((await served.backend.lookup('c')).attach('any')).rejects.toThrow('unknown process') // it was used up
+  })
+
   it('defect 2: signals, sizes and more come through after the end of the input', async () => {
     const control = await run({ path: 'trap', args: ['42'], tty: {} })
     const stdout = await stream(control, 'stdout')

@@ -115,8 +115,9 @@ export class ProcessStream {
     return Object.values(this.#outputs)
   }
   async #exit(process: Process): Promise<{ exit: ProcessExit } | { error: unknown }> {
-    const early = new Promise<ProcessExit>((resolve, reject) => {
-      this.#onEarly = (exit) => void exit.then(resolve, reject)
+    const early = new Promise<ProcessExit>((resolve) => {
+      // a watcher that fails knows nothing of the process
+      this.#onEarly = (exit) => void exit.then(resolve, () => undefined)
       if (this.#early !== undefined) this.#onEarly(this.#early)
     })
     try {
