@@ -15,7 +15,7 @@ import type {
   ProcessInfo,
   ProcessSpec,
 } from '../../types.js'
-import { nanoseconds, decodeOrRefuse, object, textMap, toNanoseconds } from '../codec/fields.js'
+import { nanoseconds, object, textMap, toNanoseconds } from '../codec/fields.js'
 import { decodeInfo, decodeMetrics } from '../codec/facts.js'
 import { decodeLeaseAnswer, leaseToWire } from '../codec/event.js'
 import { decodeLimits, limitsToWire } from '../codec/limits.js'
@@ -25,6 +25,7 @@ import { processSpecToWire } from '../codec/process-spec.js'
 import { openProcess } from './client-process.js'
 import type { Remote } from './remote.js'
 import { segment, type Ask } from './transport.js'
+import { understand, understandFields } from './understand.js'
 
 /** A container of another server. */
 export class ClientContainer implements Container {
@@ -34,10 +35,10 @@ export class ClientContainer implements Container {
   ) {}
 
   async info(): Promise<ContainerInfo> {
-    return decodeInfo(await this.#get('/info'))
+    return understand(decodeInfo, await this.#get('/info'))
   }
   async metrics(): Promise<Metrics> {
-    return decodeMetrics(await this.#get('/metrics'))
+    return understand(decodeMetrics, await this.#get('/metrics'))
   }
   async stop(options: { kill?: boolean } = {}): Promise<void> {
     await this.#ask({ method: 'PUT', path: '/stop', body: { kill: options.kill ?? false } })
@@ -54,7 +55,7 @@ export class ClientContainer implements Container {
   }
   async processes(): Promise<ProcessInfo[]> {
     await this.remote.need('processes', 'listing processes')
-    return decodeProcessInfos(await this.#get('/processes'))
+    return understand(decodeProcessInfos, await this.#get('/processes'))
   }
   async readLog(processId: string, stream: 'stdout' | 'stderr', fromOffset = 0): Promise<LogChunk> {
     await this.remote.need('process-log', 'reading the kept output of a process')
@@ -93,11 +94,7 @@ export class ClientContainer implements Container {
   }
 
   async properties(): Promise<Record<string, string>> {
-    return decodeOrRefuse(
-      'properties',
-      (value, problems) => textMap(value, '', problems),
-      await this.#get('/properties'),
-    )
+    return understandFields('properties', textMap, await this.#get('/properties'))
   }
   async setProperty(key: string, value: string): Promise<void> {
     await this.#ask({ method: 'PUT', path: `/properties/${segment(key)}`, body: { value } })
@@ -107,18 +104,23 @@ export class ClientContainer implements Container {
   }
 
   async limits(): Promise<Limits> {
-    if (await this.remote.has('limits')) return decodeLimits(await this.#get('/limits'))
+    if (await this.remote.has('limits')) return understand(decodeLimits, await this.#get('/limits'))
     const [bandwidth, cpu, disk, memory] = await Promise.all(
       ['bandwidth', 'cpu', 'disk', 'memory'].map(async (kind) => await this.#get(`/limits/${kind}`)),
     )
-    return decodeLimits({ bandwidth_limits: bandwidth, cpu_limits: cpu, disk_limits: disk, memory_limits: memory })
+    return understand(decodeLimits, {
+      bandwidth_limits: bandwidth,
+      cpu_limits: cpu,
+      disk_limits: disk,
+      memory_limits: memory,
+    })
   }
   async changeLimits(limits: LiveLimits): Promise<void> {
     await this.remote.need('limits', 'changing limits')
     await this.#ask({ method: 'PATCH', path: '/limits', body: limitsToWire(limits) })
   }
   async netIn(ports: NetIn): Promise<MappedPort> {
-    return decodeMappedPort(await this.#ask({ method: 'POST', path: '/net/in', body: netInToWire(ports) }))
+    return understand(decodeMappedPort, await this.#ask({ method: 'POST', path: '/net/in', body: netInToWire(ports) }))
   }
   async netOut(rules: readonly NetOutRule[]): Promise<void> {
     await this.#ask({ method: 'POST', path: '/net/out/bulk', body: rules.map(netOutRuleToWire) })
@@ -127,8 +129,7 @@ export class ClientContainer implements Container {
   async graceTimeMs(): Promise<number> {
     await this.remote.need('grace-time', 'asking for the grace time')
     const fields = object({ grace_time: nanoseconds })
-    const answer = await this.#get('/grace_time')
-    return decodeOrRefuse('grace time', (value, problems) => fields(value, '', problems), answer).grace_time ?? 0
+    return understandFields('grace time', fields, await this.#get('/grace_time')).grace_time ?? 0
   }
   async setGraceTime(graceTimeMs: number): Promise<void> {
     // real Garden takes 0 for "now" and destroys the container
@@ -137,7 +138,7 @@ export class ClientContainer implements Container {
   }
   async lease(): Promise<Lease | null> {
     await this.remote.need('lease', 'a lease')
-    return decodeLeaseAnswer(await this.#get('/lease'))
+    return understand(decodeLeaseAnswer, await this.#get('/lease'))
   }
   async setLease(lease: Lease | null): Promise<void> {
     await this.remote.need('lease', 'a lease')

@@ -84,9 +84,47 @@ describe('a client of our server', () => {
       everyMs: 2,
     })
     giveUp.abort(new Error('enough'))
-    await expect(creating).rejects.toThrow()
+    await expect(creating).rejects.toThrow('enough')
     await waitFor(async () => served.backend.calls.includes('create slow'), { what: 'its end', timeoutMs: 2000 })
     await expect(client.lookup('slow')).rejects.toThrow(ContainerNotFoundError)
+  })
+
+  it('tells every event from the moment it is asked, and that the server ended them', async () => {
+    const other = await serveFake()
+    const listener = createGardenClient({ address: other.address })
+    const events = listener.events(new AbortController().signal)[Symbol.asyncIterator]()
+    await listener.eventPosition()
+    await listener.create({ handle: 'first' })
+    expect((await events.next()).value).toMatchObject({ kind: 'created', handle: 'first', version: 1 })
+    const next = expect(events.next()).rejects.toThrow(ServiceUnavailableError)
+    await other.close()
+    await next
+  })
+
+  it('ends the events quietly for who gives up, and when it is closed itself', async () => {
+    const giveUp = new AbortController()
+    const quiet = async (backend: Backend, signal: AbortSignal): Promise<string> => {
+      for await (const event of backend.events(signal)) return event.kind
+      return 'over'
+    }
+    const reading = quiet(client, giveUp.signal)
+    giveUp.abort()
+    expect(await reading).toBe('over')
+    const closed = createGardenClient({ address: served.address })
+    const other = quiet(closed, new AbortController().signal)
+    await closed.close()
+    expect(await other).toBe('over')
+  })
+
+  it('calls an answer that makes no sense the fault of the server', async () => {
+    const capacity = served.backend.capacity.bind(served.backend)
+    served.backend.capacity = async () => ({
+      ...(await capacity()),
+      memoryBytes: Number.NaN,
+      diskBytes: -1,
+    })
+    await expect(client.capacity()).rejects.toMatchObject({ code: 'bad-answer', status: 502 })
+    served.backend.capacity = capacity
   })
 
   it('refuses a handle that the wire would take for none', async () => {

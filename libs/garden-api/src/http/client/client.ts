@@ -1,6 +1,12 @@
 import { systemClock, waitFor, type Clock } from '@croft/kit'
 import type { Backend, Container, ResultOf } from '../../backend.js'
-import { ContainerNotFoundError, GardenError, InvalidSpecError, NotSupportedError } from '../../errors.js'
+import {
+  ContainerNotFoundError,
+  GardenError,
+  InvalidSpecError,
+  NotSupportedError,
+  ServiceUnavailableError,
+} from '../../errors.js'
 import type {
   Capabilities,
   Capacity,
@@ -15,16 +21,19 @@ import { containerSpecToWire, extensionsOf } from '../codec/container-spec.js'
 import { errorFromWire } from '../codec/error-body.js'
 import { decodeEvent, decodePosition } from '../codec/event.js'
 import { decodeCapacity, decodeInfo, decodeMetrics } from '../codec/facts.js'
-import { decodeOrRefuse, list, object, text } from '../codec/fields.js'
+import { list, object, text } from '../codec/fields.js'
 import { JsonLines } from '../codec/payload.js'
 import { handleProblem } from '../codec/rules.js'
 import { ClientContainer } from './client-container.js'
 import { FOREIGN_CAPABILITIES, capabilitiesFromWire } from './foreign.js'
 import { Remote } from './remote.js'
 import { segment, Transport, type ClientOptions } from './transport.js'
+import { understand, understandFields } from './understand.js'
 
 /** So many handles go into one bulk question: a path has its limits. */
 const BULK_HANDLES = 100
+/** A server with nothing to tell says so four times as often. */
+const EVENTS_SILENT_MS = 60_000
 const MAX_EVENT_BYTES = 1024 * 1024
 const FOREIGN_DESTROY_TIMEOUT_MS = 60_000
 
@@ -54,10 +63,10 @@ class GardenClient implements Backend {
   }
   async capabilities(): Promise<Capabilities> {
     if (!(await this.remote.has('capabilities'))) return FOREIGN_CAPABILITIES
-    return capabilitiesFromWire(await this.#get('/capabilities'))
+    return understand(capabilitiesFromWire, await this.#get('/capabilities'))
   }
   async capacity(): Promise<Capacity> {
-    return decodeCapacity(await this.#get('/capacity'))
+    return understand(decodeCapacity, await this.#get('/capacity'))
   }
   /** The server has recovered by itself before it answered; what it has now is what was adopted. */
   async recover(): Promise<RecoverReport> {
@@ -75,11 +84,7 @@ class GardenClient implements Backend {
       body: await this.#wire(spec),
       ...(signal !== undefined && { signal }),
     })
-    const { Handle: handle = '' } = decodeOrRefuse(
-      'create',
-      (value, problems) => createdFields(value, '', problems),
-      answer,
-    )
+    const { Handle: handle = '' } = understandFields('create', createdFields, answer)
     return this.#container(handle)
   }
   async lookup(handle: string): Promise<Container> {
@@ -87,9 +92,8 @@ class GardenClient implements Backend {
       try {
         await this.remote.transport.json({ method: 'HEAD', path: `/containers/${segment(handle)}` })
       } catch (error) {
-        // an answer to HEAD has no body that could say more
         if (error instanceof GardenError && error.status === 404) throw new ContainerNotFoundError(handle)
-        throw error
+        await this.#get(`/containers/${segment(handle)}`) // an answer to HEAD has no body that could say more
       }
     } else if (!(await this.#handles({ 'garden.state': 'all' })).includes(handle))
       throw new ContainerNotFoundError(handle)
@@ -122,14 +126,27 @@ class GardenClient implements Backend {
   }
   async eventPosition(): Promise<EventPosition> {
     await this.remote.need('events', 'events')
-    return decodePosition(await this.#get('/events/position'))
+    return understand(decodePosition, await this.#get('/events/position'))
   }
-  async *events(signal: AbortSignal, after?: EventPosition): AsyncIterable<ContainerEvent> {
+  events(signal: AbortSignal, after?: EventPosition): AsyncIterable<ContainerEvent> {
+    // "from now on" is now, not when the first one is asked for
+    const from = after === undefined ? this.eventPosition() : Promise.resolve(after)
+    from.catch(() => undefined) // whoever reads hears of it
+    return this.#follow(AbortSignal.any([signal, this.#closing.signal]), from)
+  }
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the client was closed'))
+  }
+
+  async *#follow(stop: AbortSignal, from: Promise<EventPosition>): AsyncIterable<ContainerEvent> {
     await this.remote.need('events', 'events')
-    const stop = AbortSignal.any([signal, this.#closing.signal])
-    const query = after === undefined ? {} : { boot: after.bootId, since: String(after.version) }
+    const { bootId, version } = await from
+    const query = { boot: bootId, since: String(version) }
     try {
-      const answer = await this.remote.transport.receive({ method: 'GET', path: '/events', query, signal: stop })
+      const answer = await this.remote.transport.receive(
+        { method: 'GET', path: '/events', query, signal: stop },
+        EVENTS_SILENT_MS,
+      )
       const lines = new JsonLines(MAX_EVENT_BYTES)
       for await (const part of answer)
         for (const line of lines.push(part as Buffer)) {
@@ -137,13 +154,11 @@ class GardenClient implements Backend {
           if (event !== null) yield event
         }
     } catch (error) {
-      if (!stop.aborted) throw error
+      if (stop.aborted) return
+      throw error instanceof GardenError ? error : lost(error)
     }
+    if (!stop.aborted) throw lost()
   }
-  async close(): Promise<void> {
-    this.#closing.abort(new Error('the client was closed'))
-  }
-
   #container(handle: string): Container {
     return new ClientContainer(handle, this.remote)
   }
@@ -152,7 +167,7 @@ class GardenClient implements Backend {
   }
   async #handles(properties: Record<string, string>): Promise<string[]> {
     const answer = await this.remote.transport.json({ method: 'GET', path: '/containers', query: properties })
-    return decodeOrRefuse('list', (value, problems) => listFields(value, '', problems), answer).Handles ?? []
+    return understandFields('list', listFields, answer).Handles ?? []
   }
   /** @throws InvalidSpecError for what the wire cannot say, NotSupportedError for what the server would not understand */
   async #wire(spec: ContainerSpec): Promise<Record<string, unknown>> {
@@ -200,7 +215,11 @@ class GardenClient implements Backend {
 function eventOf(line: unknown): ContainerEvent | null {
   if (line instanceof Error) throw line
   if (typeof line === 'object' && line !== null && 'error' in line) throw errorFromWire(undefined, line.error)
-  return decodeEvent(line)
+  return understand(decodeEvent, line)
+}
+
+function lost(cause?: unknown): GardenError {
+  return new ServiceUnavailableError('the server ended the events; go on from the last one', cause)
 }
 
 function resultOf<T>(
@@ -212,5 +231,5 @@ function resultOf<T>(
   if (entry === undefined) return { error: new ContainerNotFoundError(handle) }
   const failure = entry['Err']
   if (failure !== undefined && failure !== null) return { error: errorFromWire(undefined, failure) }
-  return { value: decode(entry[name]) }
+  return { value: understand(decode, entry[name]) }
 }

@@ -1,8 +1,9 @@
 import type { Clock } from '@croft/kit'
 import { NotSupportedError } from '../../errors.js'
-import { decodeOrRefuse, list, object, text } from '../codec/fields.js'
+import { list, object, text } from '../codec/fields.js'
 import type { Feature } from '../features.js'
 import type { Transport } from './transport.js'
+import { understandFields } from './understand.js'
 
 const pingFields = object({ api: text(), features: list(text()) })
 
@@ -36,7 +37,7 @@ export class Remote {
   }
   async ping(): Promise<ReadonlySet<string>> {
     const answer = await this.transport.json({ method: 'GET', path: '/ping' })
-    const wire = decodeOrRefuse('ping', (value, problems) => pingFields(value, '', problems), answer)
+    const wire = understandFields('ping', pingFields, answer)
     return new Set(wire.features)
   }
 }

@@ -4,9 +4,10 @@ import { createConnection, isIP, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
 import { messageOf } from '@croft/kit'
-import { GardenError, ServiceUnavailableError } from '../../errors.js'
+import { InvalidSpecError, ServiceUnavailableError, type GardenError } from '../../errors.js'
 import { formatAddress, parseAddress, type Address } from '../address.js'
 import { errorFromWire } from '../codec/error-body.js'
+import { understand } from './understand.js'
 
 const CONNECT_TIMEOUT_MS = 2_000
 /** Calls that wait for no process and move no file. A create may unpack an image. */
@@ -47,7 +48,7 @@ export class Transport {
   /** The JSON of the answer. @throws the error the server answered; ServiceUnavailableError when it cannot be reached */
   async json(ask: Ask): Promise<unknown> {
     const { body } = await this.bytes(ask)
-    return body.length === 0 ? {} : (JSON.parse(body.toString()) as unknown)
+    return body.length === 0 ? {} : understand(parseJson, body)
   }
 
   async bytes(ask: Ask): Promise<{ body: Buffer; headers: IncomingMessage['headers'] }> {
@@ -59,8 +60,8 @@ export class Transport {
       }),
     })
     req.end(text)
-    const res = await this.#response(req)
-    const body = await this.#read(res)
+    const res = await this.#response(req, ask)
+    const body = await this.#read(res, ask)
     if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(body))
     return { body, headers: res.headers }
   }
@@ -82,19 +83,20 @@ export class Transport {
     })
     failed.catch(() => undefined)
     body.pipe(req)
-    const res = await Promise.race([this.#response(req), failed])
+    const res = await Promise.race([this.#response(req, ask), failed])
     body.unpipe(req)
-    const answer = await this.#read(res)
+    const answer = await this.#read(res, ask)
     if (!req.writableEnded) req.destroy()
     if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(answer))
   }
 
-  /** The body of an answer as it comes. */
-  async receive(ask: Ask): Promise<IncomingMessage> {
+  /** The body of an answer as it comes; it breaks off when nothing comes for `silentMs`. */
+  async receive(ask: Ask, silentMs?: number): Promise<IncomingMessage> {
     const req = this.#request({ ...ask, timeoutMs: null }, {})
+    if (silentMs !== undefined) req.setTimeout(silentMs, () => req.destroy(new Error(`silent for ${silentMs} ms`)))
     req.end()
-    const res = await this.#response(req)
-    if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(await this.#read(res)))
+    const res = await this.#response(req, ask)
+    if (isError(res)) throw errorFromWire(res.statusCode ?? 0, parseOr(await this.#read(res, ask)))
     return res
   }
 
@@ -160,19 +162,19 @@ export class Transport {
       ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
     })
   }
-  async #response(req: ClientRequest): Promise<IncomingMessage> {
+  async #response(req: ClientRequest, ask: Ask): Promise<IncomingMessage> {
     return await new Promise((resolve, reject) => {
       req.once('response', resolve)
-      req.on('error', (error) => reject(this.#unreachable(error)))
+      req.on('error', (error) => reject(this.#failure(error, ask)))
     })
   }
-  async #read(res: IncomingMessage): Promise<Buffer> {
+  async #read(res: IncomingMessage, ask: Ask): Promise<Buffer> {
     try {
       const parts: Buffer[] = []
       for await (const part of res) parts.push(part as Buffer)
       return Buffer.concat(parts)
     } catch (error) {
-      throw this.#unreachable(error as Error)
+      throw this.#failure(error as Error, ask)
     }
   }
   #authorization(): Record<string, string> {
@@ -183,6 +185,10 @@ export class Transport {
     const { serverName, ...rest } = this.options.tls ?? {}
     const host = this.#address.kind === 'tcp' ? this.#address.host : ''
     return { ...rest, servername: serverName ?? (isIP(host) === 0 ? host : '') }
+  }
+  /** What the caller gave up fails with the caller's reason. */
+  #failure(error: Error, ask: Ask): Error {
+    return ask.signal?.aborted === true ? (ask.signal.reason as Error) : this.#unreachable(error)
   }
   #unreachable(error: Error): GardenError {
     const where = formatAddress(this.#address)
@@ -195,6 +201,15 @@ const isError = (res: IncomingMessage): boolean => (res.statusCode ?? 0) < 200 |
 function pathOf(ask: Ask): string {
   const pairs = Object.entries(ask.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined)
   return pairs.length === 0 ? ask.path : `${ask.path}?${new URLSearchParams(pairs).toString()}`
+}
+
+const parseJson = (body: unknown): unknown => {
+  const text = String(body)
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    throw new InvalidSpecError(`it is no JSON: ${text.slice(0, 80)}`, { body: messageOf(error) })
+  }
 }
 
 export function parseOr(body: Buffer): unknown {

@@ -102,8 +102,6 @@ describe("Garden's calls", () => {
     expect((await ask('POST', '/containers/net/net/out', rule)).body).toBe('{}\n')
     expect((await ask('POST', '/containers/net/net/out/bulk', [rule, rule])).body).toBe('{}\n')
     expect(served.backend.store.records.get('net')?.netOut.length).toBe(3)
-    const clash = await ask('POST', '/containers/net/net/in', { host_port: 8081 })
-    expect(clash).toMatchObject({ status: 409, json: { Message: 'host port 8081 already in use' } })
   })
 
   it('keeps properties', async () => {
@@ -244,6 +242,16 @@ describe('what real Garden gets wrong', () => {
     await ask('PUT', '/containers/plus/properties/a+b', { value: 'x' })
     expect((await ask('GET', '/containers/plus/properties')).json).toEqual({ 'a+b': 'x' })
     expect((await ask('GET', '/containers/plus/properties/a+b')).body).toBe('{"value":"x"}\n')
+  })
+
+  it('defect 15: a port of the host that is mapped already is a conflict, by type', async () => {
+    await create('port')
+    expect((await ask('POST', '/containers/port/net/in', { host_port: 8099 })).status).toBe(200)
+    const clash = await ask('POST', '/containers/port/net/in', { host_port: 8099, container_port: 1 })
+    expect(clash).toMatchObject({
+      status: 409,
+      json: { Code: 'already-in-use', Message: 'host port 8099 already in use' },
+    })
   })
 
   it('defect 13: an unknown call and a wrong method are JSON, the latter with the right ones', async () => {
