@@ -9,11 +9,11 @@ export type Finding =
 
 /**
  * One thing about the host that a platform needs. `up` and `doctor` run the same checks: those of phase `host` before anything is
- * set up, those of phase `tools` when the host's packages are there.
+ * set up, those of phase `tools` when the host's packages are there. Only `doctor` runs those of phase `advice`.
  */
 export interface Check {
   name: string
-  phase: 'host' | 'tools'
+  phase: 'host' | 'tools' | 'advice'
   run(settings: Settings): Promise<Finding>
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { judgeCgroups } from './cgroups.js'
+import { judgeCapacity } from './capacity.js'
 import { isNewEnough, judgeKernel, type KernelFacts } from './kernel.js'
 import { judgeRunc } from './runc.js'
 
@@ -54,6 +55,22 @@ describe('what the checks of a host decide', () => {
     const mounts = 'cgroup2 /sys/fs/cgroup cgroup2 rw 0 0'
     expect(judgeCgroups(mounts, 'cpuset cpu io memory pids\n')).toEqual({ version: 2, missing: [] })
     expect(judgeCgroups(mounts, 'cpuset cpu io pids\n')).toEqual({ version: 2, missing: ['memory'] })
+  })
+
+  it('says which limits many containers would reach, and how to raise them', () => {
+    const settings = new Map([
+      ['kernel.pid_max', 4_194_304],
+      ['fs.inotify.max_user_instances', 128],
+      ['net.ipv4.neigh.default.gc_thresh3', 1024],
+    ])
+    expect(judgeCapacity({ settings, maxOpenFiles: 1024 })).toEqual({
+      status: 'warning',
+      detail:
+        'too little for 512 containers: fs.inotify.max_user_instances is 128, net.ipv4.neigh.default.gc_thresh3 is 1024, a process may open 1024 files',
+      remedy:
+        'sysctl -w fs.inotify.max_user_instances=2048 net.ipv4.neigh.default.gc_thresh3=2048 && ulimit -Hn 4096 (LimitNOFILE= of a systemd unit)',
+    })
+    expect(judgeCapacity({ settings: new Map(), maxOpenFiles: Infinity }).status).toBe('ok')
   })
 
   it.each([

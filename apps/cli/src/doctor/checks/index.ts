@@ -1,4 +1,5 @@
 import type { Check } from '../check.js'
+import { capacity } from './capacity.js'
 import { cgroups } from './cgroups.js'
 import { disk } from './disk.js'
 import { home } from './home.js'
@@ -24,4 +25,5 @@ export const checks: readonly Check[] = [
   network,
   runc,
   registries,
+  capacity,
 ]
