@@ -1,4 +1,4 @@
-import { readFile, rmdir } from 'node:fs/promises'
+import { readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LinuxBackend } from '@croft/backend-linux'
@@ -21,12 +21,11 @@ afterAll(async () => {
 
 /** Takes a container's freezer away behind the backend's back, as when its cgroup is being removed. */
 async function removeFreezer(handle: string): Promise<void> {
-  const state = JSON.parse(await readFile(join(home.dir, 'containers', handle, 'state.json'), 'utf8')) as {
-    shim: { pid: number }
-  }
-  process.kill(state.shim.pid, 'SIGKILL')
   const { cgroupVersion } = await backend.capabilities()
-  const dir = `/sys/fs/cgroup/${cgroupVersion === 1 ? 'freezer/' : ''}croft/${home.index}/${handle}`
+  const base = `/sys/fs/cgroup${cgroupVersion === 1 ? '/freezer' : ''}`
+  const dir = `${base}/croft/${home.index}/${handle}`
+  const pids = (await readFile(join(dir, 'main/cgroup.procs'), 'utf8')).trim().split('\n')
+  for (const pid of pids) await writeFile(join(base, 'cgroup.procs'), pid)
   const isRemoved = async (): Promise<boolean> => {
     for (const path of [join(dir, 'main'), dir]) await rmdir(path)
     return true

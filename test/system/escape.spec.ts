@@ -182,7 +182,7 @@ const CONTAINED: readonly (readonly [title: string, stoppedBy: string, look: () 
   ],
   [
     'ports on the host’s other addresses',
-    'nft: everything to the host is dropped but DNS',
+    'nft: everything to the host is dropped but DNS; rules of a container never open them',
     async () => {
       await withHostServer('0.0.0.0', async (port) => {
         const { hostIp } = await prisoner.info()
@@ -197,7 +197,7 @@ const CONTAINED: readonly (readonly [title: string, stoppedBy: string, look: () 
   ],
   [
     'a neighbour’s ports',
-    'nft drops what goes from container to container',
+    'nft drops what goes from container to container but through a mapped port of the host; rules of a container never open it',
     async () => {
       const { containerIp } = await neighbour.info()
       expect(await output(prisoner, ask(`${containerIp}:8080`))).toMatch(/^(timeout|E[A-Z]+)$/)
