@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { cleanHome, releaseHomeIndex, reserveHomeIndex } from '@croft/backend-linux'
 import { join } from 'node:path'
 import type { Backend } from '@croft/garden-api'
+import { createGardenClient } from '@croft/garden-api/http'
 import { ask, ExecutorRig } from './support/executor-rig.js'
 import { GardenProgram } from './support/garden-rig.js'
 
@@ -82,17 +83,26 @@ describe('an executor over croft garden', () => {
   })
 })
 
-describe('an executor over the fake started as a program', () => {
-  it('is admitted by its probe, and runs what it is given', async () => {
-    await garden.start('--backend', 'fake')
-    rig.start('--garden', garden.address)
-    const worker = rig.web('', { command: ['/cnb/process/web'], port: null, health: { kind: 'uptime', uptimeMs: 100 } })
+/** Any backend, as docs/writing-a-backend.md tells its author to try it; without an address the fake, started as a program. */
+describe('an executor over a backend by its address', () => {
+  it('is admitted by its probe, runs what it is given, and removes it', async () => {
+    const named = process.env['CROFT_GARDEN_ADDRESS']
+    if (named === undefined) await garden.start('--backend', 'fake')
+    const address = named ?? garden.address
+    const backend = createGardenClient({ address })
+    const instances = async (id: string): Promise<string[]> =>
+      (await backend.containers()).map(({ handle }) => handle).filter((handle) => handle.startsWith(id))
+    rig.start('--garden', address)
+    const worker = rig.web('', {
+      command: ['/cnb/process/web'],
+      port: null,
+      health: { kind: 'uptime', uptimeMs: 100 },
+    })
     rig.controller.want([worker])
     const { handle } = await rig.observed(worker.id, 'ready')
-    expect(await handles()).toEqual([handle])
-    const [process] = await (await client.lookup(handle ?? '')).processes()
-    expect(process).toMatchObject({ state: 'running' })
+    expect(await instances(worker.id)).toEqual([handle])
+    expect(await (await backend.lookup(handle ?? '')).processes()).toMatchObject([{ state: 'running' }])
     rig.controller.want([])
-    await waitFor(async () => (await handles()).length === 0, { what: 'it to be gone', timeoutMs: 20_000 })
+    await waitFor(async () => (await instances(worker.id)).length === 0, { what: 'it to be gone', timeoutMs: 20_000 })
   })
 })
