@@ -40,6 +40,9 @@ export class Output extends Writable {
   get isClaimed(): boolean {
     return this.#sink !== undefined
   }
+  get keptBytes(): number {
+    return this.#keptBytes
+  }
   /** Whether bytes wait for a reader. */
   get isBlocked(): boolean {
     return this.#held !== undefined || this.writableLength > 0

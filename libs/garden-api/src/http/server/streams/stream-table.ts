@@ -1,5 +1,9 @@
 import type { Output } from './output.js'
 
+/** Output of finished processes that nobody has come for, of all together. */
+const MAX_RETIRED_BYTES = 64 * 1024 * 1024
+const MAX_RETIRED = 10_000
+
 export type StreamName = 'stdout' | 'stderr'
 
 export interface OpenStream {
@@ -11,7 +15,8 @@ export interface OpenStream {
 /** The output streams clients may come for, each under the id that the first payload of its run or attach told. */
 export class StreamTable {
   readonly #open = new Map<string, OpenStream>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #retired = new Map<string, { timer: NodeJS.Timeout; bytes: number }>()
+  #retiredBytes = 0
   #lastId = 0
 
   /** @param keptMs how long a finished stream waits for a client that is late */
@@ -27,21 +32,29 @@ export class StreamTable {
     const stream = this.#open.get(id)
     return stream?.handle === handle && stream.processId === processId ? stream : undefined
   }
-  /** Its process has ended; whoever comes soon still gets its output. */
+  /** Its process has ended; whoever comes soon still gets its output. The oldest goes when all of it is too much. */
   retire(id: string): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      this.#open.delete(id)
-    }, this.keptMs)
+    const outputs = Object.values(this.#open.get(id)?.outputs ?? {})
+    const bytes = outputs.reduce((sum, output) => sum + output.keptBytes, 0)
+    if (outputs.every((output) => output.isClaimed)) return this.remove(id)
+    const timer = setTimeout(() => this.remove(id), this.keptMs)
     timer.unref()
-    this.#timers.add(timer)
+    this.#retired.set(id, { timer, bytes })
+    this.#retiredBytes += bytes
+    for (const oldest of this.#retired.keys()) {
+      if (this.#retiredBytes <= MAX_RETIRED_BYTES && this.#retired.size <= MAX_RETIRED) return
+      this.remove(oldest)
+    }
   }
   remove(id: string): void {
+    const retired = this.#retired.get(id)
+    clearTimeout(retired?.timer)
+    this.#retiredBytes -= retired?.bytes ?? 0
+    this.#retired.delete(id)
     this.#open.delete(id)
   }
   close(): void {
-    for (const timer of this.#timers) clearTimeout(timer)
-    this.#timers.clear()
+    for (const id of this.#retired.keys()) this.remove(id)
     this.#open.clear()
   }
 }
