@@ -33,12 +33,13 @@ export function command(file, args, options = {}) {
   })
 }
 
-/** Median, smallest and largest of some figures. */
+/** Median, 95th percentile, smallest and largest of some figures. */
 export function figures(values) {
   const sorted = values.toSorted((a, b) => a - b)
   const round = (value) => Math.round(value * 10) / 10
   return {
     p50: round(sorted[Math.floor((sorted.length - 1) / 2)]),
+    p95: round(sorted[Math.floor((sorted.length - 1) * 0.95)]),
     min: round(sorted[0]),
     max: round(sorted.at(-1)),
     n: sorted.length,
