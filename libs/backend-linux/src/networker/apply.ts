@@ -174,7 +174,7 @@ export class Networker {
     const link = linkName(this.#options.names, slot)
     const lines = hostLinkLines(home, link, address, initPid)
     try {
-      await this.#ip.do(lines)
+      await (this.#ip.isNew(link) ? this.#ip.do(lines) : ipBatch(['ip'], lines))
     } catch (error) {
       if (!(error instanceof ToolGoneError)) throw error
       await deleteLink(link) // it may have been made

@@ -55,6 +55,7 @@ export class ResidentTool {
   #count = 0
   #idle: NodeJS.Timeout | undefined
   readonly #waiting: Waiting[] = []
+  readonly #names = new Set<string>()
 
   constructor(
     private readonly dialect: ToolDialect,
@@ -79,6 +80,17 @@ export class ResidentTool {
     }).finally(() => this.#rest())
   }
 
+  /**
+   * Whether a name is new to the running tool, which hears of it by the next command: ip(8) remembers which device a name stood
+   * for, and would look for that one although it has gone and another has the name.
+   */
+  isNew(name: string): boolean {
+    if (this.#child === undefined) this.#start()
+    if (this.#names.has(name)) return false
+    this.#names.add(name)
+    return true
+  }
+
   /** Lets the tool go; commands under way are answered first only if they are done. */
   close(): void {
     clearTimeout(this.#idle)
@@ -90,6 +102,7 @@ export class ResidentTool {
     this.#child = child
     this.#said = ''
     this.#count = 0
+    this.#names.clear()
     child.on('error', (error) => this.#end(child, error.message))
     child.on('exit', () => this.#end(child, 'it ended'))
     child.stdin?.on('error', () => undefined) // its end says it too
