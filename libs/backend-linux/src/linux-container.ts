@@ -30,6 +30,7 @@ import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
 import { Turnstile } from './containerizer/turnstile.js'
 import type { ContainerWatch } from './containerizer/watch.js'
+import type { ContainerState } from './depot/journal.js'
 import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
 import { DEFAULT_STAGE_DIR, DEFAULT_STREAM_LIMITS } from './options.js'
@@ -142,8 +143,7 @@ export class LinuxContainer implements Container {
   }
   async setProperty(key: string, value: string): Promise<void> {
     this.#check()
-    this.entry.state.properties[key] = value
-    await this.host.depot.write(this.handle, this.entry.state)
+    await this.#change(({ properties }) => ({ properties: { ...properties, [key]: value } }))
   }
   async removeProperty(key: string): Promise<void> {
     this.#check()
@@ -155,8 +155,10 @@ export class LinuxContainer implements Container {
         handle: this.handle,
       })
     }
-    delete this.entry.state.properties[key]
-    await this.host.depot.write(this.handle, this.entry.state)
+    await this.#change(({ properties }) => {
+      const { [key]: _removed, ...others } = properties
+      return { properties: others }
+    })
   }
 
   async limits(): Promise<Limits> {
@@ -181,8 +183,7 @@ export class LinuxContainer implements Container {
   }
   async setGraceTime(graceTimeMs: number): Promise<void> {
     this.#check()
-    this.entry.state.graceTimeMs = graceTimeMs
-    await this.host.depot.write(this.handle, this.entry.state)
+    await this.#change(() => ({ graceTimeMs }))
   }
   async lease(): Promise<Lease | null> {
     this.#check()
@@ -190,8 +191,7 @@ export class LinuxContainer implements Container {
   }
   async setLease(lease: Lease | null): Promise<void> {
     this.#check()
-    this.entry.state.lease = lease
-    await this.host.depot.write(this.handle, this.entry.state)
+    await this.#change(() => ({ lease }))
   }
 
   get #limits(): Limits {
@@ -207,6 +207,9 @@ export class LinuxContainer implements Container {
       this.#check()
       return await change()
     })
+  }
+  async #change(changeOf: (now: Readonly<ContainerState>) => Partial<ContainerState>): Promise<void> {
+    await this.host.depot.change(this.handle, this.entry.state, changeOf)
   }
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)

@@ -49,12 +49,15 @@ async function processTraces(home: TestHome): Promise<string[]> {
         ['cmdline', 'cgroup', 'mountinfo', 'comm', 'stat'].map(async (file) => await orEmpty(`/proc/${pid}/${file}`)),
       )
       if (isZombie(stat ?? '')) return [] // it has ended; whose child it is has not looked yet
-      const mounted = (mounts ?? '').split('\n').filter((line) => line.includes(home.dir))
-      const isOurs = (command ?? '').includes(home.dir) || new RegExp(`croft/${home.index}/`).test(cgroups ?? '')
-      if (!isOurs && mounted.length === 0) return []
       const namespaces = await Promise.all(
         NAMESPACES.map(async (space) => await readlink(`/proc/${pid}/ns/${space}`).catch(() => '')),
       )
+      /* a depot may be a mount of its own, which every namespace of the host shows */
+      const mounted = (mounts ?? '')
+        .split('\n')
+        .filter((line) => line.includes(home.dir) && line.split(' ')[4] !== join(home.dir, 'containers'))
+      const isOurs = (command ?? '').includes(home.dir) || new RegExp(`croft/${home.index}/`).test(cgroups ?? '')
+      if (!isOurs && mounted.length === 0) return []
       const others = namespaces.filter((space) => space !== '' && !own.has(space))
       return [
         `process ${pid} ${name?.trim()}`,

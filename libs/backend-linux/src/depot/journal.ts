@@ -100,10 +100,22 @@ export class Depot {
   }
   /** Writes the state as it is when its turn has come. @throws DiskFullError */
   async write(handle: string, state: ContainerState): Promise<void> {
+    await this.change(handle, state, () => ({}))
+  }
+  /** Changes the state once the change is written; when that fails, nothing has changed. @throws DiskFullError */
+  async change(
+    handle: string,
+    state: ContainerState,
+    changeOf: (now: Readonly<ContainerState>) => Partial<ContainerState>,
+  ): Promise<void> {
     const before = this.#writing.get(handle) ?? Promise.resolve()
     const mine = before
       .catch(() => undefined) // its own caller hears of a failure
-      .then(async () => await this.#put(handle, STATE, JSON.stringify(state)))
+      .then(async () => {
+        const change = changeOf(state)
+        await this.#put(handle, STATE, JSON.stringify({ ...state, ...change }))
+        Object.assign(state, change)
+      })
     this.#writing.set(handle, mine)
     try {
       await mine
