@@ -29,15 +29,17 @@ export interface TestHome {
  * shim. The run's end removes it (global-setup.ts).
  */
 const shared = `/tmp/backend-spec-${process.env['CROFT_TEST_RUN'] ?? process.pid}-shared`
-export const root = join(shared, 'root')
+/** Where making it takes minutes, it comes along. */
+export const root = process.env['CROFT_TEST_ROOT'] ?? join(shared, 'root')
 const fixtures = await makeShared()
-export const shimPath = await buildShim({ cacheDir: shared })
+/** Where no compiler is, it comes along. */
+export const shimPath = process.env['CROFT_TEST_SHIM'] ?? (await buildShim({ cacheDir: shared }))
 
 async function makeShared(): Promise<Record<FixtureName, ResolvedImage>> {
   const index = join(shared, 'images.json')
   if (!existsSync(index)) {
     await rm(shared, { recursive: true, force: true })
-    await makeHostRoot(root)
+    if (process.env['CROFT_TEST_ROOT'] === undefined) await makeHostRoot(root)
     const images = await makeFixtureImages(join(shared, 'images'), root)
     await writeFile(index, JSON.stringify(images))
   }
