@@ -1,9 +1,7 @@
-import { readFile, rmdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LinuxBackend } from '@croft/backend-linux'
 import { ServiceUnavailableError } from '@croft/garden-api'
-import { waitFor } from '@croft/kit'
+import { run } from '@croft/kit'
 import { image, makeHome, output, type TestHome } from './support/backend-rig.js'
 
 let home: TestHome
@@ -19,18 +17,11 @@ afterAll(async () => {
   await home.clean()
 })
 
-/** Takes a container's freezer away behind the backend's back, as when its cgroup is being removed. */
-async function removeFreezer(handle: string): Promise<void> {
+/** The file that freezes a container. */
+async function freezerFile(handle: string): Promise<string> {
   const { cgroupVersion } = await backend.capabilities()
-  const base = `/sys/fs/cgroup${cgroupVersion === 1 ? '/freezer' : ''}`
-  const dir = `${base}/croft/${home.index}/${handle}`
-  const pids = (await readFile(join(dir, 'main/cgroup.procs'), 'utf8')).trim().split('\n')
-  for (const pid of pids) await writeFile(join(base, 'cgroup.procs'), pid)
-  const isRemoved = async (): Promise<boolean> => {
-    for (const path of [join(dir, 'main'), dir]) await rmdir(path)
-    return true
-  }
-  await waitFor(isRemoved, { what: 'the cgroup to be empty', timeoutMs: 5000 })
+  const at = `croft/${home.index}/${handle}`
+  return cgroupVersion === 1 ? `/sys/fs/cgroup/freezer/${at}/freezer.state` : `/sys/fs/cgroup/${at}/cgroup.freeze`
 }
 
 describe('a group of containers', () => {
@@ -40,10 +31,15 @@ describe('a group of containers', () => {
     )
     if (one === undefined || two === undefined || broken === undefined) throw new Error('three containers')
     await backend.pause([two.handle])
-    await removeFreezer(broken.handle)
-    const paused = backend.pause([one.handle, broken.handle, two.handle])
-    await expect(paused).rejects.toThrow(ServiceUnavailableError)
-    await expect(paused).rejects.toThrow('container broken cannot be frozen now')
+    const file = await freezerFile(broken.handle)
+    await run('mount', ['--bind', '/dev/full', file], { timeoutMs: 5000 }) // takes no writes
+    try {
+      const paused = backend.pause([one.handle, broken.handle, two.handle])
+      await expect(paused).rejects.toThrow(ServiceUnavailableError)
+      await expect(paused).rejects.toThrow('container broken cannot be frozen now')
+    } finally {
+      await run('umount', [file], { timeoutMs: 5000 })
+    }
     expect(await output(one, 'echo running')).toBe('running\n')
     await expect(output(two, 'echo frozen before')).rejects.toThrow('paused')
     for (const { handle } of [one, two, broken]) await backend.destroy(handle)

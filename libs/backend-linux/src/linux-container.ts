@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises'
+import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { systemClock } from '@croft/kit'
@@ -34,7 +34,7 @@ import type { ContainerState } from './depot/journal.js'
 import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
 import { DEFAULT_STAGE_DIR, DEFAULT_STREAM_LIMITS } from './options.js'
-import { directoryUsage } from './volumizer/usage.js'
+import { OWN_INODES } from './volumizer/disk.js'
 import { readLinkCounters } from './networker/counters.js'
 
 const TERM_TIMEOUT_MS = 10_000
@@ -78,11 +78,8 @@ export class LinuxContainer implements Container {
   async metrics(): Promise<Metrics> {
     this.#check()
     const cgroup = this.host.cgroups.metrics(this.handle)
-    const [network, disk] = await Promise.all([
-      readLinkCounters(linkName(this.host.names, this.entry.state.slot)),
-      this.#disk(),
-    ])
-    return { ...cgroup, network, disk, ageMs: this.host.now() - this.entry.state.createdAtMs }
+    const network = readLinkCounters(linkName(this.host.names, this.entry.state.slot))
+    return { ...cgroup, network, disk: await this.#disk(), ageMs: this.host.now() - this.entry.state.createdAtMs }
   }
 
   async stop(options: { kill?: boolean } = {}): Promise<void> {
@@ -234,11 +231,15 @@ export class LinuxContainer implements Container {
     if ((spec.limits?.disk?.byteHard ?? 0) > 0 || (spec.limits?.disk?.inodeHard ?? 0) > 0) {
       /* the loop mount is visible only in the shim's mount namespace */
       const stage = this.host.options.stageDir ?? DEFAULT_STAGE_DIR
-      const disk = await statfs(`/proc/${state.shim?.pid}/root${stage}/disk`)
+      const disk = statfsSync(`/proc/${state.shim?.pid}/root${stage}/disk`)
       const used = (disk.blocks - disk.bfree) * disk.bsize
-      return { totalBytes: used + imageBytes, exclusiveBytes: used, exclusiveInodes: disk.files - disk.ffree }
+      return {
+        totalBytes: used + imageBytes,
+        exclusiveBytes: used,
+        exclusiveInodes: Math.max(0, disk.files - disk.ffree - OWN_INODES),
+      }
     }
-    const usage = await directoryUsage(join(this.host.depot.folder(this.handle), 'up'))
-    return { totalBytes: usage.bytes + imageBytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes }
+    const { usage, ageMs } = await this.host.usage.read(join(this.host.depot.folder(this.handle), 'up'))
+    return { totalBytes: usage.bytes + imageBytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes, ageMs }
   }
 }

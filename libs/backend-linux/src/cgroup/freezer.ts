@@ -11,7 +11,8 @@ export async function pauseAll(cgroups: Cgroups, handles: readonly string[]): Pr
   const results = await Promise.allSettled(fresh.map(async (handle) => await cgroups.pause(handle)))
   const failed = results.findIndex((result) => result.status === 'rejected')
   if (failed < 0) return fresh
-  await Promise.all(fresh.map(async (handle) => await cgroups.resume(handle)))
+  /* whatever could not be frozen may not take a thaw either */
+  await Promise.allSettled(fresh.map(async (handle) => await cgroups.resume(handle)))
   const { reason } = results[failed] as PromiseRejectedResult
   throw new ServiceUnavailableError(`container ${fresh[failed]} cannot be frozen now: ${messageOf(reason)}`, reason)
 }

@@ -65,6 +65,7 @@ export async function removeContainer(host: Host, entry: Entry, timeoutMs = DEST
   } catch (error) {
     throw new DestroyPendingError(handle, error)
   }
+  host.usage.forget(join(host.depot.folder(handle), 'up'))
   host.slots.free(state.slot)
   host.addresses?.free(state.address)
 }

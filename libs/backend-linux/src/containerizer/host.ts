@@ -11,6 +11,7 @@ import type { ContainerNetwork } from '../networker/plan.js'
 import type { LinuxBackendOptions } from '../options.js'
 import type { ShimClient } from '../shim/client.js'
 import type { ImageSizes } from '../volumizer/image-sizes.js'
+import type { UsageMeter } from '../volumizer/usage-meter.js'
 import type { Turnstile } from './turnstile.js'
 
 /** What making, destroying and adopting containers work with. */
@@ -24,6 +25,7 @@ export interface Host {
   slots: SlotAllocator
   addresses: AddressAllocator | undefined
   imageSizes: ImageSizes
+  usage: UsageMeter
   /** Creates are bound by the processor: as many at once as there are cores. */
   creates: Turnstile
   facts: HostFacts
