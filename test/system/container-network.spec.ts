@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,7 +15,7 @@ import {
 } from '@croft/garden-api'
 import { dial, runToEnd } from '@croft/garden-api/conformance'
 import { run, waitFor } from '@croft/kit'
-import { ask, image, listenIn, makeHome, output, sh, type TestHome } from './support/backend-rig.js'
+import { ask, image, listenIn, makeHome, output, rulesLeft, sh, type TestHome } from './support/backend-rig.js'
 import { makeLan, type Lan } from './support/lan.js'
 
 let home: TestHome
@@ -27,6 +28,22 @@ afterAll(async () => {
   await lan.close()
   await home.clean()
 })
+
+/** Kills the nft and ip that stay running for this process. */
+function killTools(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const stat = readIfThere(`/proc/${pid}/stat`)
+    const [, name, parent] = /^\d+ \((.*)\) \S (\d+)/.exec(stat) ?? []
+    if ((name === 'nft' || name === 'ip') && Number(parent) === process.pid) process.kill(Number(pid), 'SIGKILL')
+  }
+}
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return '' // it has just ended
+  }
+}
 
 /** Lends a container that is gone afterwards. */
 async function withContainer<T>(
@@ -165,6 +182,23 @@ describe('the way out of a container', () => {
     await next.close()
     await backend.setNetwork(home.options.network ?? '')
     await backend.destroy(container.handle)
+  })
+
+  it('is opened and closed although nft and ip are killed at it', async () => {
+    await withContainer(backend, { netOut: [] }, async (container) => {
+      for (let last = 1; last <= 5; last++) {
+        const allowed = container.netOut([{ protocol: 'tcp', networks: [{ start: `203.0.113.${last}` }] }])
+        killTools()
+        await allowed
+      }
+      const made = backend.create(image)
+      killTools()
+      await backend.destroy((await made).handle)
+      expect(await reachFrom(container, [`${lan.public}:9090`])).toEqual(['timeout'])
+      await container.netOut([{ protocol: 'tcp', networks: [{ start: lan.public }] }])
+      expect(await reachFrom(container, [`${lan.public}:9090`])).toEqual(['ok'])
+    })
+    expect(await rulesLeft(home)).toEqual([])
   })
 
   it('is closed to a forged sender', async () => {

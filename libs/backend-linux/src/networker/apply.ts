@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { PassThrough } from 'node:stream'
 import { failpoint, messageOf, run, type Logger } from '@croft/kit'
 import { ServiceUnavailableError, type Limits, type MappedPort, type NetIn } from '@croft/garden-api'
 import { all } from '../containerizer/deadline.js'
@@ -11,7 +12,7 @@ import { DnsForwarder } from './dns-forwarder.js'
 import { HostPorts } from './host-ports.js'
 import { dropGateway, gatewayLabel, reserveRange } from './home-network.js'
 import { containerLinkLines, hostLinkLines } from './link-plan.js'
-import { deleteLink, hasLink, ipBatch } from './links.js'
+import { deleteLink, endLink, ipBatch } from './links.js'
 import {
   addContainerRules,
   changeContainerRules,
@@ -141,14 +142,14 @@ export class Networker {
   }
 
   /**
-   * Takes a container's rules and ports away and its link, if that has not gone with its namespace. `ports` are what its journal
-   * says; it may be said again when something of it failed.
+   * Takes a container's rules and ports away, and its link, which goes with its namespace when somebody ends its processes meanwhile.
+   * `ports` are what its journal says; it may be said again when something of it failed.
    */
   async disconnect(slot: number, ports: readonly MappedPort[]): Promise<void> {
     const container = this.#containers.get(slot)
     this.#containers.delete(slot)
     await all([
-      this.#unlink(linkName(this.#options.names, slot)),
+      endLink(linkName(this.#options.names, slot)),
       container === undefined ? this.#ports.release(slot, ports) : this.#forget(container),
     ])
   }
@@ -170,7 +171,21 @@ export class Networker {
     }
   }
 
-  async #link(home: HomeNetwork, { slot, address }: ContainerNetwork, initPid: number): Promise<void> {
+  /** The process that works inside starts while the pair is made outside. */
+  async #link(home: HomeNetwork, container: ContainerNetwork, initPid: number): Promise<void> {
+    const lines = new PassThrough()
+    const inside = ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], lines)
+    inside.catch(() => undefined) // heard of below
+    try {
+      await this.#makePair(home, container, initPid)
+      failpoint('container-linked')
+    } finally {
+      lines.end(containerLinkLines(home, container.address))
+    }
+    await inside
+  }
+
+  async #makePair(home: HomeNetwork, { slot, address }: ContainerNetwork, initPid: number): Promise<void> {
     const link = linkName(this.#options.names, slot)
     const lines = hostLinkLines(home, link, address, initPid)
     try {
@@ -180,13 +195,6 @@ export class Networker {
       await deleteLink(link) // it may have been made
       await ipBatch(['ip'], lines)
     }
-    failpoint('container-linked')
-    await ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], containerLinkLines(home, address))
-  }
-
-  /** The namespace takes the pair along when its last process ends, but some time after that. */
-  async #unlink(link: string): Promise<void> {
-    if (await hasLink(link)) await deleteLink(link)
   }
 
   /** Known before it is said, so that whoever disconnects the container meanwhile takes this away too. */

@@ -1,11 +1,15 @@
 import { access, readFile } from 'node:fs/promises'
-import { bareEnv, errnoOf, messageOf, run } from '@croft/kit'
+import type { Readable } from 'node:stream'
+import { bareEnv, errnoOf, messageOf, run, systemClock } from '@croft/kit'
 import type { HomeNames } from '../home/naming.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
+/** A namespace whose processes have ended takes its link along within some 20 ms. */
+const LINK_END_MS = 300
+const MAX_PAUSE_MS = 10
 
 /** Runs lines of ip(8) in one process, in this network namespace or another. */
-export async function ipBatch(command: readonly [string, ...string[]], lines: string): Promise<void> {
+export async function ipBatch(command: readonly [string, ...string[]], lines: string | Readable): Promise<void> {
   const [name, ...args] = command
   await run(name, [...args, '-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
 }
@@ -19,7 +23,7 @@ export async function listLinks(names: HomeNames): Promise<string[]> {
     .filter((name) => name.startsWith(names.linkPrefix))
 }
 
-export async function hasLink(link: string): Promise<boolean> {
+async function hasLink(link: string): Promise<boolean> {
   try {
     await access(`/sys/class/net/${link}`)
     return true
@@ -36,5 +40,17 @@ export async function deleteLink(link: string): Promise<void> {
   } catch (error) {
     /* the second is said when the namespace of its other end takes it away at that moment */
     if (!/Cannot find device|No such device/.test(messageOf(error))) throw error
+  }
+}
+
+/**
+ * Waits until a link has gone with the namespace of its other end, and deletes it when that takes too long: the kernel takes many
+ * links at once in that way, but one after the other when asked.
+ */
+export async function endLink(link: string): Promise<void> {
+  const end = systemClock.monotonic() + LINK_END_MS
+  for (let pauseMs = 1; await hasLink(link); pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
+    if (systemClock.monotonic() > end) return await deleteLink(link)
+    await systemClock.sleep(pauseMs)
   }
 }
