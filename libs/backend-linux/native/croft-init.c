@@ -1812,7 +1812,7 @@ static uint32_t need_number(char ***argv) {
  *   cgroup DIR               join this cgroup
  *   proc DIR                 processes are kept there instead of in DEPOT/proc
  *   disk IMAGE               upper and work lie on this ext4 image
- *   upper DIR                upper and work lie there, and are made when missing
+ *   upper DIR                a folder to make, and the last of them for upper and work
  *   copy N PATH              STAGE/b/N is a copy of a file, the container root's own
  *   lower DIR                a layer of the root, uppermost first
  *   bind N ro|rw idmap|plain PATH            STAGE/b/N shows a path of the host
@@ -1878,6 +1878,7 @@ static int shim_main(char **argv) {
       image = need(&argv);
     } else if (strcmp(what, "upper") == 0) {
       upper = need(&argv);
+      make_dir_once(upper);
     } else if (strcmp(what, "proc") == 0) {
       const char *dir = need(&argv);
       close_fd(&S.proc_dir);
@@ -1941,7 +1942,6 @@ static int shim_main(char **argv) {
   if (nlowers == 0) strcpy(lowers, "low");
   int where = S.depot;
   if (image) mount_image(image, "disk"), upper = "disk";
-  else if (upper) make_dir_once(upper);
   if (upper) {
     where = open_dir_at(AT_FDCWD, upper);
     if ((mkdirat(where, "up", 0755) < 0 || mkdirat(where, "wk", 0755) < 0) && errno != EEXIST) die("%s", upper);

@@ -27,6 +27,7 @@ import { openCgroups } from './cgroup/open.js'
 import { pauseAll, resumeAll } from './cgroup/freezer.js'
 import { ioCapability, ioProblem } from './cgroup/io.js'
 import { checkNetwork } from './containerizer/allocate.js'
+import { groupsOf, peaMetrics, removeWhenEnded } from './container/peas.js'
 import { createContainer } from './containerizer/create.js'
 import { networkOf, readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
@@ -151,7 +152,7 @@ class Linux implements LinuxBackend {
       hasFreezer: this.host.cgroups.hasFreezer,
       hasBandwidth: await this.host.networker.hasBandwidth(),
       io: ioCapability(this.host.cgroups.io),
-      hasSidecars: false,
+      hasSidecars: true,
       hasLiveLimits: true,
       hasXattrs: true,
     }
@@ -175,6 +176,7 @@ class Linux implements LinuxBackend {
     for (const entry of pending) this.#removals.resume(entry)
     if (options.network !== undefined) await this.#applyNetwork(options.network)
     await Promise.all(entries.map(async (entry) => await this.#watch.watch(entry)))
+    for (const entry of entries) for (const pea of entry.peas.values()) void removeWhenEnded(this.host, entry, pea)
     this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
     return report
   }
@@ -241,6 +243,7 @@ class Linux implements LinuxBackend {
   async pause(handles: readonly string[]): Promise<void> {
     await this.#freezing.pass(async () => {
       this.#refuseWithoutFreezer(handles)
+      await pauseAll(this.host.cgroups, this.#ownGroups(handles))
       for (const handle of await pauseAll(this.host.cgroups, handles))
         this.host.events.append({ kind: 'paused', handle })
     })
@@ -248,6 +251,7 @@ class Linux implements LinuxBackend {
   async resume(handles: readonly string[]): Promise<void> {
     await this.#freezing.pass(async () => {
       this.#refuseWithoutFreezer(handles)
+      await resumeAll(this.host.cgroups, this.#ownGroups(handles))
       for (const handle of await resumeAll(this.host.cgroups, handles))
         this.host.events.append({ kind: 'resumed', handle })
     })
@@ -261,10 +265,16 @@ class Linux implements LinuxBackend {
   }
 
   async bulkInfo(handles: readonly string[]): Promise<Map<string, ResultOf<ContainerInfo>>> {
-    return await this.#bulk(handles, async (container) => await container.info())
+    return await this.#bulk(handles, async (handle) => await (await this.lookup(handle)).info())
   }
   async bulkMetrics(handles: readonly string[]): Promise<Map<string, ResultOf<Metrics>>> {
-    return await this.#bulk(handles, async (container) => await container.metrics())
+    return await this.#bulk(handles, async (handle) => {
+      const entry = this.#entries.get(handle)
+      const holder = entry ?? this.#holderOf(handle)
+      const pea = entry === undefined ? holder?.peas.get(handle) : undefined
+      if (holder !== undefined && pea !== undefined) return await peaMetrics(this.host, holder, pea)
+      return await (await this.lookup(handle)).metrics()
+    })
   }
 
   async close(): Promise<void> {
@@ -314,6 +324,17 @@ class Linux implements LinuxBackend {
     this.#watch.forget(entry.handle)
     if (reason !== 'undone') this.host.events.append({ kind: 'destroyed', handle: entry.handle, reason })
   }
+  /** Cgroups beside the containers': those of sidecars with limits of their own. */
+  #ownGroups(handles: readonly string[]): string[] {
+    return handles.flatMap((handle) => {
+      const entry = this.#entries.get(handle)
+      return entry === undefined ? [] : groupsOf(entry).slice(1)
+    })
+  }
+  /** The container of a sidecar, by the id of its process. */
+  #holderOf(processId: string): Entry | undefined {
+    return [...this.#entries.values()].find((entry) => entry.peas.has(processId))
+  }
   #refuseWithoutFreezer(handles: readonly string[]): void {
     if (!this.host.cgroups.hasFreezer) throw new NotSupportedError('freezing containers')
     for (const handle of handles) if (!this.#entries.has(handle)) throw new ContainerNotFoundError(handle)
@@ -341,16 +362,13 @@ class Linux implements LinuxBackend {
       .map(networkOf)
     await this.host.networker.setNetwork(text, containers)
   }
-  async #bulk<T>(
-    handles: readonly string[],
-    call: (container: Container) => Promise<T>,
-  ): Promise<Map<string, ResultOf<T>>> {
+  async #bulk<T>(handles: readonly string[], call: (handle: string) => Promise<T>): Promise<Map<string, ResultOf<T>>> {
     const results = new Map<string, ResultOf<T>>()
     for (let at = 0; at < handles.length; at += BULK_SLICE) {
       await Promise.all(
         handles.slice(at, at + BULK_SLICE).map(async (handle) => {
           try {
-            results.set(handle, { value: await call(await this.lookup(handle)) })
+            results.set(handle, { value: await call(handle) })
           } catch (error) {
             results.set(handle, { error: error as Error })
           }

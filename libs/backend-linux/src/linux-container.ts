@@ -25,6 +25,7 @@ import {
 import { changeLimits } from './container/change-limits.js'
 import { streamIn, streamOut, type StartTar, type StreamLimits } from './container/files.js'
 import { allow, mapPort } from './container/network.js'
+import { groupsOf } from './container/peas.js'
 import { refusePaused } from './container/paused.js'
 import { Processes } from './container/processes.js'
 import type { Entry, Host } from './containerizer/host.js'
@@ -211,18 +212,21 @@ export class LinuxContainer implements Container {
   #check(): void {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)
   }
-  /** Every process but the first, as the host numbers them. */
+  /** Every process but the first and those that stand for sidecars, as the host numbers them. */
   async #others(): Promise<number[]> {
-    const init = this.entry.state.init?.pid
-    return (await this.host.cgroups.processes(this.handle)).filter((pid) => pid !== init && pid !== 0)
+    const inits = [this.entry, ...this.entry.peas.values()].map(({ state }) => state.init?.pid)
+    const groups = groupsOf(this.entry)
+    const pids = await Promise.all(groups.map(async (group) => await this.host.cgroups.processes(group)))
+    return pids.flat().filter((pid) => !inits.includes(pid) && pid !== 0)
   }
   /** Frozen meanwhile, so that none can fork away and no number can be reused. */
   async #signalAll(signal: NodeJS.Signals): Promise<void> {
+    const groups = groupsOf(this.entry)
     try {
-      await this.host.cgroups.freeze(this.handle)
+      for (const group of groups) await this.host.cgroups.freeze(group)
       for (const pid of await this.#others()) killQuietly(pid, signal)
     } finally {
-      await this.host.cgroups.thaw(this.handle)
+      for (const group of groups) await this.host.cgroups.thaw(group)
     }
   }
   async #disk(): Promise<Metrics['disk']> {

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceUnavailableError, type Limits } from '@croft/garden-api'
 import { changeFiles, writeLimits } from './apply.js'
-import { MAIN, SHIMS, type Cgroups } from './cgroups.js'
+import { MAIN, OWN, SHIMS, type Cgroups } from './cgroups.js'
 import type { CgroupLayout } from './detect.js'
 import {
   children,
@@ -47,8 +47,8 @@ export class CgroupsV1 implements Cgroups {
   get hasFreezer(): boolean {
     return this.layout.mounts.has('freezer')
   }
-  pathFor(handle: string): string {
-    return `/${this.home}/${handle}/${MAIN}`
+  pathFor(handle: string, child = MAIN): string {
+    return `/${this.home}/${handle}/${child}`
   }
   async create(handle: string, limits: Limits | undefined): Promise<void> {
     const dirs = ['memory', 'cpu', 'pids'].map((controller) => this.#dir(controller, handle))
@@ -62,13 +62,14 @@ export class CgroupsV1 implements Cgroups {
     const writes = changeWrites(this, change, merged, present ?? Infinity)
     return await changeFiles((write) => this.#path(handle, write), writes)
   }
-  async processes(handle: string): Promise<number[]> {
+  async processes(handle: string, child?: string): Promise<number[]> {
     const dir = this.#dir('pids', handle)
+    if (child !== undefined) return await processesIn(join(dir, child))
     const found = await Promise.all((await children(dir)).map(async (child) => await processesIn(join(dir, child))))
     return found.flat()
   }
-  oomFile(handle: string): string {
-    return join(this.#dir('memory', handle), MAIN, 'memory.oom_control')
+  oomFile(handle: string, child = MAIN): string {
+    return join(this.#dir('memory', handle), child, 'memory.oom_control')
   }
   async freeze(handle: string): Promise<void> {
     const dir = this.#dir('freezer', handle)
@@ -108,8 +109,10 @@ export class CgroupsV1 implements Cgroups {
     await Promise.all(this.#roots().map(async (root) => await removeTree(join(root, this.home, handle))))
   }
   async list(): Promise<string[]> {
-    const found = await Promise.all(this.#roots().map(async (root) => await children(join(root, this.home))))
-    return [...new Set(found.flat())].filter((name) => name !== SHIMS)
+    return (await this.#names()).filter((name) => !name.startsWith(OWN))
+  }
+  async ownGroups(): Promise<string[]> {
+    return (await this.#names()).filter((name) => name.startsWith(OWN) && name !== SHIMS)
   }
   async shimDirs(): Promise<string[]> {
     const dirs = ['memory', 'pids'].map((controller) => this.#dir(controller, SHIMS))
@@ -128,6 +131,10 @@ export class CgroupsV1 implements Cgroups {
       if (root !== pids) await removeTree(join(root, this.home))
       else for (const child of await children(join(root, this.home))) await removeTree(join(root, this.home, child))
     }
+  }
+  async #names(): Promise<string[]> {
+    const found = await Promise.all(this.#roots().map(async (root) => await children(join(root, this.home))))
+    return [...new Set(found.flat())]
   }
   #path(handle: string, write: LimitWrite): string {
     const dir = this.#dir(write.controller === 'io' ? 'blkio' : write.controller, handle)

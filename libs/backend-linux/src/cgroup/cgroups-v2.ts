@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import { LimitBelowUseError, type Limits } from '@croft/garden-api'
 import { changeFiles, writeLimits } from './apply.js'
-import { MAIN, SHIMS, type Cgroups } from './cgroups.js'
+import { MAIN, OWN, SHIMS, type Cgroups } from './cgroups.js'
 import {
   children,
   exists,
@@ -48,8 +48,8 @@ export class CgroupsV2 implements Cgroups {
     return new CgroupsV2(root, home, await has('memory.swap.max'), await has('cgroup.freeze'), io)
   }
 
-  pathFor(handle: string): string {
-    return `/${this.home}/${handle}/${MAIN}`
+  pathFor(handle: string, child = MAIN): string {
+    return `/${this.home}/${handle}/${child}`
   }
   async create(handle: string, limits: Limits | undefined): Promise<void> {
     await mkdir(this.#dir(handle), { recursive: true })
@@ -70,13 +70,14 @@ export class CgroupsV2 implements Cgroups {
     const writes = changeWrites(this, change, merged, present ?? Infinity)
     return await changeFiles((write) => this.#path(handle, write), writes)
   }
-  async processes(handle: string): Promise<number[]> {
+  async processes(handle: string, child?: string): Promise<number[]> {
     const dir = this.#dir(handle)
+    if (child !== undefined) return await processesIn(join(dir, child))
     const found = await Promise.all((await children(dir)).map(async (child) => await processesIn(join(dir, child))))
     return found.flat()
   }
-  oomFile(handle: string): string {
-    return join(this.#dir(handle), 'memory.events')
+  oomFile(handle: string, child = ''): string {
+    return join(this.#dir(handle), child, 'memory.events')
   }
   async freeze(handle: string): Promise<void> {
     const dir = this.#dir(handle)
@@ -112,7 +113,11 @@ export class CgroupsV2 implements Cgroups {
     await removeTree(this.#dir(handle))
   }
   async list(): Promise<string[]> {
-    return (await children(join(this.root, this.home))).filter((name) => name !== SHIMS)
+    return (await children(join(this.root, this.home))).filter((name) => !name.startsWith(OWN))
+  }
+  async ownGroups(): Promise<string[]> {
+    const names = await children(join(this.root, this.home))
+    return names.filter((name) => name.startsWith(OWN) && name !== SHIMS)
   }
   async shimDirs(): Promise<string[]> {
     await mkdir(this.#dir(SHIMS), { recursive: true })

@@ -2,8 +2,10 @@ import type { Limits } from '@croft/garden-api'
 import type { IoControl } from './io.js'
 import type { CgroupMetrics } from './metrics.js'
 
-/** Shims live here; no handle can have this name. */
-export const SHIMS = '_shims'
+/** What belongs to no handle begins so; no handle does. */
+export const OWN = '_'
+/** Shims live here. */
+export const SHIMS = `${OWN}shims`
 /** The child that holds a container's processes; its parent carries the limits. */
 export const MAIN = 'main'
 
@@ -16,18 +18,18 @@ export interface Cgroups {
   readonly hasSwapLimit: boolean
   readonly hasFreezer: boolean
   readonly io: IoControl
-  /** Absolute path for runc. */
-  pathFor(handle: string): string
+  /** Absolute path for runc; of the container's processes, or of a sidecar beside them. */
+  pathFor(handle: string, child?: string): string
   create(handle: string, limits: Limits | undefined): Promise<void>
   /**
    * Changes limits of a running container, all or none; the answer takes the change back.
    * @throws LimitBelowUseError when the container uses more memory than the new limit
    */
   change(handle: string, change: Limits, merged: Limits): Promise<() => Promise<void>>
-  /** Process ids of the container and its sidecars, as this process sees them; empty when there is no such cgroup. */
-  processes(handle: string): Promise<number[]>
+  /** Process ids of the container and its sidecars or of one child, as this process sees them; empty without such a cgroup. */
+  processes(handle: string, child?: string): Promise<number[]>
   /** The file whose `oom_kill` line counts kills for memory. */
-  oomFile(handle: string): string
+  oomFile(handle: string, child?: string): string
   /** Stops processes where they stand, so that a signal reaches all of them; whoever asks thaws again at once. */
   freeze(handle: string): Promise<void>
   thaw(handle: string): Promise<void>
@@ -40,6 +42,8 @@ export interface Cgroups {
   remove(handle: string): Promise<void>
   /** Handles that have a cgroup. */
   list(): Promise<string[]>
+  /** Cgroups of sidecars with limits of their own. */
+  ownGroups(): Promise<string[]>
   /** Directories a shim joins; made when missing. */
   shimDirs(): Promise<string[]>
   shims(): Promise<number[]>

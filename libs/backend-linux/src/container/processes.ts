@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import {
+  AlreadyInUseError,
   ContainerNotFoundError,
   ProcessNotFoundError,
   ServiceUnavailableError,
@@ -15,10 +16,11 @@ import {
   type ProcessSpec,
 } from '@croft/garden-api'
 import { mergeEnv } from '../containerizer/environment.js'
+import { startPea } from './peas.js'
 import { processProblem, refuse } from '../containerizer/validate.js'
 import type { Entry, Host } from '../containerizer/host.js'
 import type { ContainerWatch } from '../containerizer/watch.js'
-import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
+import { ShimGoneError, flagsFor, type ShimClient, type ShimProcess } from '../shim/client.js'
 import { RLIMIT_NUMBERS, RUN_FLAGS, type RunRequest } from '../shim/frames.js'
 import { readExit, readKeptLog, readStarted } from '../shim/logs.js'
 import type { TarRequest } from './files.js'
@@ -42,16 +44,22 @@ export class Processes {
     refuse(processProblem(spec))
     refusePaused(this.host, this.entry.handle)
     const id = spec.id ?? randomUUID()
-    const shim = await this.#guard(async () => await this.entry.client.run(this.#runRequest(id, spec, io), io))
+    const shim = await this.#guard(async () => await this.#start(id, spec, io))
     this.watch.started(this.entry, id, shim, io)
     return this.#process(id, shim)
+  }
+  async #start(id: string, spec: ProcessSpec, io: ProcessIo): Promise<ShimProcess> {
+    const request = this.#runRequest(id, spec, io)
+    if (spec.image !== undefined) return await startPea(this.host, this.entry, { id, spec, request, io })
+    if (this.entry.peas.has(id)) throw new AlreadyInUseError(`process ID '${id}'`)
+    return await this.entry.client.run(request, io)
   }
 
   async attach(id: string, io: ProcessIo, from: AttachFrom): Promise<Process> {
     const folder = this.#folder(id)
     if ((await readExit(folder)) === null) {
       try {
-        return this.#process(id, await this.#guard(async () => await this.entry.client.attach(id, io, from)))
+        return this.#process(id, await this.#guard(async () => await this.#client(id).attach(id, io, from)))
       } catch (error) {
         // it may have ended just now
         if (!(error instanceof ProcessNotFoundError) || (await readExit(folder)) === null) throw error
@@ -109,6 +117,10 @@ export class Processes {
       env: mergeEnv(this.entry.state.imageEnv, this.entry.spec.env ?? [], env),
     }
   }
+  /** The shim that serves a process. */
+  #client(id: string): ShimClient {
+    return this.entry.peas.get(id)?.client ?? this.entry.client
+  }
   #folder(id: string): string {
     if (processProblem({ id, path: '-' }) !== null) throw new ProcessNotFoundError(id)
     return join(this.host.depot.folder(this.entry.handle), 'proc', id)
@@ -126,8 +138,8 @@ export class Processes {
     return {
       id,
       wait: async (signal) => await abortable(wait(), signal),
-      signal: async (number) => await this.#guard(async () => await this.entry.client.signal(id, number)),
-      resize: async (columns, rows) => await this.#guard(async () => await this.entry.client.resize(id, columns, rows)),
+      signal: async (number) => await this.#guard(async () => await this.#client(id).signal(id, number)),
+      resize: async (columns, rows) => await this.#guard(async () => await this.#client(id).resize(id, columns, rows)),
       detach: () => shim.detach(),
     }
   }

@@ -37,7 +37,7 @@ describe('the bundle of a container', () => {
   it("makes every namespace anew and maps no id to one of the host's own users", () => {
     const { linux } = bundle()
     expect(linux.namespaces).toEqual(
-      ['pid', 'ipc', 'uts', 'mount', 'cgroup', 'network', 'user'].map((type) => ({ type })),
+      ['pid', 'ipc', 'uts', 'network', 'user', 'mount', 'cgroup'].map((type) => ({ type })),
     )
     expect(linux.uidMappings[0]).toEqual({ containerID: 0, hostID: 1_000_000, size: 65_536 })
     for (const extent of linux.uidMappings) {
@@ -45,6 +45,21 @@ describe('the bundle of a container', () => {
       expect(extent.hostID + extent.size).toBeLessThanOrEqual(2 ** 32 - 1)
     }
     expect(linux.cgroupsPath).toBe('/croft/3/h1/main')
+  })
+
+  it("joins a container's namespaces for a sidecar, and sets in them nothing anew", () => {
+    const sidecar = makeBundle({ ...input(), sharedWithPid: 77 }) as unknown as Bundle
+    expect(sidecar.linux.namespaces).toEqual([
+      ...['pid', 'ipc', 'uts'].map((type) => ({ type, path: `/proc/77/ns/${type}` })),
+      { type: 'network', path: '/proc/77/ns/net' },
+      { type: 'user', path: '/proc/77/ns/user' },
+      { type: 'mount' },
+      { type: 'cgroup' },
+    ])
+    expect(Object.keys(sidecar)).not.toContain('hostname')
+    expect(Object.keys(sidecar.linux)).not.toContain('sysctl')
+    expect(sidecar.linux.seccomp).toEqual(bundle().linux.seccomp)
+    expect(sidecar.process.capabilities).toEqual(bundle().process.capabilities)
   })
 
   it('never has a terminal of its own, and no way to more rights unless asked', () => {
@@ -77,7 +92,7 @@ describe('the bundle of a container', () => {
       '/etc/resolv.conf',
     ])
     expect(binds.map((mount) => mount.source.split('/').at(-1))).toEqual(['3', '4', '0', '1', '2'])
-    expect(binds.map((mount) => mount.options.at(-1))).toEqual(['rw', 'ro', 'ro', 'ro', 'ro'])
+    expect(binds.map((mount) => mount.options.at(-1))).toEqual(['rw', 'ro', 'ro', 'rw', 'rw'])
     expect(binds.every((mount) => mount.options.includes('nosuid') && mount.options.includes('nodev'))).toBe(true)
   })
 

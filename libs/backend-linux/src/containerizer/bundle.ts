@@ -18,6 +18,8 @@ export interface BundleInput {
   arch: 'x64' | 'arm64'
   /** The hard limit on open files runc may give. */
   maxOpenFiles: number
+  /** For a sidecar: the first process of its container, whose namespaces it joins but for those of its mounts and cgroup. */
+  sharedWithPid?: number
 }
 
 interface Mount {
@@ -45,7 +47,7 @@ const CAPABILITIES: Record<string, number> = {
   CAP_SETFCAP: 31,
 }
 
-/** Files every container gets, mounted read-only after everything else; the order is that of the shim's `bind` numbers. */
+/** Files every container gets, mounted after everything else; the order is that of the shim's `bind` numbers. */
 export const PLATFORM_BINDS = ['/tmp/garden-init', '/etc/hosts', '/etc/resolv.conf'] as const
 
 const MASKED_PATHS = [
@@ -112,7 +114,8 @@ function mounts(input: BundleInput): Mount[] {
   return [
     ...systemMounts(),
     ...asked.map((mount, index) => bind(input, bindNumber(index), mount.dstPath, mount.mode === 'ro')),
-    ...PLATFORM_BINDS.map((destination, number) => bind(input, number, destination, true)),
+    /* the container's root may write what names hosts, nobody the program that starts processes */
+    ...PLATFORM_BINDS.map((destination, number) => bind(input, number, destination, number === 0)),
   ]
 }
 
@@ -121,6 +124,16 @@ function idMappings(input: BundleInput): { containerID: number; hostID: number; 
     { containerID: 0, hostID: input.uidBase, size: SLOT_SIZE },
     { containerID: HIGH_EXTENT.containerId, hostID: HIGH_EXTENT.hostId, size: HIGH_EXTENT.size },
   ]
+}
+
+/** Kinds of namespaces that a sidecar shares with its container, and their names below /proc/<pid>/ns. */
+const SHARED_NAMESPACES = { pid: 'pid', ipc: 'ipc', uts: 'uts', network: 'net', user: 'user' }
+
+function namespaces(sharedWithPid: number | undefined): { type: string; path?: string }[] {
+  const shared = Object.entries(SHARED_NAMESPACES).map(([type, file]) =>
+    sharedWithPid === undefined ? { type } : { type, path: `/proc/${sharedWithPid}/ns/${file}` },
+  )
+  return [...shared, { type: 'mount' }, { type: 'cgroup' }]
 }
 
 /** Limits shown again where the container looks for them, its own cgroup; the parent's are those that hold. */
@@ -149,6 +162,7 @@ export function hostnameOf(handle: string, asked?: string): string {
 export function makeBundle(input: BundleInput): Record<string, unknown> {
   const caps = capabilities(input)
   const idMaps = idMappings(input)
+  const isShared = input.sharedWithPid !== undefined
   return {
     ociVersion: '1.0.2',
     process: {
@@ -168,16 +182,16 @@ export function makeBundle(input: BundleInput): Record<string, unknown> {
       ],
     },
     root: { path: `${input.stageDir}/root`, readonly: false },
-    hostname: hostnameOf(input.handle, input.spec.hostname),
+    ...(!isShared && { hostname: hostnameOf(input.handle, input.spec.hostname) }),
     mounts: mounts(input),
     linux: {
-      namespaces: ['pid', 'ipc', 'uts', 'mount', 'cgroup', 'network', 'user'].map((type) => ({ type })),
+      namespaces: namespaces(input.sharedWithPid),
       uidMappings: idMaps,
       gidMappings: idMaps,
       cgroupsPath: input.cgroupPath,
       resources: resources(input),
       seccomp: seccompProfile(input.arch),
-      sysctl: sysctl(input),
+      ...(!isShared && { sysctl: sysctl(input) }),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
       rootfsPropagation: 'private',

@@ -12,25 +12,25 @@ import {
 } from '@croft/garden-api'
 import { failpoint, messageOf } from '@croft/kit'
 import type { ContainerState } from '../depot/journal.js'
-import { slotUid } from '../home/naming.js'
+import { runcId, slotUid } from '../home/naming.js'
 import { DEFAULT_LOG_BYTES, DEFAULT_STAGE_DIR } from '../options.js'
 import { ShimClient } from '../shim/client.js'
 import { startShim } from '../shim/start.js'
 import { makeDisk } from '../volumizer/disk.js'
-import { shimArgs } from '../volumizer/shim-plan.js'
+import { shimArgs, type PlatformFiles } from '../volumizer/shim-plan.js'
 import { allocate } from './allocate.js'
 import { hostnameOf, makeBundle } from './bundle.js'
 import { all } from './deadline.js'
-import { networkOf, type Entry, type Host } from './host.js'
+import { hasDisk, networkOf, type Entry, type Host } from './host.js'
 
-const RUNC = '/usr/sbin/runc'
+export const RUNC = '/usr/sbin/runc'
 /** Size of the disk when only inodes are limited. */
 const DEFAULT_DISK_BYTES = 64 * 1024 ** 3
 
 export const socketPath = (host: Host, slot: number): string => join(host.options.runDir, `${slot}.sock`)
-const stageDir = (host: Host): string => host.options.stageDir ?? DEFAULT_STAGE_DIR
+export const stageDir = (host: Host): string => host.options.stageDir ?? DEFAULT_STAGE_DIR
 
-async function resolveImage(host: Host, spec: ContainerSpec): Promise<ResolvedImage> {
+export async function resolveImage(host: Host, spec: Pick<ContainerSpec, 'image'>): Promise<ResolvedImage> {
   const uri = spec.image?.uri ?? ''
   let image: ResolvedImage
   try {
@@ -54,7 +54,7 @@ async function realSource(path: string): Promise<string> {
 }
 
 /** Sources without symbolic links: the shim refuses to cross one. */
-async function resolveBinds(binds: readonly BindMount[]): Promise<BindMount[]> {
+export async function resolveBinds(binds: readonly BindMount[]): Promise<BindMount[]> {
   return await Promise.all(
     binds.map(async (bind) => ({
       ...bind,
@@ -65,7 +65,7 @@ async function resolveBinds(binds: readonly BindMount[]): Promise<BindMount[]> {
   )
 }
 
-async function writeFiles(host: Host, entry: Entry, uidBase: number): Promise<string[]> {
+async function writeFiles(host: Host, entry: Entry, uidBase: number): Promise<PlatformFiles> {
   const folder = host.depot.folder(entry.handle)
   const hostname = hostnameOf(entry.handle, entry.spec.hostname)
   const hosts = join(folder, 'hosts')
@@ -93,12 +93,12 @@ async function writeFiles(host: Host, entry: Entry, uidBase: number): Promise<st
     maxOpenFiles: host.facts.maxOpenFiles,
   })
   await writeFile(join(folder, 'config.json'), JSON.stringify(bundle), { mode: 0o600 })
-  return [host.options.shimPath, hosts, resolv]
+  return { init: host.options.shimPath, hosts, resolv }
 }
 
 async function makeDiskOf(host: Host, entry: Entry): Promise<string | null> {
   const disk = entry.spec.limits?.disk
-  if ((disk?.byteHard ?? 0) === 0 && (disk?.inodeHard ?? 0) === 0) return null
+  if (!hasDisk(entry.spec)) return null
   const path = join(host.depot.folder(entry.handle), 'disk.img')
   await makeDisk(path, { bytes: await writableBytes(host, entry), inodes: disk?.inodeHard ?? 0 })
   failpoint('container-disk-made')
@@ -169,13 +169,14 @@ export async function createContainer(
     spec: { ...spec, handle, network: address },
     state,
     client: new ShimClient(socketPath(host, slot)),
+    peas: new Map(),
   }
   failpoint('container-has-slot')
   await begin(host, entry, onFailed)
   failpoint('container-journaled')
   try {
     const uidBase = slotUid(host.names.index, slot, host.options.uidBase)
-    const [platformFiles, diskImage, cgroupDirs] = await all([
+    const [platform, diskImage, cgroupDirs] = await all([
       writeFiles(host, entry, uidBase),
       makeDiskOf(host, entry),
       host.cgroups.shimDirs(),
@@ -184,7 +185,7 @@ export async function createContainer(
     failpoint('container-files-made')
     signal?.throwIfAborted()
     const args = shimArgs({
-      handle,
+      runcId: runcId(handle),
       folder: host.depot.folder(handle),
       socketPath: socketPath(host, slot),
       stageDir: stageDir(host),
@@ -196,7 +197,7 @@ export async function createContainer(
       cgroupDirs,
       diskImage,
       lowerPaths: image.lowerPaths,
-      platformFiles,
+      platform,
       bindMounts,
     })
     const started = await startShim(host.options.shimPath, args, host.depot.folder(handle), async (shim) => {

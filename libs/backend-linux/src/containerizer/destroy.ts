@@ -1,15 +1,17 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GardenError } from '@croft/garden-api'
-import { errnoOf, failpoint, messageOf, systemClock } from '@croft/kit'
-import { endProcess, hasEnded, identify, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
+import { failpoint, messageOf, systemClock } from '@croft/kit'
+import { endProcess, hasEnded, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
 import { removeTree } from '../depot/remove-tree.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
 import { runcId } from '../home/naming.js'
 import { ShimClient } from '../shim/client.js'
 import { all, Deadline } from './deadline.js'
+import { findProcesses, findShims } from './find-shims.js'
 import type { Entry, Host } from './host.js'
+import { removePeas } from './remove-pea.js'
 
 /** A shim that has clients to tell of an exit gets this long before it is killed. */
 const SHIM_END_MS = 1_000
@@ -52,6 +54,7 @@ export async function removeContainer(host: Host, entry: Entry, timeoutMs = DEST
       deadline.within(host.networker.disconnect(state.slot, state.ports ?? []), 'the network to let go of it'),
       endProcesses(host, entry, deadline),
     ])
+    await removePeas(host, entry, deadline)
     failpoint('container-killed')
     await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
     failpoint('container-cgroups-removed')
@@ -132,40 +135,7 @@ async function shimsOf(host: Host, entry: Entry): Promise<ProcessIdentity[]> {
   return await findShims((folder) => folder === host.depot.folder(entry.handle))
 }
 
-/**
- * Shims by the folder in their command line, for those a crash kept out of the journal: among all processes, because one that
- * was only just started has not joined its cgroup.
- */
-export async function findShims(isWanted: (folder: string) => boolean): Promise<ProcessIdentity[]> {
-  return await findProcesses(([, role, folder]) => role === 'shim' && folder !== undefined && isWanted(folder))
-}
-
-async function findProcesses(isWanted: (args: string[]) => boolean): Promise<ProcessIdentity[]> {
-  const found: ProcessIdentity[] = []
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || !isWanted((await commandLine(Number(name))) ?? [])) continue
-    const identity = await identify(Number(name))
-    if (identity !== null) found.push(identity)
-  }
-  return found
-}
-
-/** The depot folder a shim serves, from its command line; null when the process is none or gone. */
-export async function shimFolder(pid: number): Promise<string | null> {
-  const [, role, folder] = (await commandLine(pid)) ?? []
-  return role === 'shim' && folder !== undefined ? folder : null
-}
-
-async function commandLine(pid: number): Promise<string[] | null> {
-  try {
-    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
-    throw error
-  }
-}
-
 /** An entry made from what the journal says, to adopt or to remove it. */
-export function entryOf(read: Omit<Entry, 'client'>, socket: string): Entry {
-  return { handle: read.handle, spec: read.spec, state: read.state, client: new ShimClient(socket) }
+export function entryOf(read: Omit<Entry, 'client' | 'peas'>, socket: string): Entry {
+  return { handle: read.handle, spec: read.spec, state: read.state, client: new ShimClient(socket), peas: new Map() }
 }

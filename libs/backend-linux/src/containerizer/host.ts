@@ -3,7 +3,7 @@ import { cpus } from 'node:os'
 import type { ContainerSpec, EventLog } from '@croft/garden-api'
 import type { Logger } from '@croft/kit'
 import type { Cgroups } from '../cgroup/cgroups.js'
-import type { ContainerState, Depot } from '../depot/journal.js'
+import type { ContainerState, Depot, ProcessIdentity } from '../depot/journal.js'
 import type { HomeNames } from '../home/naming.js'
 import type { AddressAllocator, SlotAllocator } from '../networker/allocator.js'
 import type { Networker } from '../networker/apply.js'
@@ -40,12 +40,14 @@ export interface Entry {
   spec: ContainerSpec
   state: ContainerState
   client: ShimClient
+  /** Sidecars, by the id of their process. */
+  peas: Map<string, Pea>
   /** One change of limits at a time. */
   changes?: Turnstile
 }
 
 /** What the network has to know of a container. */
-export function networkOf({ handle, spec, state }: Omit<Entry, 'client'>): ContainerNetwork {
+export function networkOf({ handle, spec, state }: Omit<Entry, 'client' | 'peas'>): ContainerNetwork {
   return {
     slot: state.slot,
     handle,
@@ -54,6 +56,31 @@ export function networkOf({ handle, spec, state }: Omit<Entry, 'client'>): Conta
     rules: [...(spec.netOut ?? []), ...(state.netOut ?? [])],
     ports: state.ports ?? [],
   }
+}
+
+/** A sidecar: one process with a root, mounts and a shim of its own in its container's other namespaces. */
+export interface Pea {
+  id: string
+  state: PeaState
+  client: ShimClient
+}
+
+/** What is known of a sidecar on disk. */
+export interface PeaState {
+  /** Unique in its container; names its cgroup, its socket and what runc keeps of it. */
+  number: number
+  /** Whether its cgroup is beside the container's, with limits of its own. */
+  hasOwnLimits: boolean
+  createdAtMs: number
+  /** Its image's environment. */
+  env: string[]
+  shim: ProcessIdentity | null
+  init: ProcessIdentity | null
+}
+
+/** Whether what the container writes lies on a disk of its own. */
+export function hasDisk(spec: ContainerSpec): boolean {
+  return (spec.limits?.disk?.byteHard ?? 0) > 0 || (spec.limits?.disk?.inodeHard ?? 0) > 0
 }
 
 /** What bundles depend on and does not change while the host runs. */

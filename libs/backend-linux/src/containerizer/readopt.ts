@@ -7,8 +7,11 @@ import { endProcess, identify, isAlive } from '../depot/process-identity.js'
 import { deleteLink, listLinks } from '../networker/links.js'
 import { linkName, runcId } from '../home/naming.js'
 import { socketPath } from './create.js'
-import { entryOf, removeContainer, removeUnknown, shimFolder } from './destroy.js'
+import { emptyCgroup, entryOf, removeContainer, removeUnknown } from './destroy.js'
+import { shimFolder } from './find-shims.js'
 import type { Entry, Host } from './host.js'
+import { ownGroup, peaFolder, peaRuncId } from './pea-names.js'
+import { adoptPeas } from './remove-pea.js'
 import { Turnstile } from './turnstile.js'
 
 const CONCURRENCY = 8
@@ -66,6 +69,7 @@ export async function readopt(host: Host): Promise<Readopted> {
           else pending.push(entry)
           return
         }
+        await adoptPeas(host, entry)
         entries.push(entry)
         report.adopted.push(handle)
       }),
@@ -108,7 +112,17 @@ async function removeUnknownNow(host: Host, handle: string, why: string, report:
 /** Removes what bears the home's index and belongs to no container: cgroups, shims, links, runc's state, sockets. */
 async function sweep(host: Host, entries: readonly Entry[], report: RecoverReport): Promise<void> {
   const known = new Set(entries.map((entry) => entry.handle))
-  const folders = new Set(entries.map((entry) => host.depot.folder(entry.handle)))
+  const peas = entries.flatMap((entry) => [...entry.peas.values()].map((pea) => ({ entry, pea })))
+  const folders = new Set([
+    ...entries.map((entry) => host.depot.folder(entry.handle)),
+    ...peas.map(({ entry, pea }) => peaFolder(host, entry.handle, pea.id)),
+  ])
+  const groups = new Set(peas.map(({ entry, pea }) => ownGroup(entry, pea)))
+  for (const group of await host.cgroups.ownGroups()) {
+    if (groups.has(group)) continue
+    await emptyCgroup(host.cgroups, group)
+    await host.cgroups.remove(group)
+  }
   for (const handle of await host.cgroups.list()) {
     if (known.has(handle)) continue
     await removeUnknownNow(host, handle, 'it has a cgroup but no journal', report)
@@ -119,9 +133,12 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
   }
   const links = new Set(entries.map((entry) => linkName(host.names, entry.state.slot)))
   for (const link of await listLinks(host.names)) if (!links.has(link)) await deleteLink(link)
-  const sockets = new Set(entries.map((entry) => entry.client.socketPath))
+  const sockets = new Set([...entries, ...peas.map(({ pea }) => pea)].map(({ client }) => client.socketPath))
   await removeOthers(host.options.runDir, (path) => sockets.has(path) || !path.endsWith('.sock'))
-  const runcIds = new Set([...known].map(runcId))
+  const runcIds = new Set([
+    ...[...known].map(runcId),
+    ...peas.map(({ entry, pea }) => peaRuncId(entry, pea.state.number)),
+  ])
   await removeOthers(host.options.runcRoot, (_path, name) => runcIds.has(name))
 }
 

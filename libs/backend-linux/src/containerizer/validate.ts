@@ -14,7 +14,7 @@ const MAX_PORTS = 256
 const isPlainPath = (path: string): boolean =>
   path.startsWith('/') && !path.includes('\0') && !path.split('/').includes('..') && path.length < 4096
 
-function bindProblem(spec: ContainerSpec): string | null {
+function bindProblem(spec: Pick<ContainerSpec, 'bindMounts'>): string | null {
   for (const mount of spec.bindMounts ?? []) {
     if (!isPlainPath(mount.srcPath)) return `${mount.srcPath} is not an absolute path`
     if (!isPlainPath(mount.dstPath)) return `${mount.dstPath} is not an absolute path`
@@ -86,6 +86,10 @@ export function processProblem(spec: ProcessSpec): string | null {
   if (texts.some((text) => text.includes('\0'))) return 'a process spec holds a NUL byte'
   const line = (spec.env ?? []).find((entry) => entry.indexOf('=') < 1)
   if (line !== undefined) return `not an environment entry: ${JSON.stringify(line.slice(0, 40))}`
+  if (spec.image === undefined && (spec.bindMounts !== undefined || spec.limits !== undefined))
+    return 'bind mounts and limits are for processes with an image of their own'
+  const mounts = bindProblem(spec)
+  if (mounts !== null) return mounts
   for (const [name, value] of Object.entries(spec.rlimits ?? {})) {
     if (!(name in RLIMIT_NUMBERS)) return `unknown resource limit ${name}`
     if (!Number.isSafeInteger(value) || value < 0) return `resource limit ${name} is not a whole number of at least 0`

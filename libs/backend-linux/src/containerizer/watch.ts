@@ -39,6 +39,7 @@ export class ContainerWatch {
       const shim = await entry.client.watch()
       this.#watched.set(entry.handle, { entry, shim, memoryKills: this.#memoryKills(entry) })
       for (const process of shim.processes) void this.#untilExit(entry, process.id)
+      for (const pea of entry.peas.values()) void this.#untilExit(entry, pea.id)
       void shim.ended.then(async () => await this.#onEnd(entry, shim))
     } catch (error) {
       this.host.logger.warn('container-not-watched', { handle: entry.handle, why: messageOf(error) })
@@ -91,7 +92,8 @@ export class ContainerWatch {
       // whoever started it let go of it, or the container is gone: that shows next
     }
     try {
-      const attached = await entry.client.attach(id, {}, { kind: 'now' })
+      const client = entry.peas.get(id)?.client ?? entry.client
+      const attached = await client.attach(id, {}, { kind: 'now' })
       attached.unref()
       return await attached.exit
     } catch (error) {

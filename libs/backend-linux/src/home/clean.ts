@@ -1,8 +1,8 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { errnoOf, waitFor } from '@croft/kit'
 import { openCgroups } from '../cgroup/open.js'
-import { emptyCgroup, findShims } from '../containerizer/destroy.js'
+import { emptyCgroup } from '../containerizer/destroy.js'
+import { findShims } from '../containerizer/find-shims.js'
 import { Depot } from '../depot/journal.js'
 import { endProcess, identify } from '../depot/process-identity.js'
 import { removeHomeNetwork } from '../networker/home-network.js'
@@ -23,13 +23,13 @@ export async function cleanHome(options: CleanHomeOptions): Promise<void> {
   /* a shim may be making a container meanwhile: until nobody is left */
   await waitFor(
     async () => {
-      const shims = await findShims((folder) => dirname(folder) === options.depotDir)
+      const shims = await findShims((folder) => folder.startsWith(`${options.depotDir}/`))
       for (const pid of await cgroups.shims()) {
         const shim = await identify(pid)
         if (shim !== null) shims.push(shim)
       }
       for (const shim of shims) await endProcess(shim)
-      for (const handle of await cgroups.list()) await emptyCgroup(cgroups, handle)
+      for (const name of [...(await cgroups.list()), ...(await cgroups.ownGroups())]) await emptyCgroup(cgroups, name)
       return shims.length === 0
     },
     { what: `the processes of home ${options.index} to end`, timeoutMs: ROUNDS_TIMEOUT_MS },

@@ -1,11 +1,10 @@
 import type { BindMount } from '@croft/garden-api'
-import { runcId } from '../home/naming.js'
 import { HIGH_EXTENT } from '../options.js'
 import { bindNumber } from '../containerizer/bundle.js'
 
 /** What a shim is started with. Pure: the order and spelling of `croft-init shim …`. */
 export interface ShimPlan {
-  handle: string
+  runcId: string
   folder: string
   socketPath: string
   stageDir: string
@@ -19,9 +18,29 @@ export interface ShimPlan {
   diskImage: string | null
   /** Image layers, uppermost first. */
   lowerPaths: readonly string[]
-  /** Sources of the platform's binds, in the order of PLATFORM_BINDS. */
-  platformFiles: readonly string[]
+  platform: PlatformFiles
   bindMounts: readonly BindMount[]
+  /** For a sidecar only. */
+  pea?: {
+    /** The shim of its container, whose mounts it sees. */
+    shimPid: number
+    /** Where what is known of the container's processes lies. */
+    processFolder: string
+    /** Folders below which it writes, each made when missing; the last one holds `up` and `wk`. */
+    upperPaths: readonly string[]
+  }
+}
+
+/** The first process's program, and the files that name hosts: copied for the container, or another shim's copies. */
+export type PlatformFiles = { init: string } & ({ hosts: string; resolv: string } | { sharedFrom: string })
+
+function platformArgs(files: PlatformFiles): string[] {
+  const init = ['bind', '0', 'ro', 'plain', files.init]
+  if (!('sharedFrom' in files)) return [...init, 'copy', '1', files.hosts, 'copy', '2', files.resolv]
+  return [
+    ...init,
+    ...[1, 2].flatMap((number) => ['bind', String(number), 'rw', 'plain', `${files.sharedFrom}/${number}`]),
+  ]
 }
 
 function bindArgs(mount: BindMount, index: number): string[] {
@@ -45,11 +64,14 @@ export function shimArgs(plan: ShimPlan): string[] {
     plan.oomFile,
     plan.runcPath,
     plan.runcRoot,
-    runcId(plan.handle),
+    plan.runcId,
+    ...(plan.pea === undefined ? [] : ['join', String(plan.pea.shimPid)]),
     ...plan.cgroupDirs.flatMap((dir) => ['cgroup', dir]),
+    ...(plan.pea === undefined ? [] : ['proc', plan.pea.processFolder]),
+    ...(plan.pea?.upperPaths ?? []).flatMap((path) => ['upper', path]),
     ...(plan.diskImage === null ? [] : ['disk', plan.diskImage]),
     ...plan.lowerPaths.flatMap((path) => ['lower', path]),
-    ...plan.platformFiles.flatMap((path, number) => ['bind', String(number), 'ro', 'plain', path]),
+    ...platformArgs(plan.platform),
     ...plan.bindMounts.flatMap(bindArgs),
   ]
 }
