@@ -113,6 +113,7 @@ const PURE = [
   'libs/garden-api/src/http/server/properties.ts',
   'libs/garden-api/src/http/server/recent.ts',
   'libs/garden-api/src/http/server/router.ts',
+  'libs/garden-api/src/spec-rules.ts',
   'libs/kit/src/backoff.ts',
   'libs/kit/src/machine.ts',
   'libs/lifecycle/src/env.ts',

@@ -10,6 +10,7 @@ import {
   InvalidSpecError,
   NotSupportedError,
   ServiceUnavailableError,
+  refuse,
   type Backend,
   type Capabilities,
   type Capacity,
@@ -33,7 +34,7 @@ import { networkOf, readHostFacts, type Entry, type Host } from './containerizer
 import { readopt } from './containerizer/readopt.js'
 import { Removals, type RemovalReason } from './containerizer/removals.js'
 import { Turnstile } from './containerizer/turnstile.js'
-import { refuse, specProblem } from './containerizer/validate.js'
+import { specProblem } from './containerizer/validate.js'
 import { ContainerWatch } from './containerizer/watch.js'
 import { lockDepot } from './depot/depot-lock.js'
 import { Depot } from './depot/journal.js'

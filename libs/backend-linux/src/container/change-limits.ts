@@ -1,8 +1,8 @@
-import { mergeLimits, NotSupportedError, type Limits, type LiveLimits } from '@croft/garden-api'
+import { mergeLimits, NotSupportedError, refuse, type Limits, type LiveLimits } from '@croft/garden-api'
 import { ioProblem } from '../cgroup/io.js'
 import { refuseBandwidth } from '../containerizer/allocate.js'
 import type { Entry, Host } from '../containerizer/host.js'
-import { limitProblem, refuse } from '../containerizer/validate.js'
+import { limitProblem } from '../containerizer/validate.js'
 
 /**
  * Changes limits of a running container, in the kernel and in the journal, or in neither.

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import { messageOf } from '@croft/kit'
-import { GardenError, StreamError, type ProcessIo } from '@croft/garden-api'
-import { processProblem, refuse } from '../containerizer/validate.js'
+import { GardenError, refuse, StreamError, type ProcessIo } from '@croft/garden-api'
+import { processProblem } from '../containerizer/validate.js'
 import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
 import type { RunRequest } from '../shim/frames.js'
 

@@ -1,5 +1,4 @@
-import type { MappedPort, NetIn, NetOutRule } from '@croft/garden-api'
-import { netInProblem, refuse } from '../containerizer/validate.js'
+import { netInProblem, refuse, type MappedPort, type NetIn, type NetOutRule } from '@croft/garden-api'
 import { networkOf, type Entry, type Host } from '../containerizer/host.js'
 import { netOutProblem } from '../networker/net-out.js'
 

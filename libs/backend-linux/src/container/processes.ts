@@ -7,6 +7,7 @@ import {
   ContainerNotFoundError,
   ProcessNotFoundError,
   ServiceUnavailableError,
+  refuse,
   type AttachFrom,
   type LogChunk,
   type Process,
@@ -17,7 +18,7 @@ import {
 } from '@croft/garden-api'
 import { mergeEnv } from '../containerizer/environment.js'
 import { startPea } from './peas.js'
-import { processProblem, refuse } from '../containerizer/validate.js'
+import { processProblem } from '../containerizer/validate.js'
 import type { Entry, Host } from '../containerizer/host.js'
 import type { ContainerWatch } from '../containerizer/watch.js'
 import { ShimGoneError, flagsFor, type ShimClient, type ShimProcess } from '../shim/client.js'

@@ -13,11 +13,10 @@ import type {
   Metrics,
   RecoverReport,
 } from '../types.js'
+import { containerSpecProblem, refuse } from '../spec-rules.js'
 import { FakeContainer } from './fake-container.js'
 import { FakeStore } from './fake-store.js'
 import { FAKE_PROGRAMS, type FakeProgram } from './programs.js'
-
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 
 /** What a test lets go wrong: the error, after an optional delay, for the next `times` calls that match. */
 export interface Fault {
@@ -134,9 +133,7 @@ export class FakeBackend implements Backend {
     this.#refuse(spec.handle ?? 'unnamed', spec)
   }
   #refuse(handle: string, spec: ContainerSpec): void {
-    if (!HANDLE.test(handle)) throw new InvalidSpecError(`not a handle: ${JSON.stringify(handle)}`)
-    const line = (spec.env ?? []).find((entry) => entry.indexOf('=') < 1)
-    if (line !== undefined) throw new InvalidSpecError(`not an environment entry: ${line}`)
+    refuse(containerSpecProblem({ ...spec, handle }))
     if (spec.isPrivileged === true) throw new InvalidSpecError('privileged container creation is disabled')
     if (this.store.records.has(handle)) throw new AlreadyInUseError(`Handle '${handle}'`)
   }

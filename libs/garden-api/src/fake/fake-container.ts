@@ -9,7 +9,6 @@ import {
   ContainerPausedError,
   ExecutableNotFoundError,
   GardenError,
-  InvalidSpecError,
   NotSupportedError,
   ProcessNotFoundError,
   StreamError,
@@ -29,6 +28,7 @@ import type {
   ProcessInfo,
   ProcessSpec,
 } from '../types.js'
+import { limitProblem, netInProblem, processSpecProblem, refuse } from '../spec-rules.js'
 import { FakeProcess } from './fake-process.js'
 import type { FakeProgram } from './programs.js'
 import type { FakeRecord, FakeStore } from './fake-store.js'
@@ -95,14 +95,10 @@ export class FakeContainer implements Container {
   async run(spec: ProcessSpec, io: ProcessIo = {}): Promise<Process> {
     await this.#enter('run')
     this.#refusePaused()
+    refuse(processSpecProblem(spec))
     if (spec.image !== undefined) throw new NotSupportedError('a process with an image of its own')
     const id = spec.id ?? randomUUID()
     if (this.record.processes.has(id)) throw new AlreadyInUseError(`process ID '${id}'`)
-    if ([spec.path, ...(spec.args ?? []), ...(spec.env ?? [])].some((text) => text.includes('\0'))) {
-      throw new InvalidSpecError('a process spec holds a NUL byte')
-    }
-    if (spec.image === undefined && spec.bindMounts !== undefined)
-      throw new InvalidSpecError('bind mounts need an image of the process')
     this.#checkUser(spec.user)
     const program = this.programs[spec.path]
     if (program === undefined) throw new ExecutableNotFoundError(spec.path)
@@ -170,6 +166,7 @@ export class FakeContainer implements Container {
   }
   async changeLimits(limits: LiveLimits): Promise<void> {
     await this.#enter('changeLimits')
+    refuse(limitProblem(limits))
     if (limits.bandwidth !== undefined) throw new NotSupportedError('a bandwidth limit')
     if (limits.io !== undefined) throw new NotSupportedError('an I/O limit')
     this.record.limits = mergeLimits(this.record.limits, limits)
@@ -177,6 +174,7 @@ export class FakeContainer implements Container {
   }
   async netIn(ports: NetIn): Promise<MappedPort> {
     await this.#enter('netIn')
+    refuse(netInProblem([ports]))
     const [mapped] = this.store.map([ports])
     this.record.mappedPorts.push(mapped as MappedPort)
     return mapped as MappedPort

@@ -15,6 +15,7 @@ import type {
   ProcessInfo,
   ProcessSpec,
 } from '../../types.js'
+import { limitProblem, processSpecProblem, refuse } from '../../spec-rules.js'
 import { nanoseconds, object, textMap, toNanoseconds } from '../codec/fields.js'
 import { decodeInfo, decodeMetrics } from '../codec/facts.js'
 import { decodeLeaseAnswer, leaseToWire } from '../codec/event.js'
@@ -45,6 +46,7 @@ export class ClientContainer implements Container {
   }
 
   async run(spec: ProcessSpec, io: ProcessIo = {}): Promise<Process> {
+    refuse(processSpecProblem(spec))
     const ask = { method: 'POST', path: this.#path('/processes'), body: processSpecToWire(spec) }
     return await this.#open(ask, io, true)
   }
@@ -116,6 +118,7 @@ export class ClientContainer implements Container {
     })
   }
   async changeLimits(limits: LiveLimits): Promise<void> {
+    refuse(limitProblem(limits))
     await this.remote.need('limits', 'changing limits')
     await this.#ask({ method: 'PATCH', path: '/limits', body: limitsToWire(limits) })
   }

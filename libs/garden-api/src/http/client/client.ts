@@ -17,6 +17,7 @@ import type {
   Metrics,
   RecoverReport,
 } from '../../types.js'
+import { containerSpecProblem, refuse } from '../../spec-rules.js'
 import { containerSpecToWire, extensionsOf } from '../codec/container-spec.js'
 import { errorFromWire } from '../codec/error-body.js'
 import { decodeEvent, decodePosition } from '../codec/event.js'
@@ -173,6 +174,7 @@ class GardenClient implements Backend {
   async #wire(spec: ContainerSpec): Promise<Record<string, unknown>> {
     const problem = spec.handle === undefined ? null : handleProblem(spec.handle)
     if (problem !== null) throw new InvalidSpecError(`container spec: handle ${problem}`, { handle: problem })
+    refuse(containerSpecProblem(spec)) // JSON could not even say all of it
     const extensions = extensionsOf(spec)
     if (extensions.length > 0 && !(await this.remote.has('spec-fields')))
       throw new NotSupportedError(extensions.join(', '))
