@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -67,6 +68,7 @@
 #define SOCKET_BYTES (1 << 20)
 #define STALL_MS 30000            /* a lossless reader that takes nothing for this long becomes a lossy one */
 #define INIT_FD 3
+#define OOM_RECENT_MS 1500        /* whoever is killed this soon after the kernel wanted memory back was killed for it */
 
 enum { KIND_EXEC = 0, KIND_TAR_IN = 1, KIND_TAR_OUT = 2 };
 enum { F_STDIN = 1, F_STDOUT = 2, F_STDERR = 4, F_LOSSLESS = 8, F_TTY = 16, F_TAIL = 32 };
@@ -1028,7 +1030,7 @@ struct proc {
   int input_ended;
   struct log log[2];
   uint64_t started_at, oom_before, exited_at;
-  int status, is_drained, is_reported, out_of_memory;
+  int status, is_drained, is_reported, out_of_memory, was_killed;
   struct client *runner;   /* who waits for the start, and feeds a raw stream */
 };
 
@@ -1041,6 +1043,8 @@ struct client {
 
 static struct {
   const char *sock, *stage, *oom_file, *log_dir;
+  int oom_watch, is_oom_file;  /* tells when memory runs out: an event, or the file itself */
+  uint64_t oom_seen, oom_at;
   uid_t base;
   uint64_t log_bytes;
   int depot, listener, pair, init_pidfd, proc_dir;
@@ -1083,7 +1087,7 @@ static void frame_output(struct client *c, int stream, uint64_t at, uint64_t dro
   if (skip < n && buffer_add(&c->out, data + skip, n - skip) < 0) c->is_dead = 1;
 }
 
-/* How often the kernel has killed for memory in the container. */
+/* How often the kernel has killed for memory in the container, and in S.oom_at when it last did as far as we saw. */
 static uint64_t oom_count(void) {
   char text[4096];
   int fd = open(S.oom_file, O_RDONLY | O_CLOEXEC);
@@ -1093,7 +1097,36 @@ static uint64_t oom_count(void) {
   if (n <= 0) return 0;
   text[n] = 0;
   char *at = strstr(text, "oom_kill ");
-  return at ? strtoull(at + 9, NULL, 10) : 0;
+  uint64_t count = at ? strtoull(at + 9, NULL, 10) : 0;
+  if (count > S.oom_seen) S.oom_seen = count, S.oom_at = now_ms(CLOCK_MONOTONIC);
+  return count;
+}
+
+/* Has the kernel tell us when memory runs out: version 2 of cgroups by the file, version 1 by an event. Without, we see it later. */
+static void oom_open(void) {
+  char path[PATH_MAX], line[64];
+  const char *name = strrchr(S.oom_file, '/');
+  S.oom_watch = open(S.oom_file, O_RDONLY | O_CLOEXEC);
+  if (S.oom_watch < 0 || name == NULL) return;
+  S.is_oom_file = strcmp(name, "/memory.events") == 0;
+  if (S.is_oom_file) {
+    (void)!pread(S.oom_watch, line, sizeof line, 0); /* what is there already is no news */
+    return;
+  }
+  int file = S.oom_watch;
+  S.oom_watch = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  snprintf(path, sizeof path, "%.*s/cgroup.event_control", (int)(name - S.oom_file), S.oom_file);
+  snprintf(line, sizeof line, "%d %d", S.oom_watch, file);
+  if (S.oom_watch >= 0 && put_file(path, line) < 0) close(S.oom_watch), S.oom_watch = -1;
+  close(file);
+}
+
+static void oom_event(void) {
+  char text[4096];
+  if (!S.is_oom_file) S.oom_at = now_ms(CLOCK_MONOTONIC); /* the kill comes right after it */
+  ssize_t n = S.is_oom_file ? pread(S.oom_watch, text, sizeof text, 0) : read(S.oom_watch, text, 8);
+  if (n <= 0 && errno != EAGAIN) close(S.oom_watch), S.oom_watch = -1; /* the cgroup is gone */
+  oom_count();
 }
 
 static void log_path(char *out, size_t cap, const struct proc *p, const struct log *l, const char *suffix) {
@@ -1290,6 +1323,7 @@ static void request(struct client *c, const uint8_t *data, size_t len) {
       if (!take_id(&q, id) || q.bad || number < 0 || number >= NSIG) return frame_error(c, E_BAD, 0, "malformed signal request");
       struct proc *p = find_proc(id);
       if (p == NULL || p->state != RUNNING) return frame_error(c, E_NO_PROCESS, ESRCH, id);
+      if (number == SIGKILL) p->was_killed = 1;
       tell_init(TO_SIGNAL, p->slot, number);
       return frame(c, 'K', NULL, 0, NULL, 0);
     }
@@ -1465,7 +1499,10 @@ static void proc_note(const struct proc *p, const char *name, const char *text) 
 static void proc_report(struct proc *p) {
   char text[128];
   p->is_reported = 1;
-  p->out_of_memory = oom_count() > p->oom_before;
+  /* one that was killed is told from our own kills by the time; one that failed may have lost a child it waited for */
+  int is_oom = oom_count() > p->oom_before, is_recent = now_ms(CLOCK_MONOTONIC) - S.oom_at <= OOM_RECENT_MS;
+  if (WIFSIGNALED(p->status)) p->out_of_memory = is_oom && WTERMSIG(p->status) == SIGKILL && is_recent && !p->was_killed;
+  else p->out_of_memory = is_oom && WEXITSTATUS(p->status) != 0;
   if (p->kind == KIND_EXEC) {
     int code = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : 128 + WTERMSIG(p->status);
     snprintf(text, sizeof text, "%d %d %d %llu\n", code, WIFSIGNALED(p->status) ? WTERMSIG(p->status) : 0, p->out_of_memory, (unsigned long long)p->exited_at);
@@ -1556,14 +1593,16 @@ static int from_init(void) {
 /* ---------------------------------------------------------------- shim: the loop */
 
 static int serve(void) {
-  static struct pollfd polls[3 + MAX_CLIENTS + 3 * MAX_PROCS];
+  static struct pollfd polls[4 + MAX_CLIENTS + 3 * MAX_PROCS];
   int is_init_gone = 0;
+  oom_open();
   uint64_t gone_at = 0;
   for (;;) {
     int n = 0, timeout = -1;
     polls[n++] = (struct pollfd){.fd = is_init_gone ? -1 : S.init_pidfd, .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = is_init_gone ? -1 : S.pair, .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = S.nclients < MAX_CLIENTS ? S.listener : -1, .events = POLLIN};
+    polls[n++] = (struct pollfd){.fd = S.oom_watch, .events = S.is_oom_file ? POLLPRI : POLLIN};
     int first_client = n, nclients = S.nclients;
     for (int i = 0; i < nclients; i++) {
       struct client *c = S.clients[i];
@@ -1595,6 +1634,7 @@ static int serve(void) {
         if (polls[first_proc + 3 * i + 1 + k].revents)
           for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k) > 0; turn++) continue;
     }
+    if (polls[3].revents) oom_event();
     if (polls[1].revents)
       for (int i = 0; i < 256 && from_init() > 0; i++) continue;
     if (polls[0].revents && !is_init_gone) {

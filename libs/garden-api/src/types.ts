@@ -140,7 +140,10 @@ export interface ProcessExit {
   /** The exit code; 128 + signal when a signal ended it, as a shell shows it. */
   exitCode: number
   signal: number | null
-  /** Whether the container's memory limit killed something while it ran. */
+  /**
+   * Whether the container's memory limit was why it ended: it was killed for it, or it failed and something in the container was
+   * killed for it while it ran. A kill by somebody else, and a success, are none.
+   */
   isOutOfMemory: boolean
   /** Wall clock, ms since the epoch. */
   exitedAtMs: number

@@ -36,6 +36,33 @@ export function describeLimits(suite: Suite): void {
       )
     })
 
+    suite.kernel('tells a kill for memory from any other kill, process by process', async () => {
+      const hog = 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'
+      await suite.withContainer(
+        async (container) => {
+          const bystander = await container.run({ ...commands.forever(), id: 'bystander' })
+          const endOf = async (script: string): Promise<object> => {
+            const { exitCode, isOutOfMemory } = (await runToEnd(container, sh(script))).exit
+            return { exitCode, isOutOfMemory }
+          }
+          expect(await endOf(hog)).toEqual({ exitCode: 137, isOutOfMemory: true })
+          /* what was killed is a grandchild: one that fails for it, and one that goes on without */
+          expect(await endOf(`sh -c '${hog}'; exit 3`)).toEqual({ exitCode: 3, isOutOfMemory: true })
+          expect(await endOf(`sh -c '${hog}'; exit 0`)).toEqual({ exitCode: 0, isOutOfMemory: false })
+          await bystander.signal(SIGKILL)
+          expect(await bystander.wait()).toMatchObject({ exitCode: 137, isOutOfMemory: false })
+          expect((await container.info()).events).toContain('Out of memory')
+        },
+        { limits: { memory: { limitBytes: 48 * MIB } } },
+      )
+      await suite.withContainer(async (container) => {
+        const killed = await container.run({ ...commands.forever(), id: 'killed' })
+        await container.stop({ kill: true })
+        expect(await killed.wait()).toMatchObject({ exitCode: 137, isOutOfMemory: false })
+        expect((await container.info()).events).toEqual([])
+      })
+    })
+
     suite.kernel('holds a process limit, and the disk limit of what is written', async () => {
       await suite.withContainer(
         async (container) => {
