@@ -149,18 +149,18 @@ export class Transport {
     const { tls } = this.options
     const isTls = tls !== undefined && address.kind === 'tcp'
     const timeoutMs = ask.timeoutMs === undefined ? (this.options.timeoutMs ?? DEFAULT_TIMEOUT_MS) : ask.timeoutMs
-    const signals = [ask.signal, timeoutMs === null ? undefined : AbortSignal.timeout(timeoutMs)].filter(
-      (signal) => signal !== undefined,
-    )
-    return (isTls ? httpsRequest : httpRequest)({
+    const req = (isTls ? httpsRequest : httpRequest)({
       ...(address.kind === 'unix' ? { socketPath: address.path } : { host: address.host, port: address.port }),
       ...(isTls && this.#tls()),
       method: ask.method,
       path: pathOf(ask),
       headers: { host: 'api', connection: 'close', ...this.#authorization(), ...ask.headers, ...headers },
       agent: false,
-      ...(signals.length > 0 && { signal: AbortSignal.any(signals) }),
+      ...(ask.signal !== undefined && { signal: ask.signal }),
     })
+    // the socket's own timer goes with it; an AbortSignal's would outlive every call
+    if (timeoutMs !== null) req.setTimeout(timeoutMs, () => req.destroy(new Error(`no answer for ${timeoutMs} ms`)))
+    return req
   }
   async #response(req: ClientRequest, ask: Ask): Promise<IncomingMessage> {
     return await new Promise((resolve, reject) => {

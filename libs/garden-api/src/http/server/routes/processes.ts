@@ -21,13 +21,21 @@ const output = (stream: StreamName): Route => ({
   method: 'GET',
   path: `${PATH}/:pid/attaches/:streamid/${stream}`,
   handle: async (call) => {
-    const found = call.context.streams.find(call.param('streamid'), call.handle, call.param('pid'))
+    const { streams } = call.context
+    const id = call.param('streamid')
+    const found = streams.find(id, call.handle, call.param('pid'))
     if (found === undefined) await call.container() // a stream may outlive its container, but not be made up
     const { socket } = hijack(call, 200)
     socket.on('data', () => undefined)
     const to = found?.outputs[stream]
     if (to === undefined || to.isClaimed) socket.end()
-    else await flow(call, to.claim.bind(to), socket)
+    else {
+      const claim = (by: Socket): void => {
+        to.claim(by)
+        streams.claimed(id)
+      }
+      await flow(call, claim, socket)
+    }
     return ANSWERED
   },
 })

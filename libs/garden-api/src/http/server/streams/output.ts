@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 
 /** Written by us behind the last byte. */
@@ -25,7 +24,8 @@ export class Output extends Writable {
   #keptBytes = 0
   #limitBytes = KEPT_BYTES
   #droppedBytes = 0
-  #sink: Socket | undefined
+  #sink: Writable | undefined
+  #wasClaimed = false
   /** The write that waits for somebody to come. */
   #held: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
@@ -40,6 +40,10 @@ export class Output extends Writable {
   get isClaimed(): boolean {
     return this.#sink !== undefined
   }
+  /** Whether a client ever came. */
+  get wasClaimed(): boolean {
+    return this.#wasClaimed
+  }
   get keptBytes(): number {
     return this.#keptBytes
   }
@@ -53,8 +57,9 @@ export class Output extends Writable {
   }
 
   /** From now on it flows there, what was kept first. */
-  claim(socket: Socket): void {
+  claim(socket: Writable): void {
     this.#sink = socket
+    this.#wasClaimed = true
     clearTimeout(this.#timer)
     socket.once('close', () => {
       if (this.#sink === socket) this.#sink = undefined
@@ -121,7 +126,7 @@ export class Output extends Writable {
     this.#held = undefined
     held?.()
   }
-  #afterDrain(sink: Socket, done: () => void): void {
+  #afterDrain(sink: Writable, done: () => void): void {
     if (sink.destroyed || !sink.writableNeedDrain) return done()
     this.options.onBlocked()
     const go = (): void => {

@@ -1,8 +1,11 @@
+import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { Output } from './output.js'
 import { StreamTable } from './stream-table.js'
 
 const MEGABYTE = 1024 * 1024
+
+const sink = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })
 
 function outputOf(bytes: number): Output {
   const output = new Output({ patienceMs: 1000, onDropped: () => undefined, onBlocked: () => undefined })
@@ -22,6 +25,20 @@ describe('output of finished processes that nobody comes for', () => {
     expect(table.find(id, 'other', 'p')).toBeUndefined()
     table.close()
     expect(table.find(id, 'h', 'p')).toBeUndefined()
+  })
+
+  it('is done with once a client came for each of it, late or early', () => {
+    const table = new StreamTable(60_000)
+    const [stdout, stderr] = [outputOf(10), outputOf(10)]
+    const id = table.add({ handle: 'h', processId: 'p', outputs: { stdout, stderr } })
+    stdout.claim(sink())
+    table.claimed(id)
+    table.retire(id)
+    expect(table.find(id, 'h', 'p')).toBeDefined()
+    stderr.claim(sink())
+    table.claimed(id)
+    expect(table.find(id, 'h', 'p')).toBeUndefined()
+    table.close()
   })
 
   it('takes at most 64 MiB of all together: the oldest goes', () => {

@@ -32,11 +32,14 @@ export class StreamTable {
     const stream = this.#open.get(id)
     return stream?.handle === handle && stream.processId === processId ? stream : undefined
   }
+  /** Somebody has come for one of them; a finished stream for whose outputs all came is done with. */
+  claimed(id: string): void {
+    if (this.#retired.has(id) && this.#isSpent(id)) this.remove(id)
+  }
   /** Its process has ended; whoever comes soon still gets its output. The oldest goes when all of it is too much. */
   retire(id: string): void {
-    const outputs = Object.values(this.#open.get(id)?.outputs ?? {})
-    const bytes = outputs.reduce((sum, output) => sum + output.keptBytes, 0)
-    if (outputs.every((output) => output.isClaimed)) return this.remove(id)
+    if (this.#isSpent(id)) return this.remove(id)
+    const bytes = this.#outputs(id).reduce((sum, output) => sum + output.keptBytes, 0)
     const timer = setTimeout(() => this.remove(id), this.keptMs)
     timer.unref()
     this.#retired.set(id, { timer, bytes })
@@ -45,6 +48,12 @@ export class StreamTable {
       if (this.#retiredBytes <= MAX_RETIRED_BYTES && this.#retired.size <= MAX_RETIRED) return
       this.remove(oldest)
     }
+  }
+  #outputs(id: string): Output[] {
+    return Object.values(this.#open.get(id)?.outputs ?? {})
+  }
+  #isSpent(id: string): boolean {
+    return this.#outputs(id).every((output) => output.wasClaimed)
   }
   remove(id: string): void {
     const retired = this.#retired.get(id)
