@@ -21,8 +21,6 @@ afterEach(async () => {
 const until = async (what: string, probe: () => unknown): Promise<void> => {
   await waitFor(() => Boolean(probe()), { what, timeoutMs: 5_000, everyMs: 5 })
 }
-/** The minute for which nothing is destroyed, in the time of these tests. */
-const HELD_MS = 600
 const isUp = { isPassed: true } as const
 const isDown = { isPassed: false, reason: 'port-closed', why: 'nothing accepts connections on port 8080' } as const
 
@@ -247,33 +245,50 @@ describe('without its controller an executor', () => {
 })
 
 describe('a desired set whose history broke', () => {
+  /** The minute for which nothing is destroyed: long enough here for a loaded machine to start something meanwhile. */
+  const HELD_MS = 1_500
+  let seen: { what: string; atMs: number }[]
+  beforeEach(() => {
+    seen = []
+    node.timeScale = 60_000 / HELD_MS
+    node.web = async ({ env, signal }) => {
+      const name = env.find((line) => line.startsWith('NAME='))
+      seen.push({ what: `${name} runs`, atMs: performance.now() })
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      seen.push({ what: `${name} ended`, atMs: performance.now() })
+      return 0
+    }
+  })
+  const ended = (name: string): number | undefined => seen.find(({ what }) => what === `NAME=${name} ended`)?.atMs
+
   it.each([
     ['a new epoch', () => node.controller.forget('second', 1)],
     ['a revision that goes backwards', () => node.controller.forget('first', 1)],
   ])('(%s) lets instances be created, and none destroyed for a while', async (_name, restore) => {
-    const [lost, fresh] = [service(), service()]
+    const [lost, fresh] = [service({ env: { NAME: 'lost' } }), service({ env: { NAME: 'fresh' } })]
     node.start()
     for (let revision = 1; revision < 5; revision += 1) node.controller.want([lost])
     await node.observed(lost.id, 'ready')
+    const brokenAtMs = performance.now()
     restore()
     node.controller.want([fresh])
-    await until('the new one', () => node.running(fresh.id).length === 1)
-    await delay(HELD_MS / 3)
-    expect(node.running(lost.id)).toHaveLength(1)
-    await until('the lost one to be stopped after all', () => node.running(lost.id).length === 0)
+    await until('the lost one to be stopped after all', () => ended('lost'))
+    expect(ended('lost')).toBeGreaterThanOrEqual(brokenAtMs + HELD_MS)
+    expect(seen.map(({ what }) => what)).toEqual(['NAME=lost runs', 'NAME=fresh runs', 'NAME=lost ended'])
   })
   it('is noticed also when the executor was away meanwhile', async () => {
-    const web = service()
+    const web = service({ env: { NAME: 'web' } })
     node.start()
     node.controller.want([web])
     await node.observed(web.id, 'ready')
     await node.stop()
+    const brokenAtMs = performance.now()
     node.controller.forget('second', 1)
     node.controller.want([])
     node.start()
-    await until('the new set to be applied', () => node.controller.reports.at(-1)?.epoch === 'second')
-    await delay(HELD_MS / 3)
-    expect(node.running(web.id)).toHaveLength(1)
+    await until('it to be stopped after all', () => ended('web'))
+    expect(node.controller.reports.at(-1)?.epoch).toBe('second')
+    expect(ended('web')).toBeGreaterThanOrEqual(brokenAtMs + HELD_MS)
   })
   it('makes the executor join again when the controller has forgotten it', async () => {
     const web = service()

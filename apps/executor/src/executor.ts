@@ -35,6 +35,8 @@ export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 
   probeImage: string | null
   /** How instances are asked; tests put their own here. */
   check?: typeof check
+  /** What the network namespace of a host pid listens on; tests, whose pids are no processes, put their own here. */
+  listenersOf?: InstancePorts['listenersOf']
 }
 
 export interface Executor {
@@ -124,7 +126,7 @@ class LiveExecutor {
         addressOf: async (id) => await addresses.of(id),
         turnAtCreating: async (task) => await turns.take(task),
         check: ports.check ?? check,
-        listenersOf,
+        listenersOf: ports.listenersOf ?? listenersOf,
         runBuild: ports.runBuild,
         onChange: () => this.#reporter.notify(),
       },

@@ -9,14 +9,14 @@ import type { check } from '../instance/health.js'
 import { ControllerClient } from '../sync/controller-client.js'
 import { FakeController } from './fake-controller.js'
 
-/** Seconds of back-off become milliseconds; the minute after a break of the desired set becomes 600 ms. */
-const TIME_SCALE = 100
 const WAIT_MS = 5_000
 
 /** A host with a fake backend, a controller, and an executor that can be ended, killed and started again. */
 export class FakeNode {
   readonly store = new FakeStore()
   readonly controller: FakeController
+  /** Divides long waits: seconds of back-off become milliseconds, the minute after a break of the desired set 600 ms. */
+  timeScale = 100
   /** How checks turn out. */
   check: typeof check = async () => ({ isPassed: true })
   /** What `/cnb/process/web` does. */
@@ -63,7 +63,7 @@ export class FakeNode {
         egress: [],
         build: { npmrc: '', ca: '', proxyEnv: {} },
         garden: null,
-        timeScale: TIME_SCALE,
+        timeScale: this.timeScale,
       },
       {
         backend,
@@ -76,6 +76,7 @@ export class FakeNode {
         runBuild: async (...args) => await this.runBuild(...args),
         probeImage: 'stack:debian-12',
         check: async (...args) => await this.check(...args),
+        listenersOf: async () => [], // on the host, the pids of the fake may be those of anybody
       },
     )
     this.#stopped = this.#executor.run()

@@ -46,7 +46,7 @@ describe('a tool that stays', () => {
   })
 
   it('is given up when it does not answer', async () => {
-    tool = new ResidentTool(dialect, { answerTimeoutMs: 300 })
+    tool = new ResidentTool(dialect, { answerTimeoutMs: 2_000 }) // a loaded machine takes half a second to start the next
     await expect(tool.do('hang')).rejects.toThrow('does not answer')
     await expect(tool.do('bad luck')).rejects.toThrow(CommandFailed)
   })
