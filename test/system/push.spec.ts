@@ -1,5 +1,6 @@
-import { mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { waitFor } from '@croft/kit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { command, leave, PushRig, type Clone } from './support/push-rig.js'
@@ -255,6 +256,33 @@ describe('a push that is refused before anything is built', () => {
     expect(pushed.code).not.toBe(0)
     expect(pushed.output).toMatch(/larger than the limit of 500 MB/)
   })
+  it.each([
+    ['a folder .git', ['40000 .git'], /hasDotgit: contains '\.git'/],
+    ['a folder ..', ['40000 ..'], /hasDotdot: contains '\.\.'/],
+    ['a path for a name', ['100644 etc/passwd'], /fullPathname: contains full pathnames/],
+    ['one name twice', ['100644 a', '100644 a'], /duplicateEntries: contains duplicate file entries/],
+  ])('keeps no object of a tree that holds %s, and says what is wrong with it', async (what, entries, complaint) => {
+    const app = await rig.clone('malformed')
+    const lines = (await app.git('ls-tree', 'HEAD')).output // of package.json
+    const blob = /^100644 blob ([0-9a-f]{40})\t/.exec(lines)?.[1] ?? ''
+    const empty = (await command(['git', 'mktree'], app.folder, '')).output.trim()
+    const raw = entries.flatMap((entry) => [
+      Buffer.from(`${entry}\0`),
+      Buffer.from(entry.startsWith('40000') ? empty : blob, 'hex'),
+    ])
+    const write = ['git', 'hash-object', '-w', '--literally', '-t', 'tree', '--stdin']
+    const tree = (await command(write, app.folder, Buffer.concat(raw))).output.trim()
+    const commit = (await app.git('commit-tree', tree, '-m', what)).output.trim()
+    expect(commit).toMatch(/^[0-9a-f]{40}$/)
+    const pushed = await app.push(`${commit}:refs/heads/main`)
+    expect(pushed.code).not.toBe(0)
+    const said = pushed.lines.find((line) => line.includes(`git did not take the objects: object ${tree}: `))
+    expect(said, pushed.output).toMatch(complaint)
+    expect(pushed.output).toContain('git fsck shows what is wrong in your clone')
+    expect(await rig.pushes('malformed')).toEqual([])
+    const kept = await command(['git', `--git-dir=${await rig.repository('malformed')}`, 'cat-file', '-e', tree])
+    expect(kept.code).not.toBe(0)
+  })
   it('carries hostile file names to the build as they are', async () => {
     const names = ['$(touch pwned);`id`&&x', '--upload-pack=x', '-rf', 'a\\b', "it's", 'grün.txt']
     const app = await rig.clone('hostile-files', Object.fromEntries(names.map((name) => [name, 'x'])))
@@ -498,6 +526,55 @@ describe('Redis', () => {
       results.map((result) => result.code),
       results.map((result) => result.output).join(),
     ).toEqual([0, 0])
+  })
+})
+
+describe('a push whose ref moved', () => {
+  /** The controller's program `sync` fails when a file `broken` lies here, waits for a word when a fifo `go` does, then does its work. */
+  const SYNC = `#!/bin/sh
+here=\${0%/*}
+[ ! -e "$here/broken" ] || { echo 'sync: error syncing: Input/output error' >&2; exit 1; }
+[ ! -e "$here/go" ] || { echo "$@" >"$here/new"; mv "$here/new" "$here/asked"; read -r go <"$here/go"; }
+exec /bin/sync "$@"
+`
+  let tools: string
+  beforeAll(async () => {
+    tools = mkdtempSync(join(rig.folder, 'work/tools-'))
+    writeFileSync(join(tools, 'sync'), SYNC, { mode: 0o755 })
+    await rig.kill()
+    await rig.boot(undefined, tools)
+  })
+
+  it('is acknowledged only after its repository was synced to disk', async () => {
+    const app = await rig.clone('lasting')
+    await command(['mkfifo', join(tools, 'go')])
+    let isOver = false
+    const pushing = app.push().finally(() => (isOver = true))
+    await waitFor(() => existsSync(join(tools, 'asked')), { what: 'the sync', timeoutMs: 20_000 })
+    expect(readFileSync(join(tools, 'asked'), 'utf8').trim()).toBe(`-f ${await rig.repository('lasting')}`)
+    expect(await rig.head('lasting')).toBe((await app.git('rev-parse', 'HEAD')).output.trim())
+    expect(await rig.pushes('lasting')).toEqual(['deployed'])
+    await delay(500)
+    expect(isOver).toBe(false)
+    writeFileSync(join(tools, 'go'), 'go\n')
+    const pushed = await pushing
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(await rig.pushes('lasting')).toEqual(['committed'])
+    rmSync(join(tools, 'go'))
+  })
+  it('is not acknowledged when its repository cannot be synced, and finished later', async () => {
+    const app = await rig.clone('ailing-disk')
+    writeFileSync(join(tools, 'broken'), '')
+    const pushed = await app.push()
+    expect(pushed.code).not.toBe(0)
+    expect(pushed.output).not.toContain('Application deployed')
+    rmSync(join(tools, 'broken'))
+    await rig.kill()
+    await rig.boot()
+    await waitFor(async () => (await rig.pushes('ailing-disk'))[0] === 'committed', {
+      what: 'the push to be finished',
+      timeoutMs: 10_000,
+    })
   })
 })
 

@@ -14,6 +14,17 @@ import { testDatabase, type TestDatabase } from './database.js'
 import { checkout } from './platform.js'
 
 const TOKEN = 'croft_pusher'
+/** Arguments that follow: a folder, and the command that finds it in place of the first folder of every path of ours. */
+const IN_OWN_MOUNTS = [
+  '/usr/bin/unshare',
+  '--mount',
+  '--propagation',
+  'private',
+  '/bin/sh',
+  '-ec',
+  'mount --bind "$1" /usr/local/sbin; shift; exec "$@"',
+  'in-own-mounts',
+]
 
 export interface Pushed {
   code: number
@@ -89,8 +100,11 @@ export class PushRig {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  /** Starts the controller; with a failpoint it dies there. */
-  async boot(failpoint?: string): Promise<void> {
+  /**
+   * Starts the controller; with a failpoint it dies there. With `localTools`, a folder, the programs in it go before the host's
+   * of the same name, for this controller only.
+   */
+  async boot(failpoint?: string, localTools?: string): Promise<void> {
     const log = join(this.folder, 'controller.log')
     const env = {
       PATH: '/usr/bin:/bin',
@@ -107,9 +121,9 @@ export class PushRig {
       CROFT_OPERATOR_TOKEN_SHA256: createHash('sha256').update(TOKEN).digest('hex'),
       ...(failpoint !== undefined && { CROFT_FAILPOINT: failpoint }),
     }
-    const child = start(process.execPath, ['--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')], {
-      env,
-    })
+    const main = [process.execPath, '--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')]
+    const [program = '', ...args] = localTools === undefined ? main : [...IN_OWN_MOUNTS, localTools, ...main]
+    const child = start(program, args, { env })
     this.#controller = child
     let said = ''
     for (const stream of [child.stdout, child.stderr]) {
@@ -310,7 +324,7 @@ export function leave(pushing: ChildProcess): void {
 }
 
 /** Runs a command of the person who pushes. */
-export async function command(argv: string[], cwd = '/', input?: string): Promise<Pushed> {
+export async function command(argv: string[], cwd = '/', input?: string | Buffer): Promise<Pushed> {
   const [name = '', ...args] = argv
   let output = ''
   const options = {

@@ -207,7 +207,9 @@ function ownRefusal(drained: Drained, interrupted: string | undefined, stderr: s
   }
   const unpack = lines.find((line) => line.startsWith('unpack '))
   if (unpack === 'unpack ok') return undefined
-  const complaint = said.split('\n').findLast((line) => /^(error|fatal): /.test(line))
+  const complaints = said.split('\n').filter((line) => /^(error|fatal): /.test(line))
+  // of a malformed object git says first which one and what is wrong with it, and last only that something was
+  const complaint = complaints.find((line) => /^error: object [0-9a-f]+: /.test(line)) ?? complaints.at(-1)
   return {
     reason: 'git-refused',
     cause: `git did not take the objects: ${named(complaint?.replace(/^(error|fatal): /, '') ?? unpack ?? 'it ended early', 160)}`,
