@@ -53,12 +53,14 @@ describe('croft garden', () => {
     expect((await survivor.wait()).exitCode).toBe(9)
   })
 
-  it('refuses a depot that another one uses, and a default image that is not there, in one line', async () => {
+  it('refuses a depot or addresses that another one has, and a default image that is not there, in one line', async () => {
     await garden.start('--default-rootfs', root, ...NETWORK)
     const second = await GardenProgram.make()
     try {
       expect(await second.start('--depot', garden.depot)).toBe(1)
       expect(second.output).toContain('another `croft garden` uses')
+      expect(await second.start('--destroy-on-exit', ...NETWORK)).toBe(1)
+      expect(second.output).toMatch(/10\.223\.64\.0\/24 already in use.*\n?.*--network/)
       expect(await second.start('--default-rootfs', '/nosuch/image.tar')).toBe(1)
       expect(second.output).toContain('there is no such directory or tar')
     } finally {

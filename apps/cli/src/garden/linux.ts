@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs'
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildShim, createLinuxBackend, releaseHomeIndex, reserveHomeIndex } from '@croft/backend-linux'
+import {
+  buildShim,
+  createLinuxBackend,
+  releaseHomeIndex,
+  reserveHomeIndex,
+  type LinuxBackend,
+} from '@croft/backend-linux'
+import { AlreadyInUseError, type RecoverReport } from '@croft/garden-api'
 import { CroftError, type Logger } from '@croft/kit'
 import { requireRoot } from '../doctor/require-root.js'
 import { runFolder } from '../platform/local-platform.js'
@@ -69,7 +76,7 @@ async function takeUp(
     ...(maxContainers !== null && { maxContainers }),
   })
   try {
-    const { adopted } = await backend.recover()
+    const { adopted } = await recovered(backend)
     await work({ backend, what: `containers in ${depot}`, adopted: adopted.length })
   } finally {
     if (options.destroyOnExit) {
@@ -78,5 +85,18 @@ async function takeUp(
     } else {
       await backend.close()
     }
+  }
+}
+
+/** @throws DepotUnusable when somebody else on this host has the addresses */
+async function recovered(backend: LinuxBackend): Promise<RecoverReport> {
+  try {
+    return await backend.recover()
+  } catch (error) {
+    if (!(error instanceof AlreadyInUseError)) throw error
+    throw new DepotUnusable(
+      `${error.message} on this host`,
+      'name other addresses with --network, such as 10.253.0.0/20',
+    )
   }
 }
