@@ -59,7 +59,7 @@ const points =
 /** Writes a number every few milliseconds, and starts no process for it: the traces stand still. */
 const COUNT = 'exec 3<> <(:); for ((n = 0; ; n++)); do echo $n; read -t 0.02 -u 3; done'
 
-describe('a daemon killed in the middle of', () => {
+describe('defect 4: a daemon killed in the middle of', () => {
   let home: TestHome
   let before: string[]
   let ticker: number | null | undefined
