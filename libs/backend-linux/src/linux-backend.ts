@@ -48,7 +48,7 @@ import { Networker } from './networker/apply.js'
 import { DEFAULT_CGROUP_ROOT, DEFAULT_STAGE_DIR, SLOTS_PER_HOME, type LinuxBackendOptions } from './options.js'
 import { canMakeDisks } from './volumizer/disk.js'
 import { ImageSizes } from './volumizer/image-sizes.js'
-import { directoryUsage } from './volumizer/usage.js'
+import { directoryUsage, smallUsage } from './volumizer/usage.js'
 import { UsageMeter } from './volumizer/usage-meter.js'
 
 const BULK_SLICE = 50
@@ -93,7 +93,11 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
     addresses: undefined,
     imageSizes: new ImageSizes(),
-    usage: new UsageMeter(directoryUsage, () => (options.clock ?? systemClock).monotonic()),
+    usage: new UsageMeter({
+      small: smallUsage,
+      any: directoryUsage,
+      now: () => (options.clock ?? systemClock).monotonic(),
+    }),
     facts: await readHostFacts(),
     creates: new Turnstile(1),
     events: new EventLog({ bootId: randomUUID(), now }),

@@ -1,26 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { UsageMeter } from './usage-meter.js'
 
-/** A tree whose walks take a given time on a clock of ours. */
+/** A tree whose walks take 50 ms on a clock of ours, and end when we say so. */
 class Tree {
   nowMs = 0
   walks = 0
   bytes = 100
-  tookMs = 0
-  #release: (() => void)[] = []
-  readonly meter = new UsageMeter(
-    async () => {
+  isSmall = false
+  isHeld = false
+  readonly #held: (() => void)[] = []
+  readonly meter = new UsageMeter({
+    small: () => (this.isSmall ? { bytes: this.bytes, inodes: 1 } : null),
+    any: async () => {
       this.walks += 1
       const { bytes } = this
-      if (this.isSlow) await new Promise<void>((resolve) => this.#release.push(resolve))
-      this.nowMs += this.tookMs
+      if (this.isHeld) await new Promise<void>((resolve) => this.#held.push(resolve))
+      this.nowMs += 50
       return { bytes, inodes: 1 }
     },
-    () => this.nowMs,
-  )
-  isSlow = false
+    now: () => this.nowMs,
+  })
   async finish(): Promise<void> {
-    for (const release of this.#release.splice(0)) release()
+    for (const release of this.#held.splice(0)) release()
     await new Promise((resolve) => setImmediate(resolve))
   }
   async read(): Promise<[number, number]> {
@@ -30,21 +31,25 @@ class Tree {
 }
 
 describe('what a container holds', () => {
-  it('is walked for each answer while that is quick', async () => {
+  it('is walked once a second while it is small', async () => {
     const tree = new Tree()
+    tree.isSmall = true
     expect(await tree.read()).toEqual([100, 0])
     tree.bytes = 200
+    tree.nowMs += 999
+    expect(await tree.read()).toEqual([100, 999])
+    tree.nowMs += 1
     expect(await tree.read()).toEqual([200, 0])
+    expect(tree.walks).toBe(0)
   })
-  it('is as of the last walk when walking takes long, and says how long ago that was', async () => {
+  it('is as of the last walk when it is big, and says how long ago that was', async () => {
     const tree = new Tree()
-    tree.tookMs = 50
     await tree.read()
     tree.bytes = 200
     tree.nowMs += 900
     expect(await tree.read()).toEqual([100, 900])
     expect(tree.walks).toBe(1)
-    tree.isSlow = true
+    tree.isHeld = true
     tree.nowMs += 100
     expect(await tree.read()).toEqual([100, 1000])
     expect(await tree.read()).toEqual([100, 1000])
@@ -52,10 +57,14 @@ describe('what a container holds', () => {
     await tree.finish()
     expect(await tree.read()).toEqual([200, 0])
     expect(tree.walks).toBe(2)
+    tree.isHeld = false
+    tree.meter.forget('/up')
+    await tree.read()
+    expect(tree.walks).toBe(3)
   })
   it('is walked once for those who ask at the same time', async () => {
     const tree = new Tree()
-    tree.isSlow = true
+    tree.isHeld = true
     const both = Promise.all([tree.read(), tree.read()])
     await tree.finish()
     expect(await both).toEqual([

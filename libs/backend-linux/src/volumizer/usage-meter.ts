@@ -1,7 +1,7 @@
 import type { Usage } from './usage.js'
 
-/** A walk this quick is worth waiting for. */
-const QUICK_MS = 1
+/** Figures as young as this are as good as new ones. */
+const FRESH_MS = 1_000
 /** Walking takes at most a twentieth of the time. */
 const REST_FACTOR = 20
 /** A tree that takes longer is walked more often than that, for a number that still means something. */
@@ -13,31 +13,39 @@ interface Reading {
   tookMs: number
 }
 
+/** How trees are measured. */
+export interface Measures {
+  /** At once, for a tree of a few files; null for a bigger one. */
+  small: (path: string) => Usage | null
+  any: (path: string) => Promise<Usage>
+  /** Monotonic milliseconds. */
+  now: () => number
+}
+
 /**
- * What containers without a disk of their own hold, by walking their files. A tree that is walked in a millisecond is walked
- * for each answer; a bigger one is told as it was when it was last walked, and walked anew behind the answer, so that no
- * answer waits for more than the first walk. Walking takes no more than 5 % of the time, of half a second and more for one walk
- * more than that.
+ * What containers without a disk of their own hold, by walking their files. A small tree is walked once a second for its
+ * answers; a bigger one is told as it was when it was last walked, and walked anew behind the answer, so that no answer waits for more than the first
+ * walk. Walking takes no more than 5 % of the time, more only where a walk takes longer than half a second.
  */
 export class UsageMeter {
   readonly #readings = new Map<string, Reading>()
   readonly #walks = new Map<string, Promise<Reading>>()
 
-  constructor(
-    private readonly measure: (path: string) => Promise<Usage>,
-    /** Monotonic milliseconds. */
-    private readonly now: () => number,
-  ) {}
+  constructor(private readonly measures: Measures) {}
 
   /** The usage of a folder, and how many ms ago it was that. */
   async read(path: string): Promise<{ usage: Usage; ageMs: number }> {
     const known = this.#readings.get(path)
-    if (known === undefined || known.tookMs <= QUICK_MS) {
-      const { usage } = await this.#walk(path)
-      return { usage, ageMs: 0 }
+    const ageMs = known === undefined ? Infinity : this.measures.now() - known.atMs
+    if (known !== undefined && ageMs < FRESH_MS) return { usage: known.usage, ageMs }
+    const small = this.measures.small(path)
+    if (small !== null) {
+      this.#readings.set(path, { usage: small, atMs: this.measures.now(), tookMs: 0 })
+      return { usage: small, ageMs: 0 }
     }
-    const ageMs = this.now() - known.atMs
-    if (ageMs >= Math.min(MAX_AGE_MS, known.tookMs * REST_FACTOR)) void this.#walk(path).catch(() => undefined) // the next one waits for it or fails
+    if (known === undefined) return { usage: (await this.#walk(path)).usage, ageMs: 0 }
+    const isOld = ageMs >= Math.min(MAX_AGE_MS, known.tookMs * REST_FACTOR)
+    if (isOld) void this.#walk(path).catch(() => undefined) // whoever asks next sees the age
     return { usage: known.usage, ageMs }
   }
 
@@ -53,9 +61,9 @@ export class UsageMeter {
     return await walk
   }
   async #measured(path: string): Promise<Reading> {
-    const startMs = this.now()
-    const usage = await this.measure(path)
-    const atMs = this.now()
+    const startMs = this.measures.now()
+    const usage = await this.measures.any(path)
+    const atMs = this.measures.now()
     const reading = { usage, atMs, tookMs: atMs - startMs }
     this.#readings.set(path, reading)
     return reading

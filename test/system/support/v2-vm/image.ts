@@ -21,7 +21,7 @@ const CONTAINER_MODULES = words(`
 `)
 /** What the backend and the specs start, beyond the fixture's programs. */
 const HOST_PROGRAMS = words(`
-  ip tc nft runc mkfs.ext4 filefrag losetup nsenter cksum tar du setpriv
+  ip tc nft runc mkfs.ext4 filefrag losetup nsenter flock pgrep e2fsck cksum tar du setpriv
 `)
 /** Shell scripts, which need no libraries. */
 const HOST_SCRIPTS = ['which', 'ldd']
