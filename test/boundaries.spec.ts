@@ -80,6 +80,7 @@ const PURE = [
   'libs/backend-linux/src/cgroup/limits.ts',
   'libs/backend-linux/src/cgroup/metrics.ts',
   'libs/backend-linux/src/containerizer/bundle.ts',
+  'libs/backend-linux/src/containerizer/capabilities.ts',
   'libs/backend-linux/src/containerizer/environment.ts',
   'libs/backend-linux/src/containerizer/turnstile.ts',
   'libs/backend-linux/src/containerizer/validate.ts',

@@ -137,6 +137,48 @@ describe('root in a container', () => {
   })
 })
 
+/** What is refused to root in a container that its operator allowed privileges, too: all that is not its own namespaces'. */
+const REFUSED_ALWAYS =
+  'core-pattern modprobe-path binfmt sysrq uevent-helper sys-firmware release-agent kmsg dev-mem block-device char-device bpf perf io-uring ' +
+  'keyring userfaultfd module kexec reboot set-clock swap by-handle io-ports accounting quota vsock kernel-crypto kernel-log disk'
+
+describe('root in a container with privileges', () => {
+  let privileged: Container
+  let allowing: LinuxBackend
+  let other: TestHome
+  beforeAll(async () => {
+    other = await makeHome()
+    allowing = await other.open({ allowPrivileged: true })
+    await allowing.recover()
+    privileged = await allowing.create({
+      image: { uri: `raw://${root}` },
+      bindMounts: [{ srcPath: join(home.dir, 'probe'), dstPath: '/probe', mode: 'ro' }],
+      isPrivileged: true,
+      noNewPrivileges: false,
+      limits,
+    })
+  })
+  afterAll(async () => {
+    await allowing.close()
+    await other.clean()
+  })
+
+  it('may mount and make namespaces, of its own', async () => {
+    expect(await output(privileged, 'mkdir -p /mnt; mount -t tmpfs none /mnt && echo mounted')).toBe('mounted\n')
+    expect(await output(privileged, 'unshare --net true && echo made')).toBe('made\n')
+  })
+  it.each(REFUSED_ALWAYS.split(' '))('is refused %s', async (probe) => {
+    const { stdout } = await runToEnd(privileged, { path: '/probe/escape-probe', args: [probe] })
+    expect(stdout.toString()).toMatch(/^E[A-Z0-9]+\n$/)
+  })
+  it('is nobody on the host', async () => {
+    const process = await privileged.run({ ...sh('exec sleep 1000'), id: 'sleeper' })
+    const pid = (await privileged.processes()).find(({ id }) => id === 'sleeper')?.pid
+    expect(await readFile(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\s+[1-9]\d{5,}/m)
+    await process.signal(9)
+  })
+})
+
 /** Attempts whose end is looked at from outside. */
 const CONTAINED: readonly (readonly [title: string, stoppedBy: string, look: () => Promise<void>])[] = [
   [

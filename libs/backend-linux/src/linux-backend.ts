@@ -150,7 +150,7 @@ class Linux implements LinuxBackend {
       hasIdmap: true,
       hasSwapLimit: this.host.cgroups.hasSwapLimit,
       diskQuota: (await canMakeDisks()) ? 'loop' : 'none',
-      hasPrivileged: false,
+      hasPrivileged: this.host.options.allowPrivileged === true,
       hasNetwork: true,
       hasNetIn: true,
       hasTty: true,
@@ -211,7 +211,7 @@ class Linux implements LinuxBackend {
   }
 
   async check(spec: ContainerSpec): Promise<void> {
-    refuse(specProblem(spec))
+    refuse(specProblem(spec, this.host.options.allowPrivileged))
     if (spec.handle !== undefined) this.#refuseTaken(spec.handle)
     const io = ioProblem(this.host.cgroups.io, spec.limits?.io)
     if (io !== null) throw new NotSupportedError(io)

@@ -35,6 +35,8 @@ export interface LinuxBackendOptions {
   /** First host uid of slot 0 of home 0; default 100000. */
   uidBase?: number
   maxContainers?: number
+  /** Whether a container may ask for privileges: all capabilities in its user namespace, and the calls for mounts and namespaces. */
+  allowPrivileged?: boolean
   /** How long a destroy keeps its caller before it answers that it will be done later; default 10 s. */
   destroyTimeoutMs?: number
   /** An empty directory anybody may search, over which every shim mounts its own; default `/run/croft/stage`. */

@@ -16,6 +16,7 @@ export function register(program: Command): void {
     .option('--image-alias <from=to>', 'an image that stands for another; may be given several times', each)
     .option('--network <cidr>', "range of the containers' addresses", DEFAULT_NETWORK)
     .option('--max-containers <number>', 'refuse more than this many')
+    .option('--allow-privileged', 'let clients ask for privileged containers (still in a user namespace)')
     .option('--group <group>', 'group that may use the unix socket beside its owner')
     .option('--token-file <file>', 'what TCP clients must send as bearer token')
     .option('--tls-cert <file>', 'certificate of the TCP address')

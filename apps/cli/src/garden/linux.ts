@@ -73,6 +73,7 @@ async function takeUp(
     images,
     logger,
     network,
+    allowPrivileged: options.allowPrivileged,
     ...(maxContainers !== null && { maxContainers }),
   })
   try {

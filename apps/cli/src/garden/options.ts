@@ -14,6 +14,7 @@ export interface TypedOptions {
   defaultRootfs?: string
   imageAlias?: string[]
   maxContainers?: string
+  allowPrivileged?: boolean
   destroyOnExit?: boolean
   group?: string
   tokenFile?: string
@@ -31,6 +32,7 @@ export interface GardenOptions {
   defaultRootfs: string | null
   aliases: ReadonlyMap<string, string>
   maxContainers: number | null
+  allowPrivileged: boolean
   destroyOnExit: boolean
   /** Name or number of the group that may use a unix socket. */
   group: string | null
@@ -58,6 +60,7 @@ export function readOptions(typed: TypedOptions): GardenOptions {
     defaultRootfs: typed.defaultRootfs ?? null,
     aliases: new Map(imageAlias.map(readAlias)),
     maxContainers: typed.maxContainers === undefined ? null : readCount(typed.maxContainers),
+    allowPrivileged: typed.allowPrivileged ?? false,
     destroyOnExit: typed.destroyOnExit ?? false,
     group: typed.group ?? null,
     tokenFile: typed.tokenFile ?? null,

@@ -76,6 +76,28 @@ describe('the bundle of a container', () => {
     expect(few.process.capabilities['bounding']).toEqual(['CAP_CHOWN'])
   })
 
+  it('is, with privileges, in a user namespace still: without cgroups, with mounts, without what reaches the whole kernel', () => {
+    const plain = makeBundle(input()) as unknown as Bundle
+    const privileged = makeBundle({ ...input(), spec: { isPrivileged: true } }) as unknown as Bundle & {
+      linux: { namespaces: { type: string }[]; seccomp: { syscalls: { names: string[]; action: string }[] } }
+    }
+    expect(plain.mounts.map(({ destination }) => destination)).toContain('/sys/fs/cgroup')
+    expect(privileged.mounts.map(({ destination }) => destination)).not.toContain('/sys/fs/cgroup')
+    expect(privileged.linux.namespaces.map(({ type }) => type)).toContain('user')
+    const allowed = privileged.linux.seccomp.syscalls.flatMap(({ names }) => names)
+    expect(allowed).toContain('mount')
+    for (const name of [
+      'bpf',
+      'init_module',
+      'kexec_load',
+      'keyctl',
+      'io_uring_setup',
+      'clock_settime',
+      'perf_event_open',
+    ])
+      expect(allowed).not.toContain(name)
+  })
+
   it('mounts what the spec asks before its own files, so that nothing hides those', () => {
     const { mounts } = bundle({
       bindMounts: [

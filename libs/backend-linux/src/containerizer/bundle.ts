@@ -1,6 +1,7 @@
 import type { ContainerSpec } from '@croft/garden-api'
 import { HIGH_EXTENT, SLOT_SIZE } from '../options.js'
 import { seccompProfile } from '../seccomp/profile.js'
+import { capabilitiesOf } from './capabilities.js'
 
 /** What a bundle is made from; the rest is the same for every container. */
 export interface BundleInput {
@@ -20,6 +21,8 @@ export interface BundleInput {
   maxOpenFiles: number
   /** For a sidecar: the first process of its container, whose namespaces it joins but for those of its mounts and cgroup. */
   sharedWithPid?: number
+  /** For a sidecar: whether its limits are its own, beside its container's. */
+  hasOwnLimits?: boolean
 }
 
 interface Mount {
@@ -27,24 +30,6 @@ interface Mount {
   type: string
   source: string
   options: string[]
-}
-
-/** Garden's set for unprivileged containers, with their bit numbers. */
-const CAPABILITIES: Record<string, number> = {
-  CAP_CHOWN: 0,
-  CAP_DAC_OVERRIDE: 1,
-  CAP_FOWNER: 3,
-  CAP_FSETID: 4,
-  CAP_KILL: 5,
-  CAP_SETGID: 6,
-  CAP_SETUID: 7,
-  CAP_SETPCAP: 8,
-  CAP_NET_BIND_SERVICE: 10,
-  CAP_NET_RAW: 13,
-  CAP_SYS_CHROOT: 18,
-  CAP_MKNOD: 27,
-  CAP_AUDIT_WRITE: 29,
-  CAP_SETFCAP: 31,
 }
 
 /** Files every container gets, mounted after everything else; the order is that of the shim's `bind` numbers. */
@@ -71,13 +56,7 @@ const OPEN_FILES = 65_536
 /** The number of a spec's bind mount among the shim's: the platform's come first. */
 export const bindNumber = (index: number): number => PLATFORM_BINDS.length + index
 
-function capabilities(input: BundleInput): string[] {
-  return Object.entries(CAPABILITIES)
-    .filter(([, bit]) => (input.hostCapabilities >> BigInt(bit)) & 1n)
-    .map(([name]) => name)
-}
-
-function systemMounts(): Mount[] {
+function systemMounts(input: BundleInput): Mount[] {
   const none = ['nosuid', 'noexec', 'nodev']
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: none },
@@ -93,12 +72,24 @@ function systemMounts(): Mount[] {
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
-    { destination: '/dev/shm', type: 'tmpfs', source: 'tmpfs', options: [...none, 'mode=1777', 'size=65536k'] },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      /* a sidecar without a memory limit has none here either */
+      options: [...none, 'mode=1777', ...(hasNoMemoryLimit(input) ? [] : ['size=65536k'])],
+    },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: none },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...none, 'ro'] },
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...none, 'relatime', 'ro'] },
+    /* one with privileges could make a read-only mount writable again */
+    ...(input.spec.isPrivileged === true
+      ? []
+      : [{ destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...none, 'relatime', 'ro'] }]),
   ]
 }
+
+const hasNoMemoryLimit = (input: BundleInput): boolean =>
+  input.sharedWithPid !== undefined && input.hasOwnLimits === true && !input.spec.limits?.memory?.limitBytes
 
 function bind(input: BundleInput, number: number, destination: string, isReadOnly: boolean): Mount {
   return {
@@ -112,7 +103,7 @@ function bind(input: BundleInput, number: number, destination: string, isReadOnl
 function mounts(input: BundleInput): Mount[] {
   const asked = input.spec.bindMounts ?? []
   return [
-    ...systemMounts(),
+    ...systemMounts(input),
     ...asked.map((mount, index) => bind(input, bindNumber(index), mount.dstPath, mount.mode === 'ro')),
     /* the container's root may write what names hosts, nobody the program that starts processes */
     ...PLATFORM_BINDS.map((destination, number) => bind(input, number, destination, number === 0)),
@@ -160,7 +151,8 @@ export function hostnameOf(handle: string, asked?: string): string {
 
 /** config.json of an OCI bundle. Pure. */
 export function makeBundle(input: BundleInput): Record<string, unknown> {
-  const caps = capabilities(input)
+  const isPrivileged = input.spec.isPrivileged === true
+  const caps = capabilitiesOf(input.hostCapabilities, isPrivileged)
   const idMaps = idMappings(input)
   const isShared = input.sharedWithPid !== undefined
   return {
@@ -190,7 +182,7 @@ export function makeBundle(input: BundleInput): Record<string, unknown> {
       gidMappings: idMaps,
       cgroupsPath: input.cgroupPath,
       resources: resources(input),
-      seccomp: seccompProfile(input.arch),
+      seccomp: seccompProfile(input.arch, isPrivileged),
       ...(!isShared && { sysctl: sysctl(input) }),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,

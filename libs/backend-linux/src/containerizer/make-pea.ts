@@ -78,6 +78,7 @@ async function stand(host: Host, entry: Entry, pea: Pea, spec: ProcessSpec): Pro
     hasIpv6: host.facts.hasIpv6,
     arch: host.facts.arch,
     maxOpenFiles: host.facts.maxOpenFiles,
+    hasOwnLimits: pea.state.hasOwnLimits,
     sharedWithPid: init.pid,
   })
   await mkdir(join(folder, 'proc'), { mode: 0o700 })

@@ -29,8 +29,8 @@ export function limitProblem(limits: Limits | undefined): string | null {
   return anyLimitProblem(limits) ?? (bandwidth === undefined ? null : bandwidthProblem(bandwidth))
 }
 
-export function specProblem(spec: ContainerSpec): string | null {
-  if (spec.isPrivileged === true) return 'privileged container creation is disabled'
+export function specProblem(spec: ContainerSpec, mayBePrivileged = false): string | null {
+  if (spec.isPrivileged === true && !mayBePrivileged) return 'privileged container creation is disabled'
   return (
     containerSpecProblem(spec) ??
     destinationProblem(spec) ??

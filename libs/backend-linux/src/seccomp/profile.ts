@@ -52,6 +52,14 @@ const SYSCALLS = {
     getrandom`,
 }
 
+/**
+ * Further calls of a privileged container, which can do with them what it likes to namespaces and mounts of its own. What reaches
+ * the kernel as a whole stays out: modules, kexec, bpf, perf, keyrings, userfaultfd, io_uring, the clock, raw ports.
+ */
+const PRIVILEGED_SYSCALLS = `
+  clone fanotify_init fanotify_mark fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree
+  pivot_root process_vm_readv process_vm_writev ptrace quotactl setdomainname sethostname setns umount umount2 unshare vhangup`
+
 const EPERM = 1
 const ENOSYS = 38
 /** Flags of clone(2) that make namespaces. */
@@ -82,14 +90,15 @@ const allow = (name: string, op: string, value: number, valueTwo?: number): Secc
 })
 
 /** The profile as the OCI runtime specification writes it. Pure. */
-export function seccompProfile(arch: 'x64' | 'arm64'): SeccompProfile {
+export function seccompProfile(arch: 'x64' | 'arm64', isPrivileged = false): SeccompProfile {
+  const allowed = [...Object.values(SYSCALLS), ...(isPrivileged ? [PRIVILEGED_SYSCALLS] : [])]
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
     architectures: [arch === 'x64' ? 'SCMP_ARCH_X86_64' : 'SCMP_ARCH_AARCH64'],
     syscalls: [
-      { names: Object.values(SYSCALLS).flatMap((names) => names.trim().split(/\s+/)), action: 'SCMP_ACT_ALLOW' },
-      allow('clone', 'SCMP_CMP_MASKED_EQ', CLONE_NAMESPACES, 0),
+      { names: allowed.flatMap((names) => names.trim().split(/\s+/)), action: 'SCMP_ACT_ALLOW' },
+      ...(isPrivileged ? [] : [allow('clone', 'SCMP_CMP_MASKED_EQ', CLONE_NAMESPACES, 0)]),
       /* its flags lie in memory a filter cannot read; the C library falls back to clone */
       { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
       allow('socket', 'SCMP_CMP_LT', AF_ALG),
