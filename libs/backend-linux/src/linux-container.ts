@@ -70,7 +70,7 @@ export class LinuxContainer implements Container {
       containerIp: state.address,
       externalIp: this.host.networker.gateway,
       containerPath: this.host.depot.folder(this.handle),
-      processIds: (await this.processes()).map((process) => process.id),
+      processIds: this.#processes.ids(),
       properties: { ...state.properties },
       mappedPorts: (state.ports ?? []).map((port) => ({ ...port })),
     }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
@@ -74,6 +75,15 @@ export class Processes {
     const ids = await listFolders(folder)
     const found = await Promise.all(ids.map(async (id) => await readProcess(id, join(folder, id))))
     return found.filter((process) => process !== null)
+  }
+
+  /**
+   * Ids of all processes there were, looked up at once: a container may have run hundreds, and each turn through the thread pool
+   * costs more than ten looks at what the kernel has in memory.
+   */
+  ids(): string[] {
+    const folder = join(this.host.depot.folder(this.entry.handle), 'proc')
+    return listFoldersNow(folder).filter((id) => existsSync(join(folder, id, 'started')))
   }
 
   async readLog(id: string, stream: 'stdout' | 'stderr', fromOffset: number): Promise<LogChunk> {
@@ -174,6 +184,15 @@ async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<
     signal.addEventListener('abort', onAbort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
+}
+
+function listFoldersNow(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 async function listFolders(path: string): Promise<string[]> {
