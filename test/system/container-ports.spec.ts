@@ -152,6 +152,29 @@ describe('a port of the host that leads into a container', () => {
     expect(await rulesLeft(other)).toEqual([])
   })
 
+  it("is another home's when that got it while the kernel's tables were emptied, and stays so", async () => {
+    const other = await makeHome()
+    const second = await other.open({ portPool: POOL })
+    try {
+      await second.recover()
+      const mine = await backend.create({ ...image, handle: 'bereft', netIn: [{ containerPort: 8080 }] })
+      const hostPort = await hostPortOf(mine)
+      await run('nft', ['delete', 'element', 'inet', 'croft_ports', 'taken', `{ ${hostPort} }`], { timeoutMs: 5000 })
+      const theirs = await second.create({ ...image, netIn: [{ hostPort, containerPort: 8080 }] })
+      await listenIn(theirs, 'theirs')
+      await backend.close()
+      backend = await home.open({ portPool: POOL })
+      expect((await backend.recover()).adopted).toEqual(['bereft'])
+      expect(await fromLan(hostPort)).toBe('theirs')
+      await backend.destroy('bereft')
+      expect(await fromLan(hostPort)).toBe('theirs')
+      expect(await rulesLeft(other)).toContain(`reserved ${hostPort}`)
+    } finally {
+      await second.close()
+      await other.clean()
+    }
+  })
+
   it('is free again after a backend died while it made the container', async () => {
     const { images: _images, logger: _logger, ...options } = home.options
     const script = `

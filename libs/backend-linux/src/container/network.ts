@@ -8,18 +8,18 @@ import { netOutProblem } from '../networker/net-out.js'
 export async function mapPort(host: Host, entry: Entry, wanted: NetIn): Promise<MappedPort> {
   const { state, handle } = entry
   refuse(netInProblem([...(state.ports ?? []), wanted]))
-  const ports = await host.networker.reservePorts(state.slot, [wanted])
-  state.ports = [...(state.ports ?? []), ...ports]
+  const [port] = await host.networker.reservePorts(state.slot, [wanted])
+  if (port === undefined) throw new Error('a port was asked for and none given')
   try {
-    await host.depot.write(handle, state)
-    await host.networker.lead(state.slot, ports)
+    await host.depot.change(handle, state, ({ ports = [] }) => ({ ports: [...ports, port] }))
+    await host.networker.lead(state.slot, [port])
   } catch (error) {
-    state.ports = state.ports.filter((port) => !ports.includes(port))
-    await host.networker.releasePorts(state.slot, ports)
-    if (state.step === 'created') await host.depot.write(handle, state)
+    await host.networker.releasePorts(state.slot, [port])
+    if (state.step === 'created')
+      await host.depot.change(handle, state, ({ ports = [] }) => ({ ports: ports.filter((one) => one !== port) }))
     throw error
   }
-  return { ...(ports[0] as MappedPort) }
+  return { ...port }
 }
 
 /** @throws InvalidSpecError */
@@ -28,13 +28,14 @@ export async function allow(host: Host, entry: Entry, rules: readonly NetOutRule
   if (rules.length === 0) return
   const added = rules.map((rule) => ({ ...rule }))
   refuse(netOutProblem([...networkOf(entry).rules, ...added]))
-  state.netOut = [...(state.netOut ?? []), ...added]
+  await host.depot.change(handle, state, ({ netOut = [] }) => ({ netOut: [...netOut, ...added] }))
   try {
-    await host.depot.write(handle, state)
     await host.networker.allow(state.slot, added)
   } catch (error) {
-    state.netOut = state.netOut.filter((rule) => !added.includes(rule))
-    if (state.step === 'created') await host.depot.write(handle, state)
+    if (state.step === 'created')
+      await host.depot.change(handle, state, ({ netOut = [] }) => ({
+        netOut: netOut.filter((rule) => !added.includes(rule)),
+      }))
     throw error
   }
 }

@@ -84,16 +84,21 @@ export class HostPorts {
   async adopt(containers: readonly { slot: number; ports: readonly MappedPort[] }[]): Promise<Set<number>> {
     for (const { slot, ports } of containers) for (const { hostPort } of ports) this.#pool.claim(hostPort, slot)
     const mine = markOf(this.options.homeIndex)
-    const taken = await takenPorts()
     const wanted = containers.flatMap(({ ports }) => ports.map(({ hostPort }) => hostPort))
-    const isOthers = (port: number): boolean => (taken.get(port) ?? mine) !== mine
-    const stale = [...taken].flatMap(([port, mark]) =>
-      mark === mine && this.#pool.ownerOf(port) === undefined ? [port] : [],
-    )
-    const kept = wanted.filter((port) => !isOthers(port))
-    const text = releaseText(stale) + reserveText(this.options.homeIndex, kept)
-    if (text !== '') await this.options.apply(text)
-    return new Set(wanted.filter(isOthers))
+    for (let round = 1; ; round++) {
+      const taken = await takenPorts()
+      const isOthers = (port: number): boolean => (taken.get(port) ?? mine) !== mine
+      const stale = [...taken].flatMap(([port, mark]) =>
+        mark === mine && this.#pool.ownerOf(port) === undefined ? [port] : [],
+      )
+      const kept = wanted.filter((port) => !isOthers(port))
+      try {
+        await this.options.apply(releaseText(stale) + reserveText(this.options.homeIndex, kept))
+        return new Set(wanted.filter(isOthers))
+      } catch (error) {
+        if (!messageOf(error).includes('File exists') || round === MAX_ROUNDS) throw error
+      }
+    }
   }
 
   /** Takes `count` ports of the pool, noting them in `taken`, and claims them and the asked ones before the other homes. */
