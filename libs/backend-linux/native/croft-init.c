@@ -24,6 +24,7 @@
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -67,6 +68,7 @@
 #define PIPE_BYTES (256 << 10)    /* asked for; a host that gives less is fine */
 #define SOCKET_BYTES (1 << 20)
 #define STALL_MS 30000            /* a lossless reader that takes nothing for this long becomes a lossy one */
+#define MAX_LIMITS 32
 #define INIT_FD 3
 #define OOM_RECENT_MS 1500        /* whoever is killed this soon after the kernel wanted memory back was killed for it */
 
@@ -162,7 +164,7 @@ static void buffer_drop(struct buffer *b, size_t n) {
   b->start += n, b->len -= n;
   if (b->len == 0) {
     b->start = 0;
-    if (b->cap > 64u << 10) free(b->data), b->data = NULL, b->cap = 0;
+    if (b->cap > 16u << 10) free(b->data), b->data = NULL, b->cap = 0;
   }
 }
 
@@ -790,6 +792,40 @@ static void find_and_exec(const char *path, char **argv, char **env) {
   errno = seen;
 }
 
+/* What to become; the strings lie where they came from. */
+struct spec {
+  const char *user, *dir;
+  uint32_t nlimits, nargs, nenv;
+  struct { uint8_t resource; uint64_t value; } limits[MAX_LIMITS];
+  char **argv, **env; /* argv[0] is the path; env has room for three more */
+};
+
+/* count strings after the first `from` of a list that ends with NULL and has room for `more`; NULL with errno. */
+static char **take_list(struct cursor *c, uint32_t from, uint32_t *count, uint32_t more) {
+  *count = take_u32(c);
+  if (c->bad || *count > (size_t)(c->end - c->p) / 5) { errno = EINVAL; return NULL; } /* each takes five bytes at least */
+  char **list = calloc((size_t)from + *count + more + 1, sizeof *list);
+  for (uint32_t i = 0; list && i < *count; i++) list[from + i] = (char *)(uintptr_t)take_str(c);
+  if (list && !c->bad) return list;
+  if (list) errno = EINVAL;
+  free(list);
+  return NULL;
+}
+
+static int take_spec(struct cursor *c, struct spec *s) {
+  memset(s, 0, sizeof *s);
+  s->user = take_str(c), s->dir = take_str(c);
+  const char *path = take_str(c);
+  s->nlimits = take_u32(c);
+  if (s->nlimits > MAX_LIMITS) c->bad = 1;
+  for (uint32_t i = 0; i < s->nlimits && !c->bad; i++) s->limits[i].resource = take_u8(c), s->limits[i].value = take_u64(c);
+  s->argv = take_list(c, 1, &s->nargs, 0);
+  if (s->argv == NULL) return -1;
+  s->argv[0] = (char *)(uintptr_t)path;
+  s->env = take_list(c, 0, &s->nenv, 3);
+  return s->env == NULL ? -1 : 0;
+}
+
 /* The forked child: becomes the process, or says through errfd at which stage it failed. Never returns. */
 static void become(const struct to_init *m, int *fds, int nfds, int errfd, int ctl) {
   struct from_init hello = {.type = FROM_HELLO, .slot = m->slot};
@@ -818,28 +854,15 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
   uint8_t *blob = mmap(NULL, m->blob, PROT_READ, MAP_PRIVATE, fds[0], 0);
   if (blob == MAP_FAILED) child_fail(errfd, ST_SETUP);
   struct cursor c = {blob, blob + m->blob, 0};
-  const char *user = take_str(&c), *dir = take_str(&c), *path = take_str(&c);
-  uint32_t nlimits = take_u32(&c);
-  struct { uint8_t resource; uint64_t value; } limits[32];
-  if (nlimits > 32) c.bad = 1;
-  for (uint32_t i = 0; i < nlimits && !c.bad; i++) limits[i].resource = take_u8(&c), limits[i].value = take_u64(&c);
-  uint32_t nargs = take_u32(&c);
-  if (c.bad || nargs > m->blob / 4) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
-  char **argv = calloc(nargs + 2, sizeof *argv);
-  if (!argv) child_fail(errfd, ST_SETUP);
-  argv[0] = (char *)(uintptr_t)path;
-  for (uint32_t i = 0; i < nargs; i++) argv[i + 1] = (char *)(uintptr_t)take_str(&c);
-  uint32_t nenv = take_u32(&c);
-  if (c.bad || nenv > m->blob / 4) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
-  char **env = calloc(nenv + 4, sizeof *env);
-  if (!env) child_fail(errfd, ST_SETUP);
-  for (uint32_t i = 0; i < nenv; i++) env[i] = (char *)(uintptr_t)take_str(&c);
-  if (c.bad) { errno = EINVAL; child_fail(errfd, ST_SETUP); }
+  struct spec spec;
+  if (take_spec(&c, &spec) < 0) child_fail(errfd, ST_SETUP);
+  char **env = spec.env;
+  const char *user = spec.user, *dir = spec.dir, *path = spec.argv[0];
 
   static struct identity who;
   if (look_up(user, &who) < 0) { errno = ENOENT; child_fail(errfd, ST_USER); }
   static char extra[3][PATH_MAX + 16];
-  uint32_t n = nenv;
+  uint32_t n = spec.nenv;
   const char *default_path = who.uid == 0 ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : "/usr/local/bin:/usr/bin:/bin";
   if (!env_get(env, "PATH")) snprintf(extra[0], sizeof extra[0], "PATH=%s", default_path), env[n++] = extra[0];
   if (!env_get(env, "USER")) snprintf(extra[1], sizeof extra[1], "USER=%s", who.name), env[n++] = extra[1];
@@ -852,10 +875,10 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
   umask(022);
   if (m->kind != KIND_TAR_OUT && make_dir(target, who.uid, who.gid) < 0) child_fail(errfd, ST_DIR);
 
-  for (uint32_t i = 0; i < nlimits; i++) {
-    struct rlimit r = {limits[i].value, limits[i].value};
-    if (limits[i].resource >= RLIM_NLIMITS) { errno = EINVAL; child_fail(errfd, ST_RLIMIT); }
-    if (setrlimit(limits[i].resource, &r) < 0) child_fail(errfd, ST_RLIMIT);
+  for (uint32_t i = 0; i < spec.nlimits; i++) {
+    struct rlimit r = {spec.limits[i].value, spec.limits[i].value};
+    if (spec.limits[i].resource >= RLIM_NLIMITS) { errno = EINVAL; child_fail(errfd, ST_RLIMIT); }
+    if (setrlimit(spec.limits[i].resource, &r) < 0) child_fail(errfd, ST_RLIMIT);
   }
   for (int i = 0; i < 3; i++) if (i == 0 || io[i] != io[i - 1]) (void)!fchown(io[i], who.uid, who.gid);
   for (int i = 0; i < 3; i++) io[i] = fcntl(io[i], F_DUPFD_CLOEXEC, 10);
@@ -874,10 +897,10 @@ static void become(const struct to_init *m, int *fds, int nfds, int errfd, int c
     close(errfd);
     syscall(SYS_close_range, 3u, ~0u, 0u);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    tar_main(m->kind, target, nargs > 0 ? argv[1] : "0", nargs > 1 ? argv[2] : "0");
+    tar_main(m->kind, target, spec.nargs > 0 ? spec.argv[1] : "0", spec.nargs > 1 ? spec.argv[2] : "0");
   }
   sigprocmask(SIG_SETMASK, &none, NULL);
-  find_and_exec(path, argv, env);
+  find_and_exec(path, spec.argv, env);
   child_fail(errfd, ST_EXEC);
 }
 
@@ -1342,6 +1365,8 @@ static void request(struct client *c, const uint8_t *data, size_t len) {
 
 /* ---------------------------------------------------------------- shim: bytes in and out */
 
+static uint8_t chunk[CHUNK]; /* what one read took; nobody keeps it beyond its turn */
+
 static void client_free(struct client *c) {
   struct proc *p = c->proc;
   for (int i = 0; i < S.nprocs; i++) {
@@ -1358,12 +1383,8 @@ static void client_free(struct client *c) {
   free(c);
 }
 
-static void client_read(struct client *c) {
-  uint8_t chunk[CHUNK];
-  ssize_t n = recv(c->fd, chunk, sizeof chunk, MSG_DONTWAIT);
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) { c->is_dead = 1; return; }
-  if (n < 0) return;
-  if (buffer_add(&c->in, chunk, (size_t)n) < 0) { c->is_dead = 1; return; }
+/* Serves every whole frame that has come. */
+static void client_frames(struct client *c) {
   while (!c->is_dead && c->in.len >= 4) {
     uint32_t len;
     memcpy(&len, c->in.data + c->in.start, 4);
@@ -1372,6 +1393,14 @@ static void client_read(struct client *c) {
     request(c, c->in.data + c->in.start + 4, len);
     buffer_drop(&c->in, 4 + (size_t)len);
   }
+}
+
+static void client_read(struct client *c) {
+  ssize_t n = recv(c->fd, chunk, sizeof chunk, MSG_DONTWAIT);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) { c->is_dead = 1; return; }
+  if (n < 0) return;
+  if (buffer_add(&c->in, chunk, (size_t)n) < 0) { c->is_dead = 1; return; }
+  client_frames(c);
 }
 
 static void frame_exit(struct client *c, const struct proc *p) {
@@ -1388,7 +1417,6 @@ static void frame_exit(struct client *c, const struct proc *p) {
 /* Moves kept output to a client as far as it takes it, then the exit. */
 static void client_pump(struct client *c) {
   struct proc *p = c->proc;
-  static uint8_t chunk[CHUNK];
   if (p && p->kind == KIND_EXEC && p->state != STARTING && !c->is_exit_sent) {
     c->is_behind = 0;
     for (int i = 0; i < 2; i++) {
@@ -1439,7 +1467,6 @@ static int may_read(const struct proc *p, int stream) {
 
 /* Reads once; how much, or 0 when there is nothing now or never again. */
 static ssize_t proc_read(struct proc *p, int stream) {
-  static uint8_t chunk[CHUNK];
   ssize_t n = read(p->out[stream], chunk, sizeof chunk);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   if (n <= 0) { /* end of a pipe, or EIO of a terminal nobody holds */
@@ -1877,6 +1904,7 @@ static int shim_main(char **argv) {
   umask(022);
   setsid();
   prctl(PR_SET_NAME, "croft-shim");
+  mallopt(M_MMAP_THRESHOLD, 32 << 10), mallopt(M_TRIM_THRESHOLD, 32 << 10); /* gives back what it needed for a while */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) die("subreaper");
   S.depot = open(depot, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (S.depot < 0) die("%s", depot);
