@@ -1,5 +1,5 @@
-import { globSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync, globSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { buildShim } from '@croft/backend-linux'
@@ -11,6 +11,11 @@ import { cachedPackages, fetchPackages } from './support/v2-vm/packages.js'
 const repository = join(import.meta.dirname, '../..')
 const cache = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
 const isLong = process.env['CROFT_TEST_LONG'] === '1'
+/* what a run left that was killed */
+for (const name of await readdir('/tmp')) {
+  const pid = /^v2-vm-(\d+)-/.exec(name)?.[1]
+  if (pid !== undefined && !existsSync(`/proc/${pid}`)) await rm(join('/tmp', name), { recursive: true, force: true })
+}
 const folder = await mkdtemp(`/tmp/v2-vm-${process.pid}-`)
 afterAll(async () => await rm(folder, { recursive: true, force: true }))
 

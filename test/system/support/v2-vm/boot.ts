@@ -41,7 +41,11 @@ export async function boot(packages: VmPackages, files: VmFiles, options: BootOp
   for (const folder of packages.data) args.push('-L', folder)
   for (const [name, value] of Object.entries(settings)) args.push(`-${name}`, value)
   const env = bareEnv({ LD_LIBRARY_PATH: packages.libraries.join(':') })
-  const child = start(packages.qemu, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  /* it ends with whoever started it, however that ends */
+  const child = start('setpriv', ['--pdeathsig', 'KILL', packages.qemu, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const lines: string[] = []
   const errors: Buffer[] = []
   child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk))

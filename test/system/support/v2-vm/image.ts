@@ -128,6 +128,8 @@ export async function makeVm(
   await writeFile(join(root, 'etc/resolv.conf'), 'nameserver 192.0.2.1\n')
   await writeFile(join(root, 'etc/hosts'), '127.0.0.1 localhost v2-vm\n')
   if (existsSync('/etc/mke2fs.conf')) await copyFile('/etc/mke2fs.conf', join(root, 'etc/mke2fs.conf'))
+  /* an interactive nft complains of a terminal nobody knows */
+  await cp('/lib/terminfo', join(root, 'lib/terminfo'), { recursive: true, verbatimSymlinks: true })
   await copyFile(packages.busybox, join(root, 'usr/bin/busybox'))
   await copyFile(work.shim, join(root, 'usr/bin/croft-init'))
   const modules = await moduleOrder(packages.modules, CONTAINER_MODULES)
