@@ -36,6 +36,7 @@ import { killQuietly } from './depot/process-identity.js'
 import { linkName } from './home/naming.js'
 import { DEFAULT_STAGE_DIR, DEFAULT_STREAM_LIMITS } from './options.js'
 import { OWN_INODES } from './volumizer/disk.js'
+import type { Usage } from './volumizer/usage.js'
 import { readLinkCounters } from './networker/counters.js'
 
 const TERM_TIMEOUT_MS = 10_000
@@ -231,19 +232,21 @@ export class LinuxContainer implements Container {
   }
   async #disk(): Promise<Metrics['disk']> {
     const { spec, state } = this.entry
-    const imageBytes = await this.host.imageSizes.of(state.imageLayers ?? [])
+    const image = await this.host.imageSizes.of(state.imageLayers ?? [])
+    const withImage = ({ bytes, inodes }: Usage): Metrics['disk'] => ({
+      totalBytes: bytes + image.bytes,
+      exclusiveBytes: bytes,
+      exclusiveInodes: inodes,
+      totalInodes: inodes + image.inodes,
+    })
     if ((spec.limits?.disk?.byteHard ?? 0) > 0 || (spec.limits?.disk?.inodeHard ?? 0) > 0) {
       /* the loop mount is visible only in the shim's mount namespace */
       const stage = this.host.options.stageDir ?? DEFAULT_STAGE_DIR
       const disk = statfsSync(`/proc/${state.shim?.pid}/root${stage}/disk`)
-      const used = (disk.blocks - disk.bfree) * disk.bsize
-      return {
-        totalBytes: used + imageBytes,
-        exclusiveBytes: used,
-        exclusiveInodes: Math.max(0, disk.files - disk.ffree - OWN_INODES),
-      }
+      const inodes = Math.max(0, disk.files - disk.ffree - OWN_INODES)
+      return withImage({ bytes: (disk.blocks - disk.bfree) * disk.bsize, inodes })
     }
     const { usage, ageMs } = await this.host.usage.read(join(this.host.depot.folder(this.handle), 'up'))
-    return { totalBytes: usage.bytes + imageBytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes, ageMs }
+    return { ...withImage(usage), ageMs }
   }
 }

@@ -174,7 +174,14 @@ export interface Metrics {
   memory: { usageTowardLimitBytes: number; limitBytes: number | null; stat: Record<string, number> }
   cpu: { usageNs: number; userNs: number; systemNs: number }
   /** `ageMs`: how old these figures are, where finding them took too long to wait; absent or 0: of now. */
-  disk: { totalBytes: number; exclusiveBytes: number; exclusiveInodes: number; ageMs?: number }
+  disk: {
+    totalBytes: number
+    exclusiveBytes: number
+    exclusiveInodes: number
+    /** With the image's; absent where nobody counts those. */
+    totalInodes?: number
+    ageMs?: number
+  }
   network: { rxBytes: number; txBytes: number } | null
   pids: { current: number; max: number | null }
   ageMs: number

@@ -110,7 +110,7 @@ async function writableBytes(host: Host, { spec, state }: Entry): Promise<number
   const { byteHard = 0, scope = 'total' } = spec.limits?.disk ?? {}
   if (byteHard === 0) return DEFAULT_DISK_BYTES
   if (scope === 'exclusive') return byteHard
-  const imageBytes = await host.imageSizes.of(state.imageLayers ?? [])
+  const { bytes: imageBytes } = await host.imageSizes.of(state.imageLayers ?? [])
   if (imageBytes >= byteHard)
     throw new InvalidSpecError(`the image takes ${imageBytes} bytes, the disk limit with it is ${byteHard} bytes`, {
       'limits.disk.byteHard': 'raise it, or limit what is written only (scope exclusive)',

@@ -97,6 +97,8 @@ export function describeUsage(suite: Suite): void {
               expect(after[part] - before[part]).toBeGreaterThan(9 * MIB)
               expect(after[part] - before[part]).toBeLessThan(11 * MIB)
             }
+            expect(after.exclusiveInodes - before.exclusiveInodes).toBe(1)
+            expect(after.totalInodes).toBeGreaterThan(after.exclusiveInodes)
           },
           { limits: { disk: { byteHard: 40 * MIB, scope: 'exclusive' } } },
         )

@@ -169,7 +169,7 @@ describe('what we say, read back from the wire,', () => {
     const metrics = {
       memory: { usageTowardLimitBytes: 5, limitBytes: 64, stat: { total_rss: 3, anon: 2 } },
       cpu: { usageNs: 3, userNs: 2, systemNs: 1 },
-      disk: { totalBytes: 10, exclusiveBytes: 5, exclusiveInodes: 2 },
+      disk: { totalBytes: 10, exclusiveBytes: 5, exclusiveInodes: 2, totalInodes: 3 },
       network: { rxBytes: 1, txBytes: 2 },
       pids: { current: 3, max: 10 },
       ageMs: 1234,

@@ -104,7 +104,7 @@ export function metricsToWire(metrics: Metrics, entitlement: EntitlementOf = { s
     CPUStat: { Usage: metrics.cpu.usageNs, User: metrics.cpu.userNs, System: metrics.cpu.systemNs },
     DiskStat: {
       TotalBytesUsed: metrics.disk.totalBytes,
-      TotalInodesUsed: 0,
+      TotalInodesUsed: metrics.disk.totalInodes ?? metrics.disk.exclusiveInodes,
       ExclusiveBytesUsed: metrics.disk.exclusiveBytes,
       ExclusiveInodesUsed: metrics.disk.exclusiveInodes,
     },
@@ -119,7 +119,7 @@ export function metricsToWire(metrics: Metrics, entitlement: EntitlementOf = { s
 const metricsFields = object({
   MemoryStat: numberMap,
   CPUStat: object({ Usage: any, User: any, System: any }),
-  DiskStat: object({ TotalBytesUsed: any, ExclusiveBytesUsed: any, ExclusiveInodesUsed: any }),
+  DiskStat: object({ TotalBytesUsed: any, TotalInodesUsed: any, ExclusiveBytesUsed: any, ExclusiveInodesUsed: any }),
   NetworkStat: object({ RxBytes: any, TxBytes: any }),
   PidStat: object({ Current: any, Max: any }),
   Age: any,
@@ -147,6 +147,7 @@ export function decodeMetrics(json: unknown): Metrics {
       totalBytes: wire.DiskStat?.TotalBytesUsed ?? 0,
       exclusiveBytes: wire.DiskStat?.ExclusiveBytesUsed ?? 0,
       exclusiveInodes: wire.DiskStat?.ExclusiveInodesUsed ?? 0,
+      totalInodes: wire.DiskStat?.TotalInodesUsed ?? 0,
     },
     network:
       wire.NetworkStat === undefined
