@@ -29,9 +29,11 @@ setup=${CROFT_SETUP:?}
 rm -f "$setup/packages.done" "$setup/host.result"
 : >"$setup/host.steps"
 failed() { # WHAT REMEDY
+  unmask_missing
   printf '%s\n%s\n' "$1" "$2" >"$setup/host.result.new"
   mv "$setup/host.result.new" "$setup/host.result"
-  [ -z "${CROFT_NEEDS_NODE-}" ] || fail "$1" "$2"
+  # without Node nobody else can say it
+  [ -z "${CROFT_NEEDS_NODE-}" ] || [ -e "$setup/packages.done" ] || fail "$1" "$2"
   exit 1
 }
 trap 'restore_policy; [ -e "$setup/host.result" ] || failed "the set-up of this host was interrupted" "run it again"' EXIT
@@ -54,11 +56,26 @@ mask() { # SERVICE of a package we are about to install
   mkdir -p /etc/systemd/system
   ln -s /dev/null "/etc/systemd/system/$1.service"
   changed masked "$1.service"
+  masked="${masked-} $1"
 }
-apt() {
-  DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" >>"$setup/host.log" 2>&1
+unmask_missing() { # a package that did not come leaves no mask behind
+  for _name in ${masked-}; do
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$_name" 2>/dev/null) in ii*) continue ;; esac
+    rm -f "/etc/systemd/system/$_name.service"
+    sed -i "/^masked $_name\\.service\$/d" "$setup/host-changes"
+  done
+}
+apt() { # with apt's own patience a source that never answers would be minutes of silence
+  DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+    -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 "$@" >>"$setup/host.log" 2>&1
 }
 cause() { grep -E '^E: ' "$setup/host.log" | head -n 1 | cut -c4-200; }
+# apt-get update succeeds also when no source answers; what is missing then is only seen at the installation
+refuse_unreachable() {
+  _fetch=$(grep -m 1 -E '^[WE]: Failed to fetch ' "$setup/host.log" | tr -s ' ' | cut -c20-220)
+  [ -z "$_fetch" ] || failed "apt cannot reach its package sources: $_fetch" \
+    "check the network, the proxy of apt and /etc/apt/sources.list until apt-get update succeeds, then run it again; the whole log is $setup/host.log"
+}
 
 install_packages() {
   wanted=$(missing)
@@ -71,10 +88,15 @@ install_packages() {
   forbid_starts
   before=" $(dpkg-query -W -f '${Package} ' 2>/dev/null) "
   for package; do case $package in haproxy | redis-server) mask "$package" ;; esac; done
-  [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null | head -n 1)" ] || apt update ||
-    failed "apt-get update failed: $(cause)" "check the network and /etc/apt/sources.list; the whole log is $setup/host.log"
-  apt install "$@" || { apt update && apt install "$@"; } ||
+  updated=
+  if [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; then
+    updated=1
+    apt update || { refuse_unreachable; failed "apt-get update failed: $(cause)" "check /etc/apt/sources.list; the whole log is $setup/host.log"; }
+  fi
+  apt install "$@" || { [ -z "$updated" ] && apt update && apt install "$@"; } || {
+    refuse_unreachable
     failed "apt could not install $*: $(cause)" "apt-get install $*; the whole log is $setup/host.log"
+  }
   for package in $(dpkg-query -W -f '${Package} '); do
     case $before in *" $package "*) ;; *) changed installed "$package" ;; esac
   done

@@ -29,14 +29,11 @@ step() {
   return "$_rc"
 }
 
-# wait_for TEXT FILE...: until one of the files is there.
+# wait_for TEXT DONE ENDED: until one of the files is there; only the first says that the step was done.
 wait_for() {
-  _text=$1 _started=$(now_ms)
-  shift
-  while :; do
-    for _file; do if [ -e "$_file" ]; then done_line "$_text" "$(seconds_since "$_started")"; return; fi; done
-    spin "$_text" "$_started"
-  done
+  _started=$(now_ms)
+  while [ ! -e "$2" ] && [ ! -e "$3" ]; do spin "$1" "$_started"; done
+  if [ -e "$2" ]; then done_line "$1" "$(seconds_since "$_started")"; else printf '%s' "${_clear-}"; fi
 }
 
 # fetch_packages ROOT: npm ci of the lock file. With npm's own patience a registry that does not answer would be 70 s of silence.

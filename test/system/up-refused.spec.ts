@@ -48,6 +48,27 @@ const upWith = (env: Record<string, string>, ...args: string[]): Promise<Command
 /** A registry that refuses connections, and an npm that does not ask it again. */
 const noRegistry = { npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch_retries: '0' }
 
+/**
+ * Runs what follows its first argument on this host as it would be without a package and with sources nobody answers for. What is
+ * changed in the folders that packages belong to stays in memory; the first argument is where their listings go.
+ */
+const ON_A_HOST_WITHOUT_PACKAGES = `
+layers=/run/lock; mount -t tmpfs layers "$layers"
+for folder in /etc /usr/sbin /var/lib/apt /var/lib/dpkg; do
+  layer=$layers/$(echo "$folder" | tr / _); mkdir -p "$layer/upper" "$layer/work"
+  mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
+done
+: >/var/lib/dpkg/status
+rm -rf /var/lib/apt/lists /etc/apt; mkdir -p /etc/apt /var/lib/apt/lists/partial
+echo 'deb http://127.0.0.1:1/debian bookworm main' >/etc/apt/sources.list
+folder=$1; shift
+list() { find /etc/systemd /usr/sbin | sort; }
+list >"$folder/before"
+code=0; "$@" || code=$?
+list >"$folder/after"
+exit "$code"
+`
+
 /** One error line and one with the remedy; finished steps may stand before them. */
 function expectRefusal(result: CommandResult, code: number, ...texts: string[]): void {
   expect(result.code, result.output).toBe(code)
@@ -72,6 +93,30 @@ describe('croft up refuses, with the remedy and nothing half-made,', () => {
       '--http-port',
     )
     expect(existsSync(home)).toBe(false)
+  })
+
+  it('package sources that cannot be reached', async () => {
+    const before = performance.now()
+    const result = await command(
+      'unshare',
+      ['--mount', '--propagation', 'private', 'sh', '-euc', ON_A_HOST_WITHOUT_PACKAGES, 'sh', folder].concat(
+        [join(checkout, 'croft'), 'up', '--detach', ...ports()],
+        ['--home', home],
+      ),
+      { timeoutMs: 60_000 },
+    )
+    expectRefusal(
+      result,
+      1,
+      'apt cannot reach its package sources: http://127.0.0.1:1/debian/',
+      'try: check the network',
+      'host.log',
+    )
+    expect(performance.now() - before).toBeLessThan(30_000)
+    expect(existsSync(home)).toBe(false)
+    expect(readFileSync(join(folder, 'after'), 'utf8')).toBe(readFileSync(join(folder, 'before'), 'utf8'))
+    const changes = join(checkout, '.croft-setup/host-changes')
+    expect(existsSync(changes) ? readFileSync(changes, 'utf8') : '').not.toMatch(/^masked/m)
   })
 
   it('a domain that is none', async () => {
