@@ -11,7 +11,7 @@ import { service } from '../../../apps/executor/src/testing/desired.js'
 import { FakeController } from '../../../apps/executor/src/testing/fake-controller.js'
 import { makeHostRoot } from './host-root.js'
 
-const MAIN = resolve(import.meta.dirname, '../../../apps/executor/dist/main.js')
+const MAIN = resolve(import.meta.dirname, '../../../apps/executor/dist/executor.mjs')
 const STACK = 'debian-12'
 const APP_USER = { name: 'croft', id: 1002 }
 

@@ -121,7 +121,7 @@ export class PushRig {
       CROFT_OPERATOR_TOKEN_SHA256: createHash('sha256').update(TOKEN).digest('hex'),
       ...(failpoint !== undefined && { CROFT_FAILPOINT: failpoint }),
     }
-    const main = [process.execPath, '--enable-source-maps', join(checkout, 'apps/controller/dist/main.js')]
+    const main = [process.execPath, join(checkout, 'apps/controller/dist/controller.mjs')]
     const [program = '', ...args] = localTools === undefined ? main : [...IN_OWN_MOUNTS, localTools, ...main]
     const child = start(program, args, { env })
     this.#controller = child

@@ -14,7 +14,7 @@ const NODE_FLAGS = ['--max-semi-space-size=2']
 export function componentsOf(config: SupervisorConfig): Component[] {
   const { settings, run, program, home } = config
   const node = join(platformNode(program), 'bin/node')
-  const entry = (app: string): string[] => [...NODE_FLAGS, join(program, 'apps', app, 'dist/main.js')]
+  const entry = (app: string): string[] => [...NODE_FLAGS, join(program, 'apps', app, 'dist', `${app}.mjs`)]
   const postgres = { native: postgresNative(program), folder: join(home, 'pg'), socketFolder: join(run, 'pg') }
   const embedded: Component[] = [
     ...(settings.databaseUrl === undefined ? [postgresComponent(postgres)] : []),
