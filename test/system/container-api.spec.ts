@@ -5,7 +5,14 @@ describeBackend(
   'Linux',
   async () => {
     const home = await makeHome()
-    return { backend: await home.open(), reopen: async () => await home.open(), clean: async () => await home.clean() }
+    const open = async () => await home.open({ allowPrivileged: true })
+    return { backend: await open(), reopen: open, clean: async () => await home.clean() }
   },
-  { base: image, images: fixtureImages, user: 'alice', hasKernel: true, capabilities: await capabilitiesHere() },
+  {
+    base: image,
+    images: fixtureImages,
+    user: 'alice',
+    hasKernel: true,
+    capabilities: { ...(await capabilitiesHere()), hasPrivileged: true },
+  },
 )

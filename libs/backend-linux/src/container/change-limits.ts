@@ -2,14 +2,14 @@ import { mergeLimits, NotSupportedError, refuse, type Limits, type LiveLimits } 
 import { ioProblem } from '../cgroup/io.js'
 import { refuseBandwidth } from '../containerizer/allocate.js'
 import type { Entry, Host } from '../containerizer/host.js'
-import { limitProblem } from '../containerizer/validate.js'
+import { bandwidthOfPrivilegedProblem, limitProblem } from '../containerizer/validate.js'
 
 /**
  * Changes limits of a running container, in the kernel and in the journal, or in neither.
  * @throws InvalidSpecError, NotSupportedError, LimitBelowUseError
  */
 export async function changeLimits(host: Host, entry: Entry, change: LiveLimits): Promise<void> {
-  refuse(limitProblem(change))
+  refuse(limitProblem(change) ?? bandwidthOfPrivilegedProblem(entry.spec.isPrivileged, change))
   await refuseBandwidth(host, change)
   const io = ioProblem(host.cgroups.io, change.io)
   if (io !== null) throw new NotSupportedError(io)

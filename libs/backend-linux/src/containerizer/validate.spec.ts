@@ -27,6 +27,12 @@ describe('a container spec', () => {
     expect(specProblem(spec)).toBeNull()
   })
 
+  it('may ask for privileges where they are allowed, but then for no bandwidth, which it could undo', () => {
+    expect(specProblem({ isPrivileged: true }, true)).toBeNull()
+    const limits = { bandwidth: { rateBytesPerSecond: 1000, burstBytes: 0 } }
+    expect(specProblem({ isPrivileged: true, limits }, true)).toContain('bandwidth')
+  })
+
   it.each<[string, ContainerSpec]>([
     ['a handle that is a path', { handle: '../x' }],
     ['a privileged container', { isPrivileged: true }],

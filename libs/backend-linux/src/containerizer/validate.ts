@@ -29,9 +29,19 @@ export function limitProblem(limits: Limits | undefined): string | null {
   return anyLimitProblem(limits) ?? (bandwidth === undefined ? null : bandwidthProblem(bandwidth))
 }
 
+/** What leaves is shaped inside, where one with privileges could undo it. */
+export function bandwidthOfPrivilegedProblem(
+  isPrivileged: boolean | undefined,
+  limits: Limits | undefined,
+): string | null {
+  if (isPrivileged !== true || (limits?.bandwidth?.rateBytesPerSecond ?? 0) === 0) return null
+  return 'a bandwidth limit cannot be held for a privileged container'
+}
+
 export function specProblem(spec: ContainerSpec, mayBePrivileged = false): string | null {
   if (spec.isPrivileged === true && !mayBePrivileged) return 'privileged container creation is disabled'
   return (
+    bandwidthOfPrivilegedProblem(spec.isPrivileged, spec.limits) ??
     containerSpecProblem(spec) ??
     destinationProblem(spec) ??
     netOutProblem(spec.netOut ?? []) ??

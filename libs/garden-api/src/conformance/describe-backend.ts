@@ -11,6 +11,7 @@ import { describeFreezer } from './specs/freezer.js'
 import { describeLimits } from './specs/limits.js'
 import { describeNames } from './specs/names.js'
 import { describeNetwork } from './specs/network.js'
+import { describePrivileged } from './specs/privileged.js'
 import { describeProcesses } from './specs/processes.js'
 import { describeSidecars } from './specs/sidecars.js'
 import { describeStreams } from './specs/streams.js'
@@ -34,6 +35,7 @@ const TOPICS = {
   sidecars: describeSidecars,
   images: describeImages,
   isolation: describeIsolation,
+  privileged: describePrivileged,
   devices: describeDevices,
   events: describeEvents,
   faults: describeFaults,
