@@ -301,7 +301,7 @@ class Linux implements LinuxBackend {
     if (this.#entries.get(handle) !== entry || entry.state.step !== 'created') return
     this.host.logger.error('container-lost', { handle, why: 'its shim died' })
     try {
-      const kept = await this.host.depot.read(handle)
+      const kept = this.host.depot.read(handle)
       if (kept?.state.step !== 'created' || kept.state.slot !== entry.state.slot) return this.#letGo(entry)
       await this.#removals.remove(entry, 'lost')
     } catch (error) {

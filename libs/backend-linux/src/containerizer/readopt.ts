@@ -51,7 +51,7 @@ export async function readopt(host: Host): Promise<Readopted> {
   await Promise.all(
     handles.map((handle) =>
       gate.pass(async () => {
-        const read = await host.depot.read(handle)
+        const read = host.depot.read(handle)
         if (read === null) {
           await removeUnknownNow(host, handle, 'its journal is not readable', report)
           return

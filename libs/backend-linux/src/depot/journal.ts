@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, failpoint } from '@croft/kit'
 import {
@@ -135,14 +136,14 @@ export class Depot {
       await rm(join(this.folder(handle), STATE), { force: true })
     }
   }
-  /** The entry, or null when it is half-written or unreadable: then only its folder is left to remove. */
-  async read(handle: string): Promise<DepotEntry | null> {
+  /**
+   * The entry, or null when it is half-written or unreadable: then only its folder is left to remove. Read at once: a daemon
+   * that starts over hundreds of entries finds them in memory, sooner than a thread for each of two files.
+   */
+  read(handle: string): DepotEntry | null {
     try {
-      const [spec, state] = await Promise.all([
-        readFile(join(this.folder(handle), SPEC), 'utf8'),
-        readFile(join(this.folder(handle), STATE), 'utf8'),
-      ])
-      const entry = { handle, spec: JSON.parse(spec) as ContainerSpec, state: JSON.parse(state) as ContainerState }
+      const parsed = (name: string): unknown => JSON.parse(readFileSync(join(this.folder(handle), name), 'utf8'))
+      const entry = { handle, spec: parsed(SPEC) as ContainerSpec, state: parsed(STATE) as ContainerState }
       return isState(entry.state) ? entry : null
     } catch (error) {
       if (['ENOENT', 'EISDIR', 'ELOOP'].includes(errnoOf(error) ?? '') || error instanceof SyntaxError) return null
