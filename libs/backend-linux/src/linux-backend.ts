@@ -180,7 +180,7 @@ class Linux implements LinuxBackend {
     for (const entry of [...entries, ...pending]) this.#entries.set(entry.handle, entry)
     for (const entry of pending) this.#removals.resume(entry)
     if (options.network !== undefined) await this.#applyNetwork(options.network)
-    await Promise.all(entries.map(async (entry) => await this.#watch.watch(entry)))
+    for (const entry of entries) this.#watch.watch(entry)
     for (const entry of entries) for (const pea of entry.peas.values()) void removeWhenEnded(this.host, entry, pea)
     this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
     return report
@@ -203,7 +203,7 @@ class Linux implements LinuxBackend {
       )
       this.#entries.set(handle, entry)
       this.host.events.append({ kind: 'created', handle })
-      await this.#watch.watch(entry)
+      this.#watch.watch(entry)
       return this.#container(entry)
     } finally {
       this.#creating.delete(handle)

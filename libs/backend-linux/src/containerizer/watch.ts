@@ -10,11 +10,14 @@ import type { Entry, Host } from './host.js'
 /** A shim whose connection ended gets this long to be gone. */
 const SHIM_END_MS = 1_000
 /** Where the kernel tells nobody of a kill for memory (cgroup v1), containers with a memory limit are looked at. */
-const MEMORY_EVERY_MS = 1_000
+const MEMORY_EVERY_MS = 2_000
 
 interface Watched {
   entry: Entry
-  shim: ShimWatch
+  /** Undefined until the connection stands. */
+  shim: ShimWatch | undefined
+  /** Processes that are watched, by id; until the connection stands also those that have ended since. */
+  processes: Set<string>
   /** Kills for memory that were told. */
   memoryKills: number
 }
@@ -33,18 +36,11 @@ export class ContainerWatch {
     private readonly onLost: (entry: Entry) => Promise<void>,
   ) {}
 
-  /** Watches a container, and the processes that run in it already. Never rejects: a shim that is gone is a lost container. */
-  async watch(entry: Entry): Promise<void> {
-    try {
-      const shim = await entry.client.watch()
-      this.#watched.set(entry.handle, { entry, shim, memoryKills: this.#memoryKills(entry) })
-      for (const process of shim.processes) void this.#untilExit(entry, process.id)
-      for (const pea of entry.peas.values()) void this.#untilExit(entry, pea.id)
-      void shim.ended.then(async () => await this.#onEnd(entry, shim))
-    } catch (error) {
-      this.host.logger.warn('container-not-watched', { handle: entry.handle, why: messageOf(error) })
-      await this.onLost(entry)
-    }
+  /** Watches a container from now on, and the processes that run in it already; a shim that is gone is a lost container. */
+  watch(entry: Entry): void {
+    const watched = { entry, shim: undefined, processes: new Set<string>(), memoryKills: this.#memoryKills(entry) }
+    this.#watched.set(entry.handle, watched)
+    void this.#follow(watched)
     this.#timer ??= setInterval(() => this.#lookAtMemory(), MEMORY_EVERY_MS).unref()
   }
 
@@ -53,14 +49,15 @@ export class ContainerWatch {
     this.host.events.append({ kind: 'process-started', handle: entry.handle, processId: id, pid: process.pid })
     /* the exit comes after the output, so a slow reader would hold it back */
     const hasOutput = io.stdout !== undefined || io.stderr !== undefined
-    void this.#untilExit(entry, id, hasOutput ? undefined : process)
+    const watched = this.#watched.get(entry.handle)
+    if (watched?.entry === entry) void this.#untilExit(watched, id, hasOutput ? undefined : process)
   }
 
   /** Looks no more; what happens while a container is destroyed is known. */
   forget(handle: string): void {
     const watched = this.#watched.get(handle)
     this.#watched.delete(handle)
-    watched?.shim.close()
+    watched?.shim?.close()
   }
 
   close(): void {
@@ -68,18 +65,42 @@ export class ContainerWatch {
     for (const handle of this.#watched.keys()) this.forget(handle)
   }
 
-  async #onEnd(entry: Entry, shim: ShimWatch): Promise<void> {
-    if (this.#watched.get(entry.handle)?.shim !== shim) return
-    this.#watched.delete(entry.handle)
-    const { shim: identity } = entry.state
-    if (identity === null || (await hasEnded(identity, SHIM_END_MS))) await this.onLost(entry)
-    else await this.watch(entry) // only the connection was lost
+  /** Keeps a connection to the shim for as long as the container is watched. Never rejects. */
+  async #follow(watched: Watched): Promise<void> {
+    const { entry } = watched
+    while (this.#isWatched(watched)) {
+      try {
+        const shim = await entry.client.watch()
+        for (const process of shim.processes) void this.#untilExit(watched, process.id)
+        watched.shim = shim
+        if (!this.#isWatched(watched)) return shim.close()
+        await shim.ended
+        watched.shim = undefined
+      } catch (error) {
+        this.host.logger.warn('shim-does-not-answer', { handle: entry.handle, why: messageOf(error) })
+      }
+      const { shim } = entry.state
+      /* one that lives and does not answer is slow: its container is not lost, and asked for again */
+      if (shim === null || (await hasEnded(shim, SHIM_END_MS))) return await this.#lose(watched)
+    }
+  }
+  async #lose(watched: Watched): Promise<void> {
+    if (!this.#isWatched(watched)) return
+    this.#watched.delete(watched.entry.handle)
+    await this.onLost(watched.entry)
+  }
+  #isWatched(watched: Watched): boolean {
+    return this.#watched.get(watched.entry.handle) === watched
   }
 
   /** Never rejects. */
-  async #untilExit(entry: Entry, id: string, process?: ShimProcess): Promise<void> {
+  async #untilExit(watched: Watched, id: string, process?: ShimProcess): Promise<void> {
+    if (watched.processes.has(id)) return
+    watched.processes.add(id)
+    const { entry } = watched
     const exit = await this.#exitOf(entry, id, process)
-    if (exit === null || this.#watched.get(entry.handle)?.entry !== entry) return
+    if (watched.shim !== undefined) watched.processes.delete(id)
+    if (exit === null || !this.#isWatched(watched)) return
     if (exit.isOutOfMemory) this.#tellMemoryKills(entry.handle)
     this.host.events.append({ kind: 'process-exited', handle: entry.handle, processId: id, exit })
   }
