@@ -1771,13 +1771,13 @@ static void attach_tree(int fd, const char *at) {
 }
 
 /*
- * Mounts an overlay; upper and work are named by descriptor, so their paths may hold any character. It is volatile: what is
- * written waits for no disk, fsync(2) inside included, and taking it down does not sync the whole file system below. No
- * container outlives the kernel, so nobody would read what that had saved; whoever keeps a tree syncs it where it is kept.
+ * Mounts an overlay; upper and work are named by descriptor, so their paths may hold any character. A volatile one waits for no
+ * disk, fsync(2) inside included, and taking it down does not sync the whole file system below: right for a container's own root,
+ * for no container outlives the kernel, and wrong for a tree that somebody keeps.
  */
-static void mount_overlay(const char *at, const char *lowers, int upper, int work) {
+static void mount_overlay(const char *at, const char *lowers, int upper, int work, int is_volatile) {
   static char options[4096];
-  int n = snprintf(options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=off,metacopy=off,index=off,volatile", lowers, upper, work);
+  int n = snprintf(options, sizeof options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,redirect_dir=off,metacopy=off,index=off%s", lowers, upper, work, is_volatile ? ",volatile" : "");
   if (n < 0 || n >= (int)sizeof options) errno = E2BIG, die("too many layers");
   if (mount("overlay", at, "overlay", 0, options) < 0) die("overlay %s", at);
 }
@@ -2008,7 +2008,7 @@ static int shim_main(char **argv) {
       int in = open_dir_at(AT_FDCWD, path), upper_fd = open_dir_at(in, up + cut + 1), work_fd = open_dir_at(in, work + cut + 1);
       snprintf(path, sizeof path, "b/%u", n);
       make_dir_once(path);
-      mount_overlay(path, stack, upper_fd, work_fd);
+      mount_overlay(path, stack, upper_fd, work_fd, 0);
       close(in), close(upper_fd), close(work_fd);
     } else errno = EINVAL, die("unknown directive %s", what);
   }
@@ -2021,7 +2021,7 @@ static int shim_main(char **argv) {
     if (fchownat(where, "up", base, base, AT_SYMLINK_NOFOLLOW) < 0) die("%s", upper);
   }
   int up = open_dir_at(where, "up"), wk = open_dir_at(where, "wk");
-  mount_overlay("root", lowers, up, wk);
+  mount_overlay("root", lowers, up, wk, 1);
   close(up), close(wk);
   if (where != S.depot) close(where);
   int root = open_dir_at(AT_FDCWD, "root");
