@@ -53,7 +53,7 @@ const noRegistry = { npm_config_registry: 'http://127.0.0.1:1', npm_config_fetch
  * changed in the folders that packages belong to stays in memory; the first argument is where their listings go.
  */
 const ON_A_HOST_WITHOUT_PACKAGES = `
-layers=/run/lock; mount -t tmpfs layers "$layers"
+layers=$1/layers; mkdir "$layers"; mount -t tmpfs layers "$layers"
 for folder in /etc /usr/sbin /var/lib/apt /var/lib/dpkg; do
   layer=$layers/$(echo "$folder" | tr / _); mkdir -p "$layer/upper" "$layer/work"
   mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"

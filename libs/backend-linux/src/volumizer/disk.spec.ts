@@ -5,7 +5,8 @@ import { run } from '@croft/kit'
 import { afterAll, describe, expect, it } from 'vitest'
 import { makeDisk } from './disk.js'
 
-const dir = await mkdtemp('/tmp/disk-spec-')
+// a tmpfs, as /tmp often is, tells nothing of holes
+const dir = await mkdtemp('/var/tmp/disk-spec-')
 afterAll(async () => await rm(dir, { recursive: true, force: true }))
 const hasTools = await run('mkfs.ext4', ['-V'], { timeoutMs: 5000 }).then(
   () => true,
