@@ -19,6 +19,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{apps,libs,buildpacks}/*/src/**/*.spec.ts', 'test/*.spec.ts'],
           pool: 'forks',
+          maxWorkers: 3, // they wait more than they work, and the default on two cores is one
           isolate: false, // a worker for each of a hundred small files costs more than they do
           testTimeout: 10_000,
         },
