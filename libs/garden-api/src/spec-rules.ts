@@ -5,9 +5,9 @@ import type { BindMount, ContainerSpec, Limits, NetIn, ProcessSpec, Rlimit } fro
  * What is wrong with a spec for any backend, as a text; null when nothing is. A backend adds what its own cannot make. Pure.
  */
 
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
-const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
-const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
+export const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+export const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
+export const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
 const MAX_PATH_CHARACTERS = 4095
 const MAX_BINDS = 64
 const MAX_PORTS = 256

@@ -1,10 +1,8 @@
+import { HANDLE, HOSTNAME, PROCESS_ID } from '../../spec-rules.js'
 import { text, type Decoder } from './fields.js'
 
 /** What the texts of the container API must look like. */
 
-const HANDLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
-const PROCESS_ID = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
-const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/
 const MAX_PATH_CHARACTERS = 4095
 
 /** Handles that a route of their own hides: `GET /containers/bulk_info` is no container. */
