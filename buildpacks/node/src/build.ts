@@ -1,9 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'smol-toml'
-import { BuildFailure } from './failure.js'
+import { BuildFailure, Layer, runBuild } from '@croft/buildpack-kit'
 import { Installer } from './install.js'
-import { Layer } from './layers.js'
 import { provideNode } from './node-layer.js'
 import { wantedNode } from './node-version.js'
 import { parsePackageJson } from './package-json.js'
@@ -15,9 +14,7 @@ const PLATFORM_NODE = process.env['CROFT_NODE'] ?? '/cnb/croft/node'
 const PLATFORM_NPM = process.env['CROFT_NPM'] ?? '/cnb/croft/npm'
 const TEMPORARY = '/tmp'
 
-async function build(): Promise<void> {
-  const layersDirectory = process.env['CNB_LAYERS_DIR'] ?? process.argv[2] ?? ''
-  const appDirectory = process.cwd()
+await runBuild(async ({ layersDirectory, appDirectory, env: inherited }) => {
   const read = (file: string): string | undefined => {
     try {
       return readFileSync(join(appDirectory, file), 'utf8')
@@ -34,9 +31,6 @@ async function build(): Promise<void> {
     )
   }
 
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  )
   const wanted = wantedNode({ engines: app.engines['node'], nvmrc: read('.nvmrc'), nodeVersion: read('.node-version') })
   const platform = { node: PLATFORM_NODE, npm: PLATFORM_NPM, temporary: TEMPORARY, env: inherited }
   const node = await provideNode(new Layer(layersDirectory, 'node'), wanted, platform)
@@ -62,14 +56,4 @@ async function build(): Promise<void> {
     const processes = [{ type: 'web', command: start.command, args: start.args, default: true }]
     writeFileSync(join(layersDirectory, 'launch.toml'), `${stringify({ processes })}\n`)
   }
-}
-
-try {
-  await build()
-} catch (error) {
-  if (!(error instanceof BuildFailure)) throw error
-  const path = process.env['CROFT_FAILURE_PATH']
-  if (path === undefined) process.stdout.write(` !     ${error.message}\n !     ${error.remedy}\n`)
-  else writeFileSync(path, `${error.message}\n${error.remedy}\n`)
-  process.exitCode = 1
-}
+})

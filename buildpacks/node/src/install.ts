@@ -11,13 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { Layer, run, say } from '@croft/buildpack-kit'
 import { dependencyKey } from './layer-key.js'
-import { Layer } from './layers.js'
 import type { NodeLayer } from './node-layer.js'
 import { npmFailure, packageCount } from './npm-messages.js'
 import { buildScript, hasLocalDependencies, INSTALL_SCRIPTS, type PackageJson } from './package-json.js'
-import { run } from './run.js'
-import { say } from './say.js'
 
 export interface InstallInput {
   app: PackageJson

@@ -1,11 +1,8 @@
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { BuildFailure } from './failure.js'
-import type { Layer } from './layers.js'
+import { BuildFailure, run, say, type Layer } from '@croft/buildpack-kit'
 import { satisfies, type WantedNode } from './node-version.js'
 import { npmFailure } from './npm-messages.js'
-import { run } from './run.js'
-import { say } from './say.js'
 
 /** Raised when the layer's content changes although versions do not. */
 const LAYOUT = '1'

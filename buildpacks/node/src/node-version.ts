@@ -1,7 +1,7 @@
 import intersects from 'semver/ranges/intersects.js'
 import validRange from 'semver/ranges/valid.js'
 import semverSatisfies from 'semver/functions/satisfies.js'
-import { BuildFailure } from './failure.js'
+import { BuildFailure } from '@croft/buildpack-kit'
 
 /** Which Node an app asks for. */
 export interface WantedNode {

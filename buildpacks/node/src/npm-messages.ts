@@ -1,4 +1,4 @@
-import { BuildFailure } from './failure.js'
+import { BuildFailure } from '@croft/buildpack-kit'
 
 /** What npm says, understood. Pure. */
 

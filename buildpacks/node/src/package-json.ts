@@ -1,4 +1,4 @@
-import { BuildFailure } from './failure.js'
+import { BuildFailure } from '@croft/buildpack-kit'
 
 /** The parts of an app's package.json that a build looks at. */
 export interface PackageJson {

@@ -259,6 +259,7 @@ async function bundleBuildpacks(folder: string): Promise<void> {
       platform: 'node',
       format: 'esm',
       target: 'node24',
+      conditions: ['croft-src'],
       logLevel: 'error',
       banner: { js: "import { createRequire as __r } from 'node:module'; const require = __r(import.meta.url);" },
     })

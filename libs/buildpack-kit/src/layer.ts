@@ -38,7 +38,7 @@ export class Layer {
   }
 
   /** Says what the layer is for and what it was made from; comes last, when the content is whole. */
-  describe(types: LayerTypes, metadata: Record<string, string>): void {
+  describe(types: LayerTypes, metadata: Record<string, unknown>): void {
     writeFileSync(this.#toml, `${stringify({ types, metadata })}\n`)
   }
 

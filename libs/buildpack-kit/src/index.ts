@@ -1,0 +1,5 @@
+export * from './failure.js'
+export * from './layer.js'
+export * from './run.js'
+export * from './run-build.js'
+export * from './say.js'

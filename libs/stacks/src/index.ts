@@ -1,0 +1,2 @@
+export * from './choose-stack.js'
+export * from './stacks.js'
