@@ -122,7 +122,9 @@ const PURE = [
   'libs/lifecycle/src/resolve-plan.ts',
   'libs/protocol/src/haproxy-launch.ts',
   'libs/stacks/src/choose-stack.ts',
+  'libs/stacks/src/composer-constraint.ts',
   'libs/stacks/src/stacks.ts',
+  'libs/stacks/src/wanted-php.ts',
 ]
 
 /** Modules and globals that make a file impure (style rule 9). */
