@@ -124,7 +124,10 @@ const PURE = [
   'libs/stacks/src/choose-stack.ts',
   'libs/stacks/src/composer-constraint.ts',
   'libs/stacks/src/stacks.ts',
+  'libs/stacks/src/version-clauses.ts',
   'libs/stacks/src/wanted-php.ts',
+  'libs/stacks/src/wanted-python.ts',
+  'libs/stacks/src/wanted-ruby.ts',
 ]
 
 /** Modules and globals that make a file impure (style rule 9). */
