@@ -50,6 +50,7 @@ const PURE = [
   'apps/controller/src/push/text.ts',
   'apps/controller/src/push/tree-caps.ts',
   'apps/controller/src/release/release-status.ts',
+  'apps/controller/src/release/rollback-formation.ts',
   'apps/controller/src/release/service-spec.ts',
   'apps/controller/src/route/table.ts',
   'apps/controller/src/schedule/desired.ts',

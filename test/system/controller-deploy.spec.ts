@@ -274,6 +274,104 @@ describe('the verbs of running apps', () => {
   })
 })
 
+describe('a rollback', () => {
+  interface Info {
+    version: number
+    image: string
+    processTypes: Record<string, string>
+    config: string[]
+    description: string
+  }
+  const info = async (app: App, version: number): Promise<Info> =>
+    (await rig.api<Info>('GET', `/apps/${app.name}/releases/v${version}`)).body
+  const rollback = async (app: App, body: object = {}): Promise<{ status: number; body: { id: DeploymentId } }> =>
+    rig.api('POST', `/apps/${app.name}/rollback`, body)
+  const formation = async (app: App): Promise<Record<string, number>> => {
+    const rows = await rig.api<{ type: string; quantity: number }[]>('GET', `/apps/${app.name}/formation`)
+    return Object.fromEntries(rows.body.map(({ type, quantity }) => [type, quantity]))
+  }
+  const setConfig = async (app: App, set: Record<string, string>, unset: string[] = []): Promise<void> => {
+    const { body } = await rig.api<{ deployment: DeploymentId | null }>('PATCH', `/apps/${app.name}/config`, {
+      set,
+      unset,
+    })
+    if (body.deployment !== null) expect(await rig.finish(body.deployment)).toEqual({ state: 'succeeded' })
+  }
+
+  it('brings image, process types and config of an older release back as a new one', async () => {
+    const app = await newApp()
+    await setConfig(app, { A: 'old', GONE: 'x' })
+    await deploy(app, ['web', 'clock'], { clock: 1 })
+    await setConfig(app, { A: 'new', B: 'new' }, ['GONE'])
+    const { status, body } = await rollback(app, { release: 'v1' })
+    expect(status).toBe(202)
+    expect(await rig.finish(body.id)).toEqual({ state: 'succeeded' })
+    const [old, back] = [await info(app, 1), await info(app, 3)]
+    expect(back).toMatchObject({ image: old.image, processTypes: old.processTypes, config: old.config })
+    expect(back.description).toBe('Rollback to v1')
+    const values = await rig.api('GET', `/apps/${app.name}/config/values`)
+    expect(values.body).toEqual({ A: 'old', GONE: 'x' }) // and the next push has them too
+    await waitFor(() => endpoints(app).every(({ releaseVersion }) => releaseVersion === 3), {
+      what: 'v3 alone in the table',
+      timeoutMs: 5_000,
+    })
+  })
+
+  it('without a number goes to the release before that served, not to one that failed', async () => {
+    const app = await newApp()
+    await deploy(app)
+    node.behave = () => ({ kind: 'crash' })
+    expect(await deploy(app)).toMatchObject({ state: 'failed' })
+    node.behave = () => ({ kind: 'ready' })
+    await deploy(app)
+    expect(await rig.finish((await rollback(app)).body.id)).toEqual({ state: 'succeeded' })
+    expect((await info(app, 4)).description).toBe('Rollback to v1')
+  })
+
+  it('keeps quantities, and sets types that no longer exist to 0 once it serves', async () => {
+    const app = await newApp()
+    await deploy(app, ['web'])
+    await deploy(app, ['web', 'worker'], { worker: 2 })
+    await rig.api('PATCH', `/apps/${app.name}/formation`, { web: 3 })
+    const { body } = await rollback(app)
+    expect(await rig.finish(body.id)).toEqual({ state: 'succeeded' })
+    expect(await formation(app)).toEqual({ web: 3, worker: 0 })
+  })
+
+  it('takes the former quantities too when asked, and none of it when it fails', async () => {
+    const app = await newApp()
+    await deploy(app, ['web', 'worker'], { worker: 2 })
+    await deploy(app, ['web', 'worker'])
+    await rig.api('PATCH', `/apps/${app.name}/formation`, { web: 2, worker: 0 })
+    node.behave = (item) => (item.releaseVersion === 3 ? { kind: 'crash' } : { kind: 'ready' })
+    const failed = await rollback(app, { release: '1', formation: true })
+    expect(await rig.finish(failed.body.id)).toMatchObject({ state: 'failed' })
+    expect(await formation(app)).toEqual({ web: 2, worker: 0 })
+    node.behave = () => ({ kind: 'ready' })
+    const done = await rollback(app, { release: '1', formation: true })
+    expect(await rig.finish(done.body.id)).toEqual({ state: 'succeeded' })
+    expect(await formation(app)).toEqual({ web: 1, worker: 2 })
+  })
+
+  it('is refused to what serves, to what never served, to what is not there, and while another release rolls', async () => {
+    const app = await newApp()
+    const code = async (body: object = {}): Promise<unknown> =>
+      ((await rollback(app, body)).body as unknown as { code: string }).code
+    expect(await code()).toBe('nothing-released')
+    await deploy(app)
+    expect(await code()).toBe('no-former-release')
+    expect(await code({ release: 'v1' })).toBe('release-serves')
+    expect(await code({ release: 'v9' })).toBe('release-not-found')
+    expect(await code({ release: 'latest' })).toBe('release-not-found')
+    await deploy(app)
+    node.behave = () => ({ kind: 'hang' })
+    await rig.release(app)
+    expect(await code({ release: 'v3' })).toBe('release-never-served')
+    expect(await code()).toBe('deployment-active')
+    expect((await info(app, 4)) as unknown).toMatchObject({ code: 'release-not-found' })
+  })
+})
+
 describe('a crashed instance', () => {
   it('leaves the table while it is not ready and comes back with its id and address', async () => {
     const app = await newApp()

@@ -61,8 +61,9 @@ describe('the schema', () => {
   it('migrates once, however often it is asked', async () => {
     const again = await connectAndMigrate(createDataSource(database.databaseUrl), silentLogger)
     const rows = await again.query<unknown[]>('SELECT name FROM migrations')
+    const known = again.migrations.length
     await again.destroy()
-    expect(rows).toHaveLength(1)
+    expect(rows).toHaveLength(known)
   })
 
   it('of a newer Croft is refused with what to do', async () => {

@@ -109,6 +109,29 @@ describe('deploys under load', () => {
   }, 300_000)
 })
 
+describe('rollbacks under load', () => {
+  it('lose no request, and take a second plus the start of the app', async () => {
+    const load = startLoad({ port: platform.httpPort, host: host('steady'), perSecond: 200, maxSeconds: 180 })
+    const tookMs: number[] = []
+    try {
+      for (let round = 0; round < (isLong ? 10 : 2); round += 1) {
+        const beganAt = performance.now()
+        const back = await platform.croft('rollback', '-a', 'steady')
+        tookMs.push(performance.now() - beganAt)
+        expect(back.code, back.output).toBe(0)
+        expect(back.output).toContain('runs v')
+      }
+    } finally {
+      await load.stop()
+    }
+    expect(load.result.failures).toEqual({})
+    expect(load.result.ok).toBe(load.result.sent)
+    const [newest] = await platform.releases('steady')
+    expect(newest?.description).toMatch(/^Rollback to v\d+$/)
+    expect(Math.min(...tookMs)).toBeLessThan(isLong ? 3_000 : 10_000) // the CLI's and the app's own start included
+  }, 300_000)
+})
+
 describe('kill -9 of a component', () => {
   it.each(['router', 'controller', 'redis', 'postgres'])(
     '%s: apps serve on, and the platform is whole again',

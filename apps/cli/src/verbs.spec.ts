@@ -12,7 +12,7 @@ import { UsageError } from './usage.js'
 describe('the verbs of issue 3', () => {
   const program = createProgram()
   const names =
-    'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases builds builds:info config config:get config:set config:unset git:remote status doctor'.split(
+    'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases releases:info rollback builds builds:info config config:get config:set config:unset git:remote status doctor'.split(
       ' ',
     )
   const find = (name: string): Command | undefined => program.commands.find((command) => command.name() === name)

@@ -36,6 +36,15 @@ export const releaseShape = z.looseObject({
   description: z.string(),
   author: z.string(),
   createdAt: z.string(),
+  isCurrent: z.boolean(),
+  message: z.string().nullable(),
+  image: z.string().nullable(),
+})
+
+export const releaseInfoShape = releaseShape.extend({
+  processTypes: z.record(z.string(), z.string()),
+  config: z.array(z.string()),
+  formation: z.record(z.string(), z.int()),
 })
 
 export const buildShape = z.looseObject({

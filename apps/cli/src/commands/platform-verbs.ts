@@ -18,7 +18,9 @@ import { register as psScale } from './ps-scale.js'
 import { register as psStart } from './ps-start.js'
 import { register as psStop } from './ps-stop.js'
 import { register as ps } from './ps.js'
+import { register as releasesInfo } from './releases-info.js'
 import { register as releases } from './releases.js'
+import { register as rollback } from './rollback.js'
 
 /** The verbs that ask a platform, wherever it runs. */
 export const platformVerbs: readonly ((program: Command) => void)[] = [
@@ -42,4 +44,6 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   psStop,
   psStart,
   releases,
+  releasesInfo,
+  rollback,
 ]

@@ -99,14 +99,31 @@ export class ConfigStore implements OnModuleInit {
     const changed = Object.keys(set).filter((name) => !Object.hasOwn(before, name) || before[name] !== set[name])
     for (const name of changed) {
       const value = seal(Buffer.from(set[name] ?? ''), key, DATA_KEY_ID, contextOf(app, name))
-      await manager.query(
-        `INSERT INTO config_var (app_id, name, team_id, value) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (app_id, name) DO UPDATE SET value = excluded.value, updated_at = now()`,
-        [app.id, name, app.teamId, JSON.stringify(value)],
-      )
+      await this.#write(manager, app, name, value)
     }
     for (const name of unset) await manager.getRepository(ConfigVar).delete({ appId: app.id, name })
     return [...changed, ...unset]
+  }
+
+  /**
+   * Makes a release's config the app's again, sealed as it is, in the caller's transaction, which holds the app's lock. Gives the
+   * names that changed.
+   */
+  async restore(manager: EntityManager, app: App, config: Readonly<Record<string, SealedValue>>): Promise<string[]> {
+    const before = await this.snapshot(app, manager)
+    const changed = Object.keys(config).filter((name) => before[name]?.ciphertext !== config[name]?.ciphertext)
+    const gone = Object.keys(before).filter((name) => !Object.hasOwn(config, name))
+    for (const name of changed) await this.#write(manager, app, name, config[name])
+    for (const name of gone) await manager.getRepository(ConfigVar).delete({ appId: app.id, name })
+    return [...changed, ...gone]
+  }
+
+  async #write(manager: EntityManager, app: App, name: string, value: SealedValue | undefined): Promise<void> {
+    await manager.query(
+      `INSERT INTO config_var (app_id, name, team_id, value) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (app_id, name) DO UPDATE SET value = excluded.value, updated_at = now()`,
+      [app.id, name, app.teamId, JSON.stringify(value)],
+    )
   }
 }
 

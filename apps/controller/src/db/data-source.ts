@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { DataSource } from 'typeorm'
 import { entities } from './entities.js'
 import { First1732180000000 } from './migrations/0001-first.js'
+import { Rollback1764100000000 } from './migrations/0002-rollback.js'
 
 /** PostgreSQL by URL or by socket directory; `uuidv7()` needs PostgreSQL 18. Migrations run before anything serves. */
 export function createDataSource(url: string): DataSource {
@@ -9,7 +10,7 @@ export function createDataSource(url: string): DataSource {
     type: 'postgres',
     url,
     entities,
-    migrations: [First1732180000000],
+    migrations: [First1732180000000, Rollback1764100000000],
     migrationsTransactionMode: 'all',
     installExtensions: false,
     uuidExtension: 'pgcrypto',

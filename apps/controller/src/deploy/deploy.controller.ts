@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
@@ -12,10 +12,18 @@ import { DeployService } from './deploy.service.js'
 import type { Deployment } from './deployment.entity.js'
 import { deploymentMachine } from './deployment.machine.js'
 import { DeploymentNotFound } from './errors.js'
+import { RollbackService } from './rollback.service.js'
 
 const querySchema = z.object({
   /** Seconds to wait for its end. */
   wait: z.coerce.number().min(0).max(60).default(0),
+})
+
+const rollbackSchema = z.object({
+  /** `v12` or `12`; without it the newest one before the present release that served. */
+  release: z.string().optional(),
+  /** Its quantities come back too. */
+  formation: z.boolean().default(false),
 })
 
 export const deploymentSchema = z.object({
@@ -34,6 +42,7 @@ export class DeployController {
   constructor(
     @Inject(AppService) private readonly apps: AppService,
     @Inject(DeployService) private readonly deploys: DeployService,
+    @Inject(RollbackService) private readonly rollbacks: RollbackService,
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
   ) {}
 
@@ -44,6 +53,19 @@ export class DeployController {
   @Answers(deploymentSchema)
   async restart(@Who() principal: Principal, @Param('app') name: string): Promise<DeploymentAnswer> {
     return answer(await this.deploys.restart(principal, name))
+  }
+
+  /** An older release as a new one, without a build. */
+  @Post('rollback')
+  @HttpCode(202)
+  @Policy('app:deploy')
+  @Answers(deploymentSchema)
+  async rollback(
+    @Who() principal: Principal,
+    @Param('app') name: string,
+    @Body({ schema: rollbackSchema }) wish: z.infer<typeof rollbackSchema>,
+  ): Promise<DeploymentAnswer> {
+    return answer(await this.rollbacks.start(principal, name, { release: wish.release, withFormation: wish.formation }))
   }
 
   /** Ends every instance; the formation stays as it is. */

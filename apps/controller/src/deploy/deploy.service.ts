@@ -53,12 +53,12 @@ export class DeployService {
   ) {}
 
   /**
-   * Makes a release the one that is to run.
+   * Makes a release the one that is to run; `formation` are quantities that are set once it does.
    * @throws DeploymentActive while another release of the app rolls; AppNotFound when the app was destroyed
    */
   async start(
     release: Release,
-    options: { pushId?: PushId | null } = {},
+    options: { pushId?: PushId | null; formation?: Record<string, number> } = {},
     manager?: EntityManager,
   ): Promise<Deployment> {
     if (manager === undefined) return this.dataSource.transaction((own) => this.start(release, options, own))
@@ -66,9 +66,18 @@ export class DeployService {
     const locked = await this.apps.lock(manager, app)
     await this.#refuseSecond(manager, locked)
     const rows = await manager.query<{ id: DeploymentId }[]>(
-      `INSERT INTO deployment (team_id, app_id, release_id, release_version, previous_version, push_id, state)
-       VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-      [locked.teamId, locked.id, release.id, release.version, locked.currentRelease, options.pushId ?? null, 'pending'],
+      `INSERT INTO deployment (team_id, app_id, release_id, release_version, previous_version, push_id, formation, state)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+      [
+        locked.teamId,
+        locked.id,
+        release.id,
+        release.version,
+        locked.currentRelease,
+        options.pushId ?? null,
+        options.formation === undefined ? null : JSON.stringify(options.formation),
+        'pending',
+      ],
     )
     const deployment = await manager
       .getRepository(Deployment)

@@ -7,6 +7,7 @@ import { EPOCH } from '../db/signals.module.js'
 import { notify } from '../db/signals.js'
 import { EventService } from '../event/event.service.js'
 import { InstanceWriter } from '../instance/instance-writer.js'
+import { FormationService } from '../release/formation.service.js'
 import { APP_PORT, DEFAULT_BOOT_TIMEOUT_MS, hasTraffic } from '../release/service-spec.js'
 import { ackOf, isOfDeployment, servicesOf, slotsOf } from '../schedule/view.js'
 import type { World, WorldApp, WorldDeployment, WorldInstance } from '../schedule/world.js'
@@ -30,6 +31,7 @@ export class Deployer {
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(InstanceWriter) private readonly instances: InstanceWriter,
+    @Inject(FormationService) private readonly formation: FormationService,
     @Inject(EventService) private readonly events: EventService,
     @Inject(EPOCH) private readonly epoch: string,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -201,6 +203,11 @@ export class Deployer {
     const routes = await bumpRevision(manager, 'routes')
     await manager.query('UPDATE app SET current_release = $2 WHERE id = $1', [app.id, deployment.releaseVersion])
     await moveDeployment(manager, deployment.id, 'succeed', { routedRevision: routes })
+    const [row] = await manager.query<{ formation: Record<string, number> | null }[]>(
+      'SELECT formation FROM deployment WHERE id = $1',
+      [deployment.id],
+    )
+    await this.formation.set(manager, app.id, row?.formation ?? {})
     await this.#event(manager, app, 'deployed', `v${deployment.releaseVersion} serves`)
   }
 

@@ -49,6 +49,10 @@ export class Deployment {
   @Column({ type: 'text', nullable: true })
   message!: string | null
 
+  /** Quantities by process type that are set when it succeeds; null leaves all as they are. */
+  @Column({ type: 'jsonb', nullable: true })
+  formation!: Record<string, number> | null
+
   @Column({ type: 'bigint', name: 'routed_revision', nullable: true, transformer: bigintNumber })
   routedRevision!: number | null
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { CroftError } from '@croft/kit'
+import { CroftError, type AppId } from '@croft/kit'
 import type { DataSource, EntityManager } from 'typeorm'
 import { AppService } from '../app/app.service.js'
 import type { App } from '../app/app.entity.js'
@@ -52,10 +52,10 @@ export class FormationService {
       const app = await this.apps.lock(manager, await this.apps.findInTeam(principal.teamId, name, manager))
       const known = (await this.list(app, manager)).map((row) => row.type)
       if (known.length === 0) throw new NothingReleased(app.name)
-      for (const [type, quantity] of Object.entries(quantities)) {
+      for (const type of Object.keys(quantities)) {
         if (!known.includes(type)) throw new UnknownProcessType(app.name, type, known)
-        await manager.getRepository(Formation).update({ appId: app.id, type }, { quantity, updatedAt: () => 'now()' })
       }
+      await this.set(manager, app.id, quantities)
       const message = `scaled to ${Object.entries(quantities)
         .map(([type, quantity]) => `${type}=${quantity}`)
         .join(' ')}`
@@ -67,5 +67,12 @@ export class FormationService {
       await bumpRevision(manager, 'routes') // what an app without endpoints answers depends on it
       return this.list(app, manager)
     })
+  }
+
+  /** Sets quantities of types the app has a formation of, in the caller's transaction, which holds the app's lock. */
+  async set(manager: EntityManager, appId: AppId, quantities: Readonly<Record<string, number>>): Promise<void> {
+    for (const [type, quantity] of Object.entries(quantities)) {
+      await manager.getRepository(Formation).update({ appId, type }, { quantity, updatedAt: () => 'now()' })
+    }
   }
 }

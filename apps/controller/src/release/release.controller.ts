@@ -36,6 +36,8 @@ export const releaseInfoSchema = releaseSchema.extend({
   /** Names only. */
   config: z.array(z.string()),
   formation: z.record(z.string(), z.int()),
+  /** By process type. */
+  checks: z.record(z.string(), z.looseObject({ kind: z.string() })),
 })
 
 @Controller('api/v1/apps/:app/releases')
@@ -79,6 +81,7 @@ export class ReleaseController {
       ),
       config: Object.keys(release.config),
       formation: release.formation,
+      checks: release.checks,
     }
   }
 
