@@ -1,14 +1,16 @@
 import type { Buildpack } from './buildpack.js'
-import { withBuildRoots, withEnvFiles, withUserEnv, type Env } from './env.js'
+import { withBuildRoots, withEnvFiles, type Env } from './env.js'
 import { LifecycleError } from './errors.js'
 import { parseBuildToml } from './formats/build-toml.js'
 import { escapeId } from './formats/buildpack-toml.js'
 import { writeBuildpackPlan } from './formats/buildpack-plan-toml.js'
-import { parseLaunchToml, type LaunchProcess } from './formats/launch-toml.js'
-import { isLayerName, parseLayerToml, type LayerTypes } from './formats/layer-toml.js'
+import { parseLaunchToml, type LaunchProcess, type LaunchToml, type Slice } from './formats/launch-toml.js'
+import { isKept, isLayerName, parseLayerToml, type LayerTypes } from './formats/layer-toml.js'
 import { parseStoreToml, type Store } from './formats/store-toml.js'
+import { buildpackEnv } from './interface-env.js'
 import { mergeLabels, mergeProcesses } from './processes.js'
 import { requiresFor, type PlanEntry } from './resolve-plan.js'
+import { placeSboms, type Sbom, type SbomCopy } from './sbom.js'
 
 /** The small files a `bin/build` left in its layers folder; absent ones are undefined. */
 export interface BuildpackOutput {
@@ -17,6 +19,7 @@ export interface BuildpackOutput {
   store?: string
   /** Layer name to the text of its `<layer>.toml`. */
   layers: Map<string, string>
+  sboms: Sbom[]
 }
 
 /** What a `build` layer adds to the environment of the buildpacks after it. */
@@ -33,6 +36,10 @@ export interface BuildPort {
   runBuild(buildpack: Buildpack, env: Env, plan: string): Promise<void>
   readOutput(buildpack: Buildpack): Promise<BuildpackOutput>
   readLayerEnv(buildpack: Buildpack, layer: string): Promise<LayerEnv>
+  /** Renames the folder of a layer of no type, when there is one, to `<layer>.ignore`. */
+  putAside(buildpack: Buildpack, layer: string): Promise<void>
+  /** Tells whoever pushed. */
+  warn(text: string): void
 }
 
 export interface BuildInput {
@@ -58,6 +65,7 @@ export interface BuiltBuildpack {
   id: string
   version: string
   api: string
+  homepage?: string
   layers: BuiltLayer[]
   store: Store | undefined
 }
@@ -66,6 +74,9 @@ export interface Built {
   buildpacks: BuiltBuildpack[]
   processes: LaunchProcess[]
   labels: Record<string, string>
+  /** Of all buildpacks, in build order. */
+  slices: Slice[]
+  sboms: SbomCopy[]
 }
 
 /** Runs the buildpacks of a group in order, each in the environment the ones before it made. @throws LifecycleError */
@@ -73,31 +84,50 @@ export async function build(input: BuildInput, port: BuildPort): Promise<Built> 
   let shared: Env = input.base
   const met = new Set<string>()
   const buildpacks: BuiltBuildpack[] = []
-  const launches: { processes: LaunchProcess[]; labels: { key: string; value: string }[] }[] = []
+  const launches: LaunchToml[] = []
+  const sboms: SbomCopy[] = []
   for (const buildpack of input.group) {
     const plan = requiresFor(input.entries, buildpack.id, met)
-    const isClear = buildpack.toml.buildpack['clear-env'] === true
-    const withUser = isClear ? shared : withUserEnv(shared, input.user)
-    const env = withEnvFiles(withUser, new Map(Object.entries(input.operator)), 'default')
-    await port.runBuild(buildpack, env, writeBuildpackPlan(plan))
+    await port.runBuild(
+      buildpack,
+      buildpackEnv(shared, buildpack, input.user, input.operator),
+      writeBuildpackPlan(plan),
+    )
     const output = await port.readOutput(buildpack)
-    for (const name of metNames(buildpack, output, new Set(plan.map((require) => require.name)))) met.add(name)
-    if (output.launch !== undefined) launches.push(parseLaunchToml(output.launch, buildpack))
-    const layers = layersOf(buildpack, output)
-    const store = output.store === undefined ? undefined : parseStoreToml(output.store, `store.toml of ${buildpack.id}`)
-    buildpacks.push({ id: buildpack.id, version: buildpack.version, api: buildpack.api, layers, store })
+    const found = layersOf(buildpack, output)
+    const layers = found.filter(({ types }) => isKept(types))
+    for (const { name, types } of found) if (!isKept(types)) await port.putAside(buildpack, name)
     for (const layer of layers) {
       if (!layer.types.build) continue
       const { folders, env: files, envBuild } = await port.readLayerEnv(buildpack, layer.name)
       const directory = `${input.layersDirectory}/${escapeId(buildpack.id)}/${layer.name}`
       shared = withEnvFiles(withEnvFiles(withBuildRoots(shared, directory, folders), files), envBuild)
     }
+    for (const name of metNames(buildpack, output, new Set(plan.map((require) => require.name)))) met.add(name)
+    sboms.push(...placeSboms(buildpack, output.sboms, new Map(found.map(({ name, types }) => [name, types]))))
+    if (output.launch !== undefined) launches.push(launchOf(buildpack, output.launch, port))
+    buildpacks.push(builtOf(buildpack, layers, output))
   }
   return {
     buildpacks,
     processes: mergeProcesses(launches.map(({ processes }) => processes)),
     labels: mergeLabels(launches.map(({ labels }) => labels)),
+    slices: launches.flatMap(({ slices }) => slices),
+    sboms,
   }
+}
+
+function builtOf(buildpack: Buildpack, layers: BuiltLayer[], output: BuildpackOutput): BuiltBuildpack {
+  const { id, version, api, toml } = buildpack
+  const { homepage } = toml.buildpack
+  const store = output.store === undefined ? undefined : parseStoreToml(output.store, `store.toml of ${id}`)
+  return { id, version, api, ...(homepage !== undefined && { homepage }), layers, store }
+}
+
+function launchOf(buildpack: Buildpack, text: string, port: BuildPort): LaunchToml {
+  const launch = parseLaunchToml(text, buildpack)
+  for (const warning of launch.warnings) port.warn(warning)
+  return launch
 }
 
 function metNames(buildpack: Buildpack, output: BuildpackOutput, planned: ReadonlySet<string>): string[] {
@@ -105,24 +135,21 @@ function metNames(buildpack: Buildpack, output: BuildpackOutput, planned: Readon
   const stranger = unmet.find((name) => !planned.has(name))
   if (stranger !== undefined) {
     const title = `build.toml of ${buildpack.id} says that "${stranger}" is unmet, which is not in its plan`
-    throw new LifecycleError('buildpack', title, 'fix the buildpack that wrote it')
+    throw new LifecycleError('build', title, 'fix the buildpack that wrote it')
   }
   return [...planned].filter((name) => !unmet.includes(name))
 }
 
+/** Every layer the buildpack described, in name order. */
 function layersOf(buildpack: Buildpack, output: BuildpackOutput): BuiltLayer[] {
   return [...output.layers]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, text]) => {
       if (!isLayerName(name)) {
-        throw new LifecycleError(
-          'buildpack',
-          `${buildpack.id} made a layer "${name}", a name it may not have`,
-          'fix the buildpack',
-        )
+        const title = `${buildpack.id} made a layer "${name}", a name it may not have`
+        throw new LifecycleError('build', title, 'fix the buildpack')
       }
       const { types, metadata } = parseLayerToml(text, `${name}.toml of ${buildpack.id}`)
       return { name, types, metadata }
     })
-    .filter(({ types }) => types.build || types.cache || types.launch)
 }

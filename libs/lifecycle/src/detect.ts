@@ -1,8 +1,8 @@
-import type { Buildpack, Target } from './buildpack.js'
-import { fitsTarget } from './buildpack.js'
+import { fitsTarget, listsExecEnv, runsIn, type Buildpack, type Target } from './buildpack.js'
 import { LifecycleError } from './errors.js'
-import { parseBuildPlan } from './formats/build-plan-toml.js'
+import { parseBuildPlan, type PlanSections } from './formats/build-plan-toml.js'
 import type { Order } from './formats/order-toml.js'
+import { TomlProblem } from './formats/toml.js'
 import { expandOrder, type GroupEntry } from './order.js'
 import { resolvePlan, type PlanElement, type PlanEntry } from './resolve-plan.js'
 
@@ -17,88 +17,151 @@ export interface DetectResult {
 /** Runs one `bin/detect` where it may run: in the build container. */
 export type RunDetect = (buildpack: Buildpack) => Promise<DetectResult>
 
+export interface DetectInput {
+  order: Order
+  buildpacks: readonly Buildpack[]
+  target: Target
+  /** Which execution environment is built for, `production`; empty: none is named. */
+  execEnv: string
+}
+
 export interface Detected {
   group: Buildpack[]
   entries: PlanEntry[]
 }
 
+/** What came of one buildpack: `broke` with why, in words for its author. */
+type Outcome =
+  | { kind: 'passed'; options: PlanSections[] }
+  | { kind: 'failed'; said: string }
+  | { kind: 'broke'; why: string }
+
 const PASSED = 0
 const FAILED = 100
 
 /**
- * Tries the groups of the order until one passes and its plan resolves. Detects of a group run side by side, each once.
- * @throws LifecycleError `no-buildpack` when none passes, `buildpack` when none passes and one of them broke
+ * Tries the groups of the order until one passes and its plan resolves. Detects of a group run side by side, each buildpack once.
+ * @throws LifecycleError `no-buildpack` when none passes, `detect-broke` when none passes and one of a failed group broke
  */
-export async function detect(
-  order: Order,
-  buildpacks: readonly Buildpack[],
-  target: Target,
-  runDetect: RunDetect,
-): Promise<Detected> {
+export async function detect(input: DetectInput, runDetect: RunDetect): Promise<Detected> {
+  const { buildpacks, execEnv } = input
   const find = (id: string, version: string | undefined): Buildpack | undefined =>
     buildpacks.find((one) => one.id === id && (version === undefined || one.version === version))
-  const runs = new Map<string, Promise<DetectResult>>()
-  const runOnce = (buildpack: Buildpack): Promise<DetectResult> => {
-    const key = `${buildpack.id}@${buildpack.version}`
-    const running = runs.get(key) ?? runDetect(buildpack)
-    runs.set(key, running)
-    return running
-  }
-  const broken = new Map<string, { buildpack: Buildpack; result: DetectResult }>()
-  for (const group of expandOrder(order, (id, version) => find(id, version)?.toml)) {
+  const outcomes = new Outcomes(input.target, runDetect)
+  let hasBroken = false
+  const groups = expandOrder(
+    input.order,
+    (id, version) => find(id, version)?.toml,
+    (toml, entry) => runsIn(toml, execEnv) && listsExecEnv(entry['exec-env'] ?? [], execEnv),
+  )
+  for (const group of groups) {
     const results = await Promise.all(
       group.map(async (entry) => {
         const buildpack = find(entry.id, entry.version) as Buildpack
-        if (!entry.isOptional && !fitsTarget(buildpack.toml, target)) return { entry, buildpack, result: null }
-        const result = await runOnce(buildpack)
-        if (result.exitCode !== PASSED && result.exitCode !== FAILED) broken.set(buildpack.id, { buildpack, result })
-        return { entry, buildpack, result }
+        return { entry, buildpack, outcome: await outcomes.of(buildpack, entry.isOptional) }
       }),
     )
-    if (results.some(({ entry, result }) => !entry.isOptional && result?.exitCode !== PASSED)) continue
-    const elements = results.flatMap(({ entry, buildpack, result }) =>
-      result?.exitCode === PASSED ? [elementOf(entry, buildpack, result.plan)] : [],
+    if (results.some(({ entry, outcome }) => !entry.isOptional && outcome.kind !== 'passed')) {
+      hasBroken ||= results.some(({ outcome }) => outcome.kind === 'broke')
+      continue
+    }
+    const elements = results.flatMap(({ entry, buildpack, outcome }) =>
+      outcome.kind === 'passed' ? [elementOf(entry, buildpack, outcome.options)] : [],
     )
     const resolved = elements.length === 0 ? null : resolvePlan(elements)
-    if (resolved !== null) {
-      return {
-        group: resolved.group.map(({ id, version }) => find(id, version) as Buildpack),
-        entries: resolved.entries,
-      }
+    if (resolved === null) continue
+    return {
+      group: resolved.group.map(({ id, version }) => find(id, version) as Buildpack),
+      entries: resolved.entries,
     }
   }
-  throw nothingPassed(buildpacks, [...broken.values()])
+  throw nothingPassed(await outcomes.all(), hasBroken)
 }
 
-function elementOf(entry: GroupEntry, buildpack: Buildpack, plan: string): PlanElement {
-  return {
-    id: buildpack.id,
-    version: buildpack.version,
-    isOptional: entry.isOptional,
-    options: parseBuildPlan(plan, `the build plan of ${buildpack.id}`),
+function elementOf(entry: GroupEntry, { id, version }: Buildpack, options: PlanSections[]): PlanElement {
+  return { id, version, isOptional: entry.isOptional, options }
+}
+
+/** What came of each buildpack so far; a buildpack is asked once. */
+class Outcomes {
+  readonly #runs = new Map<string, { buildpack: Buildpack; outcome: Promise<Outcome> }>()
+
+  constructor(
+    private readonly target: Target,
+    private readonly runDetect: RunDetect,
+  ) {}
+
+  /** One that is made for another system is not asked, unless it is optional: then it may find out itself. */
+  of(buildpack: Buildpack, isOptional: boolean): Promise<Outcome> {
+    const key = `${buildpack.id}@${buildpack.version}`
+    const known = this.#runs.get(key)?.outcome
+    if (known !== undefined) return known
+    const outcome =
+      isOptional || fitsTarget(buildpack.toml, this.target)
+        ? this.runDetect(buildpack).then(outcomeOf)
+        : Promise.resolve<Outcome>({ kind: 'broke', why: `is not made for ${describeTarget(this.target)}` })
+    this.#runs.set(key, { buildpack, outcome })
+    return outcome
   }
+
+  async all(): Promise<{ buildpack: Buildpack; outcome: Outcome }[]> {
+    return Promise.all(
+      [...this.#runs.values()].map(async ({ buildpack, outcome }) => ({ buildpack, outcome: await outcome })),
+    )
+  }
+}
+
+function outcomeOf({ exitCode, output, plan }: DetectResult): Outcome {
+  const said = (output.trim().split('\n').at(-1) ?? '').trim().slice(0, 200)
+  if (exitCode === FAILED) return { kind: 'failed', said }
+  if (exitCode !== PASSED) {
+    return { kind: 'broke', why: `bin/detect failed with exit code ${exitCode}${said === '' ? '' : `: ${said}`}` }
+  }
+  try {
+    return { kind: 'passed', options: parseBuildPlan(plan) }
+  } catch (error) {
+    if (!(error instanceof TomlProblem)) throw error
+    return { kind: 'broke', why: `the build plan that bin/detect wrote, ${error.message}` }
+  }
+}
+
+function describeTarget({ os, arch, distroName, distroVersion }: Target): string {
+  return `${os}/${arch} ${distroName} ${distroVersion}`.trim()
 }
 
 function nothingPassed(
-  buildpacks: readonly Buildpack[],
-  broken: readonly { buildpack: Buildpack; result: DetectResult }[],
+  asked: readonly { buildpack: Buildpack; outcome: Outcome }[],
+  hasBroken: boolean,
 ): LifecycleError {
-  const [first] = broken
-  if (first !== undefined) {
-    const said = first.result.output.trim().split('\n').at(-1) ?? ''
-    return new LifecycleError(
-      'buildpack',
-      `bin/detect of ${first.buildpack.id} failed with exit code ${first.result.exitCode}${said === '' ? '' : `: ${said}`}`,
-      'fix the buildpack, or name others in project.toml',
-    )
+  const lines = asked.map(
+    ({ buildpack, outcome }) => `${buildpack.id} ${buildpack.version}: ${reasonOf(buildpack, outcome)}`,
+  )
+  const [first] = asked.flatMap(({ buildpack, outcome }) =>
+    outcome.kind === 'broke' ? [{ id: buildpack.id, why: outcome.why }] : [],
+  )
+  if (hasBroken && first !== undefined) {
+    const title = `no buildpack matches this app, and ${first.id} broke: ${first.why}`
+    return new LifecycleError('detect-broke', title, 'fix the buildpack, or name others in project.toml', { lines })
   }
-  const looked = buildpacks.flatMap(({ name, toml }) => {
+  const looked = asked.flatMap(({ buildpack: { name, toml } }) => {
     const file = toml.metadata?.croft?.['looks-for']
     return file === undefined ? [] : [`${file} (${name})`]
   })
+  const where = looked.length === 0 ? '' : `: looked for ${looked.join(', ')} in its top folder`
   return new LifecycleError(
     'no-buildpack',
-    `no buildpack matches this app: looked for ${looked.length === 0 ? 'nothing' : looked.join(', ')} in its top folder`,
-    'commit one of these files in the top folder of the repository and push again',
+    `no buildpack matches this app${where}`,
+    looked.length === 0
+      ? 'name a buildpack that fits in project.toml and push again'
+      : 'commit one of these files in the top folder of the repository and push again',
+    { lines },
   )
+}
+
+function reasonOf({ toml }: Buildpack, outcome: Outcome): string {
+  if (outcome.kind === 'broke') return outcome.why
+  if (outcome.kind === 'passed') return 'passed, but its group did not'
+  const file = toml.metadata?.croft?.['looks-for']
+  if (outcome.said !== '') return `did not match: ${outcome.said}`
+  return file === undefined ? 'did not match' : `did not match: there is no ${file}`
 }

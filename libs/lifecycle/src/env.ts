@@ -12,6 +12,20 @@ const BUILD_ROOTS: readonly [folder: string, variables: readonly string[]][] = [
   ['pkgconfig', ['PKG_CONFIG_PATH']],
 ]
 
+/** What of the surroundings every buildpack sees; nothing else is handed on. */
+const INHERITED = [
+  'CNB_STACK_ID',
+  'HOSTNAME',
+  'HOME',
+  ...['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].flatMap((name) => [name, name.toLowerCase()]),
+  ...PATH_VARIABLES,
+]
+
+/** The environment a build starts from: of the build image's variables those that buildpacks may rely on. Pure. */
+export function inheritedEnv(surroundings: Env): Env {
+  return Object.fromEntries(Object.entries(surroundings).filter(([name]) => INHERITED.includes(name)))
+}
+
 /** The folders whose presence in a layer `withBuildRoots` wants to know. */
 export const BUILD_ROOT_FOLDERS = BUILD_ROOTS.map(([folder]) => folder)
 

@@ -24,6 +24,8 @@ export interface RunImage {
   user: string
   labels: Record<string, string>
   reference: string
+  /** What it is called where it is published, `stack:debian-12`. */
+  name: string
   architecture: string
 }
 
@@ -34,12 +36,19 @@ export interface ExportInput {
   labels: Record<string, string>
   /** Launch layers by buildpack id and layer name; every launch layer of `buildpacks` is here. */
   launchLayers: ReadonlyMap<string, ReadonlyMap<string, ImageLayer>>
-  app: ImageLayer
+  /** Bills of materials of buildpacks, when there are any. */
+  sbom: ImageLayer | null
+  /** The slices and the rest of the app, in this order. */
+  app: readonly ImageLayer[]
   launcher: ImageLayer
   config: ImageLayer
   processTypes: ImageLayer
   layersDirectory: string
   appDirectory: string
+  /** What the image is built for, `production`. */
+  execEnv: string
+  /** What is known of the source, for `io.buildpacks.project.metadata`. */
+  project: Record<string, unknown> | null
 }
 
 export interface AssembledImage {
@@ -47,7 +56,7 @@ export interface AssembledImage {
   layers: ImageLayer[]
 }
 
-/** Puts an image together: run image, launch layers, app, launcher, config, process types, and the labels. Pure. */
+/** Puts an image together: run image, launch layers, bills of materials, app, launcher, config, process types, and the labels. Pure. */
 export function assembleImage(input: ExportInput): AssembledImage {
   const launch = input.buildpacks.flatMap(({ id, layers }) =>
     layers
@@ -58,7 +67,15 @@ export function assembleImage(input: ExportInput): AssembledImage {
         return layer
       }),
   )
-  const layers = [...input.runImage.layers, ...launch, input.app, input.launcher, input.config, input.processTypes]
+  const layers = [
+    ...input.runImage.layers,
+    ...launch,
+    ...(input.sbom === null ? [] : [input.sbom]),
+    ...input.app,
+    input.launcher,
+    input.config,
+    input.processTypes,
+  ]
   const env = {
     ...input.runImage.env,
     CNB_LAYERS_DIR: input.layersDirectory,
@@ -94,7 +111,8 @@ function entrypoint(processes: readonly LaunchProcess[]): string[] {
 function labelsOf(input: ExportInput): Record<string, string> {
   const top = input.runImage.layers.at(-1)
   const label: LifecycleLabel = {
-    app: [{ sha: input.app.diffId }],
+    app: input.app.map(({ diffId }) => ({ sha: diffId })),
+    ...(input.sbom !== null && { sbom: { sha: input.sbom.diffId } }),
     config: { sha: input.config.diffId },
     launcher: { sha: input.launcher.diffId },
     'process-types': { sha: input.processTypes.diffId },
@@ -115,15 +133,18 @@ function labelsOf(input: ExportInput): Record<string, string> {
       ),
       ...(store !== undefined && { store: { metadata: store } }),
     })),
-    ...(top !== undefined && { runImage: { topLayer: top.diffId, reference: input.runImage.reference } }),
+    ...(top !== undefined && {
+      runImage: { topLayer: top.diffId, reference: input.runImage.reference, image: input.runImage.name },
+    }),
+    stack: { runImage: { image: input.runImage.name } },
   }
   return {
     ...input.runImage.labels,
     ...input.labels,
     [LIFECYCLE_LABEL]: JSON.stringify(label),
-    [BUILD_LABEL]: writeBuildLabel(
-      { buildpacks: [...input.buildpacks], processes: [...input.processes] },
-      LAUNCHER_VERSION,
-    ),
+    [BUILD_LABEL]: writeBuildLabel({ ...input, launcherVersion: LAUNCHER_VERSION }),
+    'io.buildpacks.rebasable': 'true',
+    ...(input.execEnv !== '' && { 'io.buildpacks.exec-env': input.execEnv }),
+    ...(input.project !== null && { 'io.buildpacks.project.metadata': JSON.stringify(input.project) }),
   }
 }

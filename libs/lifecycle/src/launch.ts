@@ -5,7 +5,7 @@ import type { LaunchProcess } from './formats/launch-toml.js'
 import { writeMetadataToml, type LaunchMetadata } from './formats/metadata-toml.js'
 
 export const LAUNCHER_PATH = '/cnb/lifecycle/launcher'
-export const LAUNCHER_VERSION = '1'
+export const LAUNCHER_VERSION = '2'
 const PROCESS_FOLDER = '/cnb/process'
 
 /** A string as one word of a shell: single quotes around everything. Pure. */
@@ -17,10 +17,12 @@ export function shellQuote(word: string): string {
 export function processFile(process: LaunchProcess): string {
   const list = (words: readonly string[]): string => `(${words.map(shellQuote).join(' ')})`
   return [
-    `launch_command=${list(process.command)}`,
-    `launch_args=${list(process.args)}`,
-    `launch_direct=${process.isDirect ? 1 : 0}`,
-    `launch_dir=${shellQuote(process.workingDirectory ?? '')}`,
+    `launcher_command=${list(process.command)}`,
+    `launcher_args=${list(process.args)}`,
+    `launcher_direct=${process.isDirect ? 1 : 0}`,
+    `launcher_append=${process.userArguments === 'append' ? 1 : 0}`,
+    `launcher_dir=${shellQuote(process.workingDirectory ?? '')}`,
+    `launcher_exec_env=${list(process.execEnv)}`,
     '',
   ].join('\n')
 }
@@ -34,10 +36,10 @@ export function launcherLayer(): LayerEntry[] {
 /** The config layer: metadata.toml for tools, and beside it what the launcher reads, so that it needs no TOML parser. */
 export function configLayer(metadata: LaunchMetadata, layersDirectory: string): LayerEntry[] {
   const folder = `${layersDirectory}/config`
-  const ids = metadata.buildpacks.map(({ id }) => `${escapeId(id)}\n`).join('')
+  const buildpacks = metadata.buildpacks.map(({ id, api }) => `${escapeId(id)} ${api}\n`).join('')
   return [
     { kind: 'file', path: `${folder}/metadata.toml`, content: writeMetadataToml(metadata) },
-    { kind: 'file', path: `${folder}/launch/buildpacks`, content: ids },
+    { kind: 'file', path: `${folder}/launch/buildpacks`, content: buildpacks },
     ...metadata.processes.map((process): LayerEntry => ({
       kind: 'file',
       path: `${folder}/launch/process/${process.type}`,
@@ -68,5 +70,6 @@ export function describeProcess({ command, args }: Pick<LaunchProcess, 'command'
   const words = [...command, ...args]
   const [program, option, line] = words
   if (words.length === 3 && program === 'bash' && option === '-c' && line !== undefined) return line
+  if (words.length === 1 && program !== undefined) return program
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : shellQuote(word))).join(' ')
 }

@@ -40,6 +40,13 @@ describe('the build plan', () => {
     ['a later provider needs a require of its own', { a: '+x', b: '-x', c: '+x' }, null],
     ['an optional later provider is left out', { a: '+x', b: '-x', 'c?': '+x' }, 'a b'],
     ['a group of which nothing is left fails', { 'a?': '+x' }, null],
+    [
+      'the last alternatives of all are tried last, and an optional one without any that fits is left out',
+      { 'a?': '+2 | +1', 'b?': '-3 | -1', c: '+5 -4 | +6 -6', 'd?': '+8 -7 | +10 -9' },
+      'a b c',
+    ],
+    ['leaving out both sides of what nobody else wants', { 'a?': '-m', b: '+p -p', 'c?': '+m' }, 'b'],
+    ['what is required again later is provided by the ones before', { a: '+x', b: '-x', c: '-x' }, 'a b c'],
   ])('%s', (_rule, list, expected) => {
     expect(groupOf(list)).toBe(expected)
   })
@@ -63,6 +70,19 @@ describe('the build plan', () => {
         ],
       },
     ])
+  })
+
+  it('lists every provider before a require, and each require once', () => {
+    const plan = resolvePlan([
+      element('a', '+1 +2 -2'),
+      element('c', '+1 +2'),
+      element('d', '+2 -1 -2'),
+      element('b', '-1 -2'),
+    ])
+    const said = plan?.entries.map(
+      ({ name, providers, requires }) => `${name}: ${providers.map(({ id }) => id).join('')} x${requires.length}`,
+    )
+    expect(said?.toSorted()).toEqual(['1: ac x2', '2: acd x3'])
   })
 
   it('asks a second provider only for what the first did not meet', () => {

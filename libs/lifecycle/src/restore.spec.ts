@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { parseDigest } from '@croft/kit'
 import { parseLifecycleLabel } from './formats/lifecycle-label.js'
-import { planRestore, type BuildCache } from './restore.js'
+import { planRestore, type BuildCache, type CachedLayer } from './restore.js'
 
+type Types = Partial<Record<'build' | 'cache' | 'launch', boolean>>
 const sha = parseDigest(`sha256:${'a'.repeat(64)}`)
-const label = (types: Record<string, boolean>): ReturnType<typeof parseLifecycleLabel> =>
+const label = (types: Types, more: Record<string, unknown> = {}) =>
   parseLifecycleLabel(
     JSON.stringify({
       buildpacks: [
@@ -15,28 +16,45 @@ const label = (types: Record<string, boolean>): ReturnType<typeof parseLifecycle
           store: { metadata: { s: 1 } },
         },
       ],
+      ...more,
     }),
   )
-const cached: BuildCache = {
-  'a/b': { kept: { types: { build: true, cache: true, launch: false }, metadata: { k: 2 }, tree: 't' } },
+const cachedLayer = (types: Types, more: Partial<CachedLayer> = {}): CachedLayer => ({
+  types: { build: false, cache: false, launch: false, ...types },
+  metadata: { k: 2 },
+  tree: 't',
+  ...more,
+})
+/** What comes back of layer `x`: of which types it was in the image and in the cache. */
+const restored = (image: Types | null, cache: Types | null): string => {
+  const kept: BuildCache = cache === null ? {} : { 'a/b': { x: cachedLayer(cache) } }
+  const [layer] = planRestore([{ id: 'a/b' }], image === null ? null : label(image), kept)[0]?.layers ?? []
+  return layer === undefined ? 'nothing' : (layer.content?.kind ?? 'file only')
 }
-const restored = (types: Record<string, boolean>): string[] =>
-  planRestore([{ id: 'a/b' }], label(types), {})[0]?.layers.map(
-    ({ name, content }) => `${name}:${content?.kind ?? 'file only'}`,
-  ) ?? []
 
-describe('what a buildpack gets back', () => {
-  it.each<[string, Record<string, boolean>, string[]]>([
-    ['a launch layer: its file, to be taken over by digest', { launch: true }, ['x:file only']],
-    ['a cached launch layer: its content too', { launch: true, cache: true }, ['x:image']],
-    ['a build layer that was not cached: nothing', { launch: true, build: true }, []],
-    ['a build layer that was cached: its content', { launch: true, build: true, cache: true }, ['x:image']],
-    ['a layer that is not in the image: nothing', { cache: true }, []],
-  ])('%s', (_what, types, expected) => {
-    expect(restored(types)).toEqual(expected)
+describe('what a buildpack gets back of a layer', () => {
+  it.each<[string, Types | null, Types | null, string]>([
+    ['launch: its file, to be taken over by digest', { launch: true }, null, 'file only'],
+    ['launch and cache: its content, which the image holds', { launch: true, cache: true }, null, 'image'],
+    ['launch and build: nothing', { launch: true, build: true }, null, 'nothing'],
+    ['launch, build and cache: its content', { launch: true, build: true, cache: true }, null, 'image'],
+    ['cache: its content, which only the cache holds', null, { cache: true }, 'cache'],
+    ['build and cache: its content too', null, { build: true, cache: true }, 'cache'],
+    ['build: nothing', null, { build: true }, 'nothing'],
+    ['of no type: nothing', null, {}, 'nothing'],
+    ['cache without a cache: nothing', { cache: true }, null, 'nothing'],
+    ['that is in both, the image’s', { launch: true, cache: true }, { cache: true }, 'image'],
+    ['that the cache says is in the image, which it is not: nothing', null, { launch: true, cache: true }, 'nothing'],
+    ['of an app that was never built: nothing', null, null, 'nothing'],
+  ])('%s', (_what, image, cache, expected) => {
+    expect(restored(image, cache)).toBe(expected)
   })
+})
 
-  it('is what the cache keeps, and the store, besides; and nothing of other buildpacks', () => {
+describe('restoring', () => {
+  const cached: BuildCache = { 'a/b': { kept: cachedLayer({ build: true, cache: true }) } }
+
+  it('gives metadata, the digest in the former image and the store, to each buildpack its own', () => {
     const [one, other] = planRestore([{ id: 'a/b' }, { id: 'c' }], label({ launch: true }), cached)
     expect(one).toMatchObject({
       layers: [
@@ -46,6 +64,22 @@ describe('what a buildpack gets back', () => {
       store: { s: 1 },
     })
     expect(other).toEqual({ id: 'c', layers: [], store: undefined })
+  })
+
+  it('leaves out what a buildpack that takes no part kept', () => {
+    expect(planRestore([{ id: 'c' }], label({ launch: true }), cached)).toEqual([
+      { id: 'c', layers: [], store: undefined },
+    ])
+  })
+
+  it('gives a layer’s bills of materials back: from the image for launch layers, from the cache for others', () => {
+    const sboms = { 'sbom.cdx.json': '{}' }
+    const kept = { 'a/b': { kept: cachedLayer({ cache: true }, { sboms }) } }
+    const [one] = planRestore([{ id: 'a/b' }], label({ launch: true }, { sbom: { sha } }), kept)
+    expect(one?.layers.map(({ name, sboms }) => [name, sboms])).toEqual([
+      ['x', { kind: 'image', diffId: sha }],
+      ['kept', { kind: 'cache', files: sboms }],
+    ])
   })
 
   it('is nothing when the label of the former image cannot be read', () => {

@@ -9,6 +9,8 @@ export interface CachedLayer {
   metadata: Record<string, unknown> | undefined
   /** Names its tree in the cache. */
   tree: string
+  /** Its bills of materials, `sbom.<ext>` to text. */
+  sboms?: Record<string, string> | undefined
 }
 
 /** What a node keeps of an app between builds: buildpack id → layer name → layer. */
@@ -21,6 +23,8 @@ export interface RestoredLayer {
   content: { kind: 'image'; diffId: Digest } | { kind: 'cache'; tree: string } | null
   /** Its digest in the former image, for reuse. */
   diffId: Digest | null
+  /** Where its bills of materials are, or null when there are none. */
+  sboms: { kind: 'image'; diffId: Digest } | { kind: 'cache'; files: Record<string, string> } | null
 }
 
 export interface RestoredBuildpack {
@@ -43,12 +47,14 @@ export function planRestore(
     const fromImage = Object.entries(former?.layers ?? {}).flatMap(([name, layer]): RestoredLayer[] => {
       if (!layer.launch || layer.sha === undefined || (layer.build && !layer.cache)) return []
       const content = layer.cache ? ({ kind: 'image', diffId: layer.sha } as const) : null
-      return [{ name, metadata: layer.data, content, diffId: layer.sha }]
+      const sboms = label?.sbom === undefined ? null : ({ kind: 'image', diffId: label.sbom.sha } as const)
+      return [{ name, metadata: layer.data, content, diffId: layer.sha, sboms }]
     })
     const inImage = new Set(fromImage.map(({ name }) => name))
     const fromCache = Object.entries(cache[id] ?? {}).flatMap(([name, layer]): RestoredLayer[] => {
       if (!layer.types.cache || layer.types.launch || inImage.has(name)) return []
-      return [{ name, metadata: layer.metadata, content: { kind: 'cache', tree: layer.tree }, diffId: null }]
+      const sboms = layer.sboms === undefined ? null : ({ kind: 'cache', files: layer.sboms } as const)
+      return [{ name, metadata: layer.metadata, content: { kind: 'cache', tree: layer.tree }, diffId: null, sboms }]
     })
     return { id, layers: [...fromImage, ...fromCache], store: former?.store?.metadata }
   })

@@ -10,6 +10,7 @@ const layerSchema = z.object({
   types: typesSchema,
   metadata: z.record(z.string(), z.unknown()).optional(),
   tree: z.uuid(),
+  sboms: z.record(z.string(), z.string()).optional(),
 })
 const recordSchema = z.object({
   bootId: z.string(),

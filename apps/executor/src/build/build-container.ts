@@ -5,10 +5,11 @@ import { finished } from 'node:stream/promises'
 import type { BindMount, Container, ContainerSpec, Process } from '@croft/garden-api'
 import type { BuildSpec } from '@croft/protocol'
 import {
-  apiAtLeast,
   BUILD_ROOT_FOLDERS,
   envList,
   escapeId,
+  interfaceEnv,
+  isSbomName,
   LifecycleError,
   type Buildpack,
   type BuildpackOutput,
@@ -16,6 +17,7 @@ import {
   type DetectResult,
   type Env,
   type LayerEnv,
+  type Sbom,
   type Target,
 } from '@croft/lifecycle'
 import { listBeneath, readBeneath } from './beneath.js'
@@ -39,6 +41,10 @@ const CA = '/etc/ssl/certs/ca-certificates.crt'
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
 const DETECT_OUTPUT_BYTES = 64 * 1024
 const SMALL_FILE_BYTES = 1024 * 1024
+const MAX_SBOM_BYTES = 16 * 1024 * 1024
+const MAX_SBOMS = 200
+/** What images are built for. */
+export const EXEC_ENV = 'production'
 const MAX_ENV_FILES = 1000
 
 const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
@@ -97,6 +103,7 @@ export function operatorEnv(paths: BuildPaths): Env {
     'BUNDLE_SSL_CA_CERT',
   ]
   return {
+    LANG: 'C.UTF-8',
     ...(paths.npmrc !== null && { npm_config_globalconfig: NPMRC }),
     ...(paths.ca !== null && Object.fromEntries(ca.map((name) => [name, CA]))),
     ...paths.proxyEnvironment,
@@ -151,7 +158,7 @@ export class BuildContainer implements BuildPort {
         args: [PLATFORM, `${EXCHANGE}/${plan}`],
         dir: WORKSPACE,
         user: USER,
-        env: envList({ ...env, ...this.#interfaceEnv(buildpack), CNB_BUILD_PLAN_PATH: `${EXCHANGE}/${plan}` }),
+        env: envList({ ...env, ...interfaceEnv(buildpack, this.#told(), { plan: `${EXCHANGE}/${plan}` }) }),
       },
       { stdout: output, stderr: output },
     )
@@ -180,9 +187,7 @@ export class BuildContainer implements BuildPort {
         user: USER,
         env: envList({
           ...env,
-          ...this.#interfaceEnv(buildpack),
-          CNB_LAYERS_DIR: layers,
-          CNB_BP_PLAN_PATH: `${EXCHANGE}/${planFile}`,
+          ...interfaceEnv(buildpack, this.#told(), { buildpackPlan: `${EXCHANGE}/${planFile}`, layers }),
           CROFT_FAILURE_PATH: `${EXCHANGE}/${failureFile}`,
         }),
       },
@@ -195,7 +200,7 @@ export class BuildContainer implements BuildPort {
     const [cause = '', remedy = ''] = told.split('\n')
     const said = last === '' ? '' : `: ${last.slice(0, 300)}`
     throw new LifecycleError(
-      'buildpack',
+      'build-failed',
       cause === '' ? `the ${buildpack.name} buildpack failed with exit code ${exitCode}${said}` : cause.slice(0, 500),
       remedy === '' ? 'read the lines above, fix the app and push again' : remedy.slice(0, 500),
     )
@@ -204,8 +209,7 @@ export class BuildContainer implements BuildPort {
   async readOutput(buildpack: Buildpack): Promise<BuildpackOutput> {
     const folder = escapeId(buildpack.id)
     const files = (await listBeneath(this.#folders.layers, [folder])) ?? []
-    const read = (name: string): Promise<string | undefined> =>
-      readBeneath(this.#folders.layers, [folder, name], SMALL_FILE_BYTES)
+    const read = (name: string): Promise<string | undefined> => this.#readOf(buildpack, name, SMALL_FILE_BYTES)
     const [launch, build, store] = await Promise.all([read('launch.toml'), read('build.toml'), read('store.toml')])
     const layers = new Map<string, string>()
     for (const { name, isFile } of files) {
@@ -213,11 +217,46 @@ export class BuildContainer implements BuildPort {
       if (!isFile || layer === undefined || ['launch', 'build', 'store'].includes(layer)) continue
       layers.set(layer, (await read(name)) ?? '')
     }
+    const sboms: Sbom[] = []
+    for (const { name } of files.filter(({ name, isFile }) => isFile && isSbomName(name)).slice(0, MAX_SBOMS)) {
+      sboms.push({ file: name, text: (await this.#readOf(buildpack, name, MAX_SBOM_BYTES)) ?? '' })
+    }
     return {
       ...(launch !== undefined && { launch }),
       ...(build !== undefined && { build }),
       ...(store !== undefined && { store }),
       layers,
+      sboms,
+    }
+  }
+
+  async putAside(buildpack: Buildpack, layer: string): Promise<void> {
+    const folder = `${LAYERS}/${escapeId(buildpack.id)}/${layer}`
+    const script = '[ ! -d "$1" ] || { rm -rf -- "$1.ignore" && mv -T -- "$1" "$1.ignore"; }'
+    const process = await this.#container.run({
+      path: '/bin/sh',
+      args: ['-c', script, 'sh', folder],
+      dir: '/',
+      user: USER,
+      env: ['PATH=/usr/bin:/bin'],
+    })
+    const exitCode = await this.#waitFor(process)
+    if (exitCode === 0) return
+    throw new LifecycleError('build', `layer "${layer}" of ${buildpack.id} could not be put aside`, 'fix the buildpack')
+  }
+
+  warn(text: string): void {
+    this.#log.detail(`Warning: ${text}`)
+  }
+
+  /** A file of a buildpack's folder. @throws LifecycleError when it is larger than it may be */
+  async #readOf(buildpack: Buildpack, name: string, maxBytes: number): Promise<string | undefined> {
+    try {
+      return await readBeneath(this.#folders.layers, [escapeId(buildpack.id), name], maxBytes)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      const title = `${error.message}: the buildpack ${buildpack.id} wrote it`
+      throw new LifecycleError('build', title, 'let the buildpack write less', { cause: error })
     }
   }
 
@@ -252,18 +291,8 @@ export class BuildContainer implements BuildPort {
     return files
   }
 
-  #interfaceEnv(buildpack: Buildpack): Env {
-    return {
-      CNB_BUILDPACK_DIR: buildpack.directory,
-      CNB_PLATFORM_DIR: PLATFORM,
-      ...(apiAtLeast(buildpack.api, 10) && {
-        CNB_TARGET_OS: this.#target.os,
-        CNB_TARGET_ARCH: this.#target.arch,
-        CNB_TARGET_DISTRO_NAME: this.#target.distroName,
-        CNB_TARGET_DISTRO_VERSION: this.#target.distroVersion,
-      }),
-      ...(apiAtLeast(buildpack.api, 12) && { CNB_EXEC_ENV: 'production' }),
-    }
+  #told(): { target: Target; execEnv: string; platform: string } {
+    return { target: this.#target, execEnv: EXEC_ENV, platform: PLATFORM }
   }
 
   async #exchangeFile(kind: string, content: string): Promise<string> {

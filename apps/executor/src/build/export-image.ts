@@ -29,12 +29,15 @@ import {
   type BuiltBuildpack,
   type BuiltLayer,
   type ImageLayer,
+  type SbomCopy,
+  type Slice,
 } from '@croft/lifecycle'
 import type { BaseImage } from '../image/base-image.js'
 import { STACK_LABEL, type Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
+import { moveSlices } from './app-slices.js'
 import type { AppCache } from './build-cache.js'
-import { LAYERS, WORKSPACE } from './build-container.js'
+import { EXEC_ENV, LAYERS, WORKSPACE } from './build-container.js'
 import { BUILD_USER, type BuildFolders } from './build-folders.js'
 import { layerState, mergeTrees, moveTree, normaliseTree } from './layer-trees.js'
 import type { Restored } from './restore-layers.js'
@@ -88,10 +91,11 @@ class Exporter {
     const { built, base, architecture } = this.input
     const baseLayer: ImageLayer = { diffId: base.diffId, descriptor: base.descriptor }
     const metadata = { buildpacks: built.buildpacks, processes: built.processes }
-    const [, launch, app, launcher, config, processTypes] = await Promise.all([
+    const [, launch, app, sbom, launcher, config, processTypes] = await Promise.all([
       this.#upload(baseLayer, () => base.openBlob()),
       this.#launchLayers(),
-      this.#appLayer(),
+      this.#appLayers(built.slices),
+      this.#sbomLayer(built.sboms),
       this.#generated(launcherLayer()),
       this.#generated(configLayer(metadata, LAYERS)),
       this.#generated(processTypesLayer(built.processes)),
@@ -103,18 +107,22 @@ class Exporter {
         user: base.user,
         labels: { ...base.labels, [STACK_LABEL]: base.stack },
         reference: base.descriptor.digest,
+        name: `stack:${base.stack}`,
         architecture,
       },
       buildpacks: built.buildpacks,
       processes: built.processes,
       labels: built.labels,
       launchLayers: launch.layers,
+      sbom,
       app,
       launcher,
       config,
       processTypes,
       layersDirectory: LAYERS,
       appDirectory: WORKSPACE,
+      execEnv: EXEC_ENV,
+      project: null,
     })
     const encodedConfig = encodeConfig(image.config)
     const manifest = encodeManifest(
@@ -151,7 +159,8 @@ class Exporter {
       for (const layer of buildpack.layers.filter(({ types }) => types.cache && !types.launch)) {
         const tree = await this.#cachedTree(buildpack, layer)
         if (tree === null) continue
-        const kept = { types: layer.types, metadata: layer.metadata, tree }
+        const sboms = this.#cachedSboms(buildpack, layer)
+        const kept = { types: layer.types, metadata: layer.metadata, tree, ...(sboms !== null && { sboms }) }
         cache[buildpack.id] = { ...cache[buildpack.id], [layer.name]: kept }
       }
     }
@@ -205,6 +214,12 @@ class Exporter {
     return draft.tree
   }
 
+  #cachedSboms(buildpack: BuiltBuildpack, layer: BuiltLayer): Record<string, string> | null {
+    const folder = `${escapeId(buildpack.id)}/${layer.name}/`
+    const own = this.input.built.sboms.filter(({ kind, path }) => kind === 'cache' && path.startsWith(folder))
+    return own.length === 0 ? null : Object.fromEntries(own.map(({ path, text }) => [path.slice(folder.length), text]))
+  }
+
   #place(buildpack: BuiltBuildpack, layer: BuiltLayer): { key: string; upper: string; lower: string | null } {
     const key = `${escapeId(buildpack.id)}/${layer.name}`
     const tree = this.input.restored.get(key)?.tree ?? null
@@ -220,12 +235,40 @@ class Exporter {
     else await moveTree(place.upper, to)
   }
 
-  async #appLayer(): Promise<ImageLayer> {
-    const draft = await this.ports.layers.draft()
-    await rename(this.input.folders.workspace, join(draft, 'workspace'))
-    await mkdir(this.input.folders.workspace)
+  /** The slices of the app that hold anything, and the rest of it. */
+  async #appLayers(slices: readonly Slice[]): Promise<ImageLayer[]> {
+    const { layers } = this.ports
+    const { workspace } = this.input.folders
     const user = RUNS_AS.exec(this.input.base.user)
-    return this.#sealed(draft, 'workspace', { uid: Number(user?.[1] ?? 0), gid: Number(user?.[2] ?? 0) })
+    const owner = { uid: Number(user?.[1] ?? 0), gid: Number(user?.[2] ?? 0) }
+    const sliceDrafts = new Map<string, string>()
+    const sliced = await moveSlices(workspace, slices, async () => {
+      const draft = await layers.draft()
+      const folder = join(draft, 'workspace')
+      await mkdir(folder)
+      sliceDrafts.set(folder, draft)
+      return folder
+    })
+    const rest = await layers.draft()
+    await rename(workspace, join(rest, 'workspace'))
+    await mkdir(workspace)
+    const sealed = sliced.map(({ slice, folder }) => {
+      const guess = JSON.stringify(['slice', this.input.appId, slice.paths])
+      return this.#sealed(sliceDrafts.get(folder) ?? folder, 'workspace', owner, guess)
+    })
+    return Promise.all([...sealed, this.#sealed(rest, 'workspace', owner)])
+  }
+
+  /** The bills of materials of what runs, null when buildpacks left none. */
+  async #sbomLayer(sboms: readonly SbomCopy[]): Promise<ImageLayer | null> {
+    const entries = sboms
+      .filter(({ kind }) => kind === 'launch')
+      .map(({ path, text }): LayerEntry => ({
+        kind: 'file',
+        path: `${LAYERS}/sbom/launch/${path}`,
+        content: text,
+      }))
+    return entries.length === 0 ? null : this.#generated(entries)
   }
 
   /**

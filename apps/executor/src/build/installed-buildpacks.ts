@@ -1,14 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
-import {
-  isSupportedApi,
-  LifecycleError,
-  parseBuildpackToml,
-  parseOrderToml,
-  type Buildpack,
-  type Order,
-} from '@croft/lifecycle'
+import { parseBuildpackToml, parseOrderToml, refuseExtensions, type Buildpack, type Order } from '@croft/lifecycle'
 
 /** The buildpacks of a node and the order in which their groups are tried. */
 export interface InstalledBuildpacks {
@@ -30,19 +23,19 @@ export async function readInstalledBuildpacks(folder: string, mountedAt: string)
 
 async function readOne(folder: string, directory: string): Promise<Buildpack | null> {
   const path = join(folder, 'buildpack.toml')
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const text = await textOf(path)
+  if (text === null) {
+    if ((await textOf(join(folder, 'extension.toml'))) !== null) refuseExtensions(folder)
+    return null
+  }
+  const toml = parseBuildpackToml(text, path)
+  const { id, version, name } = toml.buildpack
+  return { id, version, api: toml.api, name: name ?? id, directory, toml }
+}
+
+async function textOf(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return null
     throw error
   })
-  if (text === null) return null
-  const toml = parseBuildpackToml(text, path)
-  const { id, version, name } = toml.buildpack
-  if (!isSupportedApi(toml.api)) {
-    throw new LifecycleError(
-      'buildpack',
-      `buildpack ${id} wants API ${toml.api}, which is not supported`,
-      'install another version',
-    )
-  }
-  return { id, version, api: toml.api, name: name ?? id, directory, toml }
 }

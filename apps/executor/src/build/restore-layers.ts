@@ -1,6 +1,6 @@
-import { chown, mkdir, stat, writeFile } from 'node:fs/promises'
+import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, type Logger } from '@croft/kit'
+import { messageOf, type Digest, type Logger } from '@croft/kit'
 import type { Image } from '@croft/oci'
 import {
   escapeId,
@@ -57,10 +57,34 @@ export async function restoreLayers(input: RestoreInput): Promise<Map<string, Re
       const tree = await treeOf(layer, input)
       if (layer.content !== null && tree === null) continue
       await write(`${layer.name}.toml`, writeRestoredLayerToml(layer.metadata))
+      for (const [file, text] of await sbomsOf(name, layer, input)) await write(`${layer.name}.${file}`, text)
       restored.set(`${name}/${layer.name}`, { ...layer, tree })
     }
   }
   return restored
+}
+
+/** A layer's bills of materials, `sbom.<ext>` to text. Without them the layer is restored all the same. */
+async function sbomsOf(buildpack: string, layer: RestoredLayer, input: RestoreInput): Promise<[string, string][]> {
+  const { sboms } = layer
+  if (sboms === null) return []
+  if (sboms.kind === 'cache') return Object.entries(sboms.files)
+  if (!(await isHere(sboms.diffId, layer, input))) return []
+  const folder = join(input.layers.path(sboms.diffId), 'layers', 'sbom', 'launch', buildpack, layer.name)
+  const names = await readdir(folder).catch(() => [])
+  return Promise.all(
+    names.map(async (file): Promise<[string, string]> => [file, await readFile(join(folder, file), 'utf8')]),
+  )
+}
+
+/** Whether the node has the tree of a layer, which is pulled when it has not. */
+async function isHere(diffId: Digest, layer: RestoredLayer, input: RestoreInput): Promise<boolean> {
+  if (!input.layers.has(diffId) && input.previous !== null) {
+    await input.images
+      .ensureLayers(input.appId, input.previous, [diffId], input.signal)
+      .catch((error: unknown) => input.logger.warn('layer-not-restored', { layer: layer.name, why: messageOf(error) }))
+  }
+  return input.layers.has(diffId)
 }
 
 async function treeOf(layer: RestoredLayer, input: RestoreInput): Promise<string | null> {
@@ -73,10 +97,5 @@ async function treeOf(layer: RestoredLayer, input: RestoreInput): Promise<string
       () => null,
     )
   }
-  if (!input.layers.has(content.diffId) && input.previous !== null) {
-    await input.images
-      .ensureLayers(input.appId, input.previous, [content.diffId], input.signal)
-      .catch((error: unknown) => input.logger.warn('layer-not-restored', { layer: layer.name, why: messageOf(error) }))
-  }
-  return input.layers.has(content.diffId) ? input.layers.path(content.diffId) : null
+  return (await isHere(content.diffId, layer, input)) ? input.layers.path(content.diffId) : null
 }

@@ -5,21 +5,24 @@ import type { Image } from '@croft/oci'
 import type { BuildResult, BuildSpec } from '@croft/protocol'
 import {
   build,
+  buildpackEnv,
   describeProcess,
   detect,
   humanBytes,
+  inheritedEnv,
   LIFECYCLE_LABEL,
   LifecycleError,
   parseLifecycleLabel,
   processArgv,
   type Buildpack,
   type Built,
+  type Detected,
   type Env,
   type Target,
 } from '@croft/lifecycle'
 import type { BaseImage } from '../image/base-image.js'
 import { AppCache } from './build-cache.js'
-import { BuildContainer, buildContainerSpec, BUILDPACKS, LAYERS, operatorEnv } from './build-container.js'
+import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
 import { makeBuildFolders, type BuildFolders } from './build-folders.js'
 import { BuildLog } from './build-log.js'
 import { watchDisk } from './disk-watch.js'
@@ -66,7 +69,7 @@ export async function runBuild(
     const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown
     const failure = failureOf(error, spec)
     if (failure.reason === 'internal' || failure.reason === 'export') logger.error('build-broke', { error })
-    else logger.info('build-failed', { reason: failure.reason, why: failure.message })
+    else logger.info('build-failed', { reason: failure.reason, why: failure.message, exitCode: exitCodeOf(error) })
     return failure
   } finally {
     signal.removeEventListener('abort', onCancel)
@@ -197,19 +200,30 @@ class Build {
     await this.#streamIn(port, source)
     const env = baseEnv(base)
     const operator = operatorEnv(ports.paths)
-    const { group, entries } = await detect(installed.order, installed.buildpacks, target, (buildpack) =>
-      port.detect(buildpack, { ...operator, ...env, ...spec.env }),
+    const { group, entries } = await this.#detect(
+      { order: installed.order, buildpacks: installed.buildpacks, target, execEnv: EXEC_ENV },
+      (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, spec.env, operator)),
     )
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
     const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
     if (built.processes.length === 0) {
       throw new LifecycleError(
-        'buildpack',
+        'build',
         'nothing says how the app is started',
         'add a Procfile, e.g. with the line  web: node server.js',
       )
     }
     return built
+  }
+
+  /** Why each buildpack did not match stands above the line that says that none did. */
+  async #detect(...[input, runDetect]: Parameters<typeof detect>): Promise<Detected> {
+    try {
+      return await detect(input, runDetect)
+    } catch (error) {
+      if (error instanceof LifecycleError) for (const line of error.lines) this.log.detail(line)
+      throw error
+    }
   }
 
   async #streamIn(port: BuildContainer, source: ReturnType<BuildPorts['controller']['source']>): Promise<void> {
@@ -241,6 +255,11 @@ class Build {
       return null
     }
   }
+}
+
+/** The exit code the specification gives what went wrong in the lifecycle itself. */
+function exitCodeOf(error: unknown): number | undefined {
+  return error instanceof LifecycleError ? error.exitCode : undefined
 }
 
 interface BuildInputs {
@@ -281,8 +300,7 @@ function targetOf(base: BaseImage): Target {
 function baseEnv(base: BaseImage): Env {
   return {
     HOME: '/tmp',
-    LANG: 'C.UTF-8',
-    ...base.env,
+    ...inheritedEnv(base.env),
     PATH: base.env['PATH'] ?? DEFAULT_PATH,
     CNB_STACK_ID: `croft.${base.stack}`,
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { freeTable, readToml } from './toml.js'
+import { checkToml, freeTable } from './toml.js'
 
 const requireSchema = z.object({
   name: z.string(),
@@ -16,8 +16,8 @@ const buildPlanSchema = sectionsSchema.extend({ or: z.array(sectionsSchema).defa
 export type PlanRequire = z.infer<typeof requireSchema>
 export type PlanSections = z.infer<typeof sectionsSchema>
 
-/** What a `bin/detect` offers and asks for: one alternative, or several, best first. */
-export function parseBuildPlan(text: string, what: string): PlanSections[] {
-  const plan = readToml(buildPlanSchema, text, what)
+/** What a `bin/detect` offers and asks for: one alternative, or several, best first. @throws TomlProblem */
+export function parseBuildPlan(text: string): PlanSections[] {
+  const plan = checkToml(buildPlanSchema, text)
   return [{ provides: plan.provides, requires: plan.requires }, ...plan.or]
 }

@@ -1,24 +1,38 @@
 import { z } from 'zod'
+import { execEnvSchema } from './exec-env.js'
 import { orderSchema } from './order-toml.js'
 import { readToml } from './toml.js'
 
+const text = z.string().default('')
 const targetSchema = z.object({
-  os: z.string().optional(),
-  arch: z.string().optional(),
+  os: text,
+  arch: text,
   variant: z.string().optional(),
-  distros: z.array(z.object({ name: z.string().optional(), version: z.string().optional() })).optional(),
+  'arch-variant': z.string().optional(),
+  distros: z.array(z.object({ name: text, version: text })).default([]),
 })
-export type BuildpackTarget = z.infer<typeof targetSchema>
+
+/** What a buildpack is made for; empty members mean any. */
+export interface BuildpackTarget {
+  os: string
+  arch: string
+  archVariant: string
+  distros: { name: string; version: string }[]
+}
 
 /** `buildpack.toml`: what a buildpack is, or, with `order`, what a composite one consists of. */
 export const buildpackTomlSchema = z.object({
   api: z.string(),
   buildpack: z.object({
-    id: z.string().regex(/^[A-Za-z0-9._/-]+$/),
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9._/-]+$/, 'an id is made of letters, digits, dots, dashes, underscores and slashes'),
     version: z.string(),
     name: z.string().optional(),
     homepage: z.string().optional(),
     'clear-env': z.boolean().optional(),
+    'sbom-formats': z.array(z.string()).optional(),
+    'exec-env': execEnvSchema.optional(),
   }),
   targets: z.array(targetSchema).optional(),
   stacks: z.array(z.looseObject({ id: z.string() })).optional(),
@@ -32,18 +46,44 @@ export const buildpackTomlSchema = z.object({
 })
 export type BuildpackToml = z.infer<typeof buildpackTomlSchema>
 
-/** Buildpack APIs this lifecycle speaks; for major 0 the minor must match exactly. */
-const SUPPORTED_APIS = ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12']
-
 export function parseBuildpackToml(text: string, what: string): BuildpackToml {
   return readToml(buildpackTomlSchema, text, what)
 }
 
-export function isSupportedApi(api: string): boolean {
-  return SUPPORTED_APIS.includes(api)
+const BIONIC = 'io.buildpacks.stacks.bionic'
+const BIONIC_TARGET: BuildpackTarget = {
+  os: 'linux',
+  arch: 'amd64',
+  archVariant: '',
+  distros: [{ name: 'ubuntu', version: '18.04' }],
+}
+const ANY: BuildpackTarget = { os: '', arch: '', archVariant: '', distros: [] }
+
+/** What the buildpack says it is made for, or what its stacks stand for; one that says nothing is made for any linux. Pure. */
+export function targetsOf(toml: BuildpackToml): BuildpackTarget[] {
+  const said = (toml.targets ?? []).map((target) => ({
+    os: target.os,
+    arch: target.arch,
+    archVariant: target.variant ?? target['arch-variant'] ?? '',
+    distros: target.distros,
+  }))
+  if (said.length > 0) return said
+  const stacks = toml.stacks ?? []
+  const isBionic = (id: string): boolean => id === BIONIC && (apiAtLeast(toml.api, 10) || stacks.length === 1)
+  const meant = stacks.flatMap(({ id }) => (id === '*' ? [ANY] : isBionic(id) ? [BIONIC_TARGET] : []))
+  return meant.length > 0 ? meant : [{ ...ANY, os: 'linux' }]
 }
 
-/** Whether buildpack API `api` is at least 0.`minor`. */
+/** Buildpack APIs this lifecycle speaks; for major 0 the minor must match exactly. */
+export const BUILDPACK_APIS = ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12']
+/** Platform APIs it speaks. */
+export const PLATFORM_APIS = ['0.7', '0.8', '0.9', '0.10', '0.11', '0.12', '0.13', '0.14', '0.15']
+
+export function isSupportedApi(api: string): boolean {
+  return BUILDPACK_APIS.includes(api)
+}
+
+/** Whether API `api` is at least 0.`minor`. */
 export function apiAtLeast(api: string, minor: number): boolean {
   return Number(api.split('.')[1] ?? 0) >= minor
 }

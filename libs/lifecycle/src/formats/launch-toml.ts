@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { LifecycleError } from '../errors.js'
 import { apiAtLeast } from './buildpack-toml.js'
+import { execEnvSchema } from './exec-env.js'
 import { readToml } from './toml.js'
 
-/** One process of the image. `command` holds at least the program; `args` are replaced by arguments a user gives. */
+/** One process of the image. `command` holds at least the program. */
 export interface LaunchProcess {
   type: string
   command: string[]
@@ -11,62 +12,88 @@ export interface LaunchProcess {
   isDirect: boolean
   isDefault: boolean
   workingDirectory: string | null
+  /** Environments it may be started in; empty: all. */
+  execEnv: string[]
+  /** Whether a user's arguments stand in place of `args` or behind them. */
+  userArguments: 'replace' | 'append'
   /** Escaped or not: as in buildpack.toml. */
   buildpackId: string
+}
+
+/** Files of the app that become a layer of their own, as patterns below the app folder. */
+export interface Slice {
+  paths: string[]
 }
 
 export interface LaunchToml {
   processes: LaunchProcess[]
   labels: { key: string; value: string }[]
+  slices: Slice[]
+  /** What the buildpack meant but its API does not give, for the build log. */
+  warnings: string[]
 }
 
 const type = z
   .string()
   .regex(/^[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
-const labels = z.array(z.object({ key: z.string(), value: z.string() })).default([])
+const document = {
+  labels: z.array(z.object({ key: z.string(), value: z.string() })).default([]),
+  slices: z.array(z.object({ paths: z.array(z.string()).default([]) })).default([]),
+  /** Before SBOM files; only checked. */
+  bom: z.array(z.looseObject({ version: z.never('"version" belongs into metadata').optional() })).optional(),
+}
 const common = {
   type,
   args: z.array(z.string()).default([]),
   default: z.boolean().default(false),
   'working-dir': z.string().optional(),
+  'exec-env': execEnvSchema,
 }
 const newSchema = z.object({
+  ...document,
   processes: z
     .array(
       z.object({
         ...common,
-        command: z.array(z.string()).min(1),
+        command: z.array(z.string(), 'a list of words since API 0.9').min(1, 'names no program'),
         direct: z.never('processes are always direct since API 0.9').optional(),
       }),
     )
     .default([]),
-  labels,
 })
 const oldSchema = z.object({
-  processes: z.array(z.object({ ...common, command: z.string(), direct: z.boolean().default(false) })).default([]),
-  labels,
+  ...document,
+  processes: z
+    .array(z.object({ ...common, command: z.string('one text before API 0.9'), direct: z.boolean().default(false) }))
+    .default([]),
 })
 
 /** Reads `launch.toml` as the buildpack's API means it. @throws LifecycleError */
 export function parseLaunchToml(text: string, buildpack: { id: string; api: string }): LaunchToml {
   const what = `launch.toml of ${buildpack.id}`
   const isNew = apiAtLeast(buildpack.api, 9)
-  const document = isNew ? readToml(newSchema, text, what) : readToml(oldSchema, text, what)
-  const processes = document.processes.map((process) => ({
-    type: process.type,
-    command: typeof process.command === 'string' ? [process.command] : process.command,
-    args: process.args,
-    isDirect: isNew || process.direct === true,
-    isDefault: process.default,
-    workingDirectory: process['working-dir'] ?? null,
-    buildpackId: buildpack.id,
-  }))
+  const hasWorkingDirectory = apiAtLeast(buildpack.api, 8)
+  const read = isNew ? readToml(newSchema, text, what) : readToml(oldSchema, text, what)
+  const warnings: string[] = []
+  const processes = read.processes.map((process): LaunchProcess => {
+    const workingDirectory = process['working-dir'] ?? null
+    if (workingDirectory !== null && !hasWorkingDirectory) {
+      warnings.push(`${what}: working-dir of "${process.type}" is ignored, buildpack API ${buildpack.api} has none`)
+    }
+    return {
+      type: process.type,
+      command: typeof process.command === 'string' ? [process.command] : process.command,
+      args: process.args,
+      isDirect: isNew || process.direct === true,
+      isDefault: process.default,
+      workingDirectory: hasWorkingDirectory ? workingDirectory : null,
+      execEnv: process['exec-env'],
+      userArguments: isNew ? 'replace' : 'append',
+      buildpackId: buildpack.id,
+    }
+  })
   if (processes.filter(({ isDefault }) => isDefault).length > 1) {
-    throw new LifecycleError(
-      'buildpack',
-      `${what} has more than one default process`,
-      'fix the buildpack that wrote it',
-    )
+    throw new LifecycleError('build', `${what} has more than one default process`, 'fix the buildpack that wrote it')
   }
-  return { processes, labels: document.labels }
+  return { processes, labels: read.labels, slices: read.slices, warnings }
 }

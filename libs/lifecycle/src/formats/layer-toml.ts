@@ -1,7 +1,11 @@
 import { z } from 'zod'
 import { freeTable, readToml, writeToml } from './toml.js'
 
+const misplaced = z.never('"launch", "build" and "cache" belong into the table [types]').optional()
 const layerTomlSchema = z.object({
+  launch: misplaced,
+  build: misplaced,
+  cache: misplaced,
   types: z
     .object({
       build: z.boolean().default(false),
@@ -27,6 +31,11 @@ const FORBIDDEN_NAMES = ['build', 'launch', 'store']
 
 export function isLayerName(name: string): boolean {
   return name !== '' && !FORBIDDEN_NAMES.includes(name)
+}
+
+/** Whether a layer is of any type; one of none is put aside. */
+export function isKept(types: LayerTypes): boolean {
+  return types.build || types.cache || types.launch
 }
 
 export function parseLayerToml(text: string, what: string): LayerToml {

@@ -16,6 +16,7 @@ const layerSchema = z.object({
 })
 export const lifecycleLabelSchema = z.object({
   app: z.array(shaSchema).default([]),
+  sbom: shaSchema.optional(),
   config: shaSchema.optional(),
   launcher: shaSchema.optional(),
   'process-types': shaSchema.optional(),
@@ -29,7 +30,16 @@ export const lifecycleLabelSchema = z.object({
       }),
     )
     .default([]),
-  runImage: z.object({ topLayer: diffId, reference: z.string() }).optional(),
+  runImage: z
+    .object({
+      topLayer: diffId,
+      reference: z.string(),
+      image: z.string().optional(),
+      mirrors: z.array(z.string()).optional(),
+    })
+    .optional(),
+  /** The run image again, where tools of older platforms look for it. */
+  stack: z.object({ runImage: z.object({ image: z.string(), mirrors: z.array(z.string()).optional() }) }).optional(),
 })
 export type LifecycleLabel = z.infer<typeof lifecycleLabelSchema>
 export type LayerRecord = z.infer<typeof layerSchema>

@@ -17,6 +17,7 @@ export function writeMetadataToml({ buildpacks, processes }: LaunchMetadata): st
       direct: process.isDirect,
       ...(process.isDefault && { default: true }),
       ...(process.workingDirectory !== null && { 'working-dir': process.workingDirectory }),
+      ...(process.execEnv.length > 0 && { 'exec-env': process.execEnv }),
       'buildpack-id': process.buildpackId,
     })),
   })
