@@ -14,7 +14,7 @@ cache=${1:?usage: base-image.sh CACHE}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 stack=debian-12 suite=bookworm
 base=$cache/base folder=$cache/base/$stack
-fail() { echo "croft: $1" >&2; [ -z "${2-}" ] || echo "       try: $2" >&2; exit 1; }
+. "$here/debian-archive.sh"
 
 mkdir -p "$folder"
 chmod 755 "$cache"
@@ -27,29 +27,10 @@ work=$(mktemp -d "$folder/.new.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 
-# --- Where the host gets Debian from. On a host of another release the same archives, asked for this suite.
-host_suite=$(. /etc/os-release && printf %s "${VERSION_CODENAME:-$suite}")
-set -- $(apt-get indextargets --format '$(ORIGIN)|$(CODENAME)|$(SOURCESENTRY)' 'Created-By: Packages' 2>/dev/null |
-  awk -F'|' -v s="$host_suite" '$1 == "Debian" && ($2 == s || $2 == s "-updates" || $2 == s "-security") { print $3 }' | sort -u)
-[ $# -gt 0 ] || fail "apt knows no Debian archive for $host_suite" 'add one to /etc/apt/sources.list and run apt-get update'
-count=0
-for entry; do # an entry is FILE:N, the Nth paragraph of a .sources file or line N of a .list file
-  file=${entry%:*} number=${entry##*:} count=$((count + 1))
-  case $file in
-    *.sources) awk -v n="$number" 'BEGIN { RS = ""; } NR == n' "$file" >"$work/$count.sources" ;;
-    *) sed -n "${number}p" "$file" >"$work/$count.list" ;;
-  esac
-done
-find "$work" -name '*.sources' -o -name '*.list' | xargs sed -i "s/\b$host_suite\b/$suite/g"
-
-# --- How the host reaches them: proxies, certificates, passwords. mmdebstrap looks at none of it by itself.
-apt-config dump | grep -E '^Acquire::(http|https|ftp|Check-Date|Check-Valid-Until|Retries|ForceIPv)' >"$work/apt.conf" || true
-for variable in http_proxy https_proxy no_proxy; do
-  eval "value=\${$variable-}"
-  [ -z "$value" ] || export "$variable=$value"
-done
-[ ! -e /etc/apt/auth.conf ] || echo 'Dir::Etc::netrc "/etc/apt/auth.conf";' >>"$work/apt.conf"
-[ ! -d /etc/apt/auth.conf.d ] || echo 'Dir::Etc::netrcparts "/etc/apt/auth.conf.d";' >>"$work/apt.conf"
+# --- The archives of the host, with its proxies, certificates and passwords.
+archive_sources "$suite" "$work/sources"
+archive_settings "$work/apt.conf"
+archive_passwords >>"$work/apt.conf"
 
 # --- The image. Everything that depends on the moment or on this host goes.
 export SOURCE_DATE_EPOCH=1732147200 TMPDIR="$work"
@@ -59,7 +40,7 @@ mmdebstrap --quiet --mode=root --format=tar --variant=minbase --skip=output/dev 
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --customize-hook="$here/base-image-hook.sh" \
-  "$suite" "$work/layer.tar" $(find "$work" -name '*.sources' -o -name '*.list') || fail "mmdebstrap could not make the base image (above)" 'check that apt-get update works on this host'
+  "$suite" "$work/layer.tar" "$work/sources"/* || fail "mmdebstrap could not make the base image (above)" 'check that apt-get update works on this host'
 
 # mmdebstrap would write device nodes; a container's /dev is a mount, so the folder is enough.
 mkdir -p "$work/extra/dev"

@@ -19,7 +19,8 @@ export const executorConfigSchema = z.object({
   CROFT_HOME: z.string().startsWith('/'),
   CROFT_K: z.coerce.number().int().min(0).max(63),
   CROFT_RUN: z.string().startsWith('/'),
-  CROFT_BASE_IMAGES: z.string().startsWith('/'),
+  CROFT_CACHE: z.string().startsWith('/'),
+  CROFT_TOOLS: z.string().startsWith('/'),
   CROFT_SHIM: z.string().startsWith('/'),
   CROFT_BUILDPACKS: z.string().startsWith('/'),
   CROFT_PLATFORM_NODE: z.string().startsWith('/'),
@@ -45,7 +46,10 @@ export interface ExecutorConfig {
   run: string
   /** `<home>/node`, root's own. */
   nodeHome: string
-  baseImages: string
+  /** What the host's homes share: base images, package lists. */
+  cache: string
+  /** The scripts that make stacks. */
+  tools: string
   shim: string
   buildpacks: string
   platformNode: string
@@ -76,7 +80,8 @@ export function readConfig(env: Record<string, string | undefined>, args: readon
     k: parsed.CROFT_K,
     run: parsed.CROFT_RUN,
     nodeHome: `${parsed.CROFT_HOME}/node`,
-    baseImages: parsed.CROFT_BASE_IMAGES,
+    cache: parsed.CROFT_CACHE,
+    tools: parsed.CROFT_TOOLS,
     shim: parsed.CROFT_SHIM,
     buildpacks: parsed.CROFT_BUILDPACKS,
     platformNode: parsed.CROFT_PLATFORM_NODE,

@@ -42,7 +42,7 @@ describe('a backend that knows none of our images', () => {
 
 describe('the container API an executor uses', () => {
   const env = Object.fromEntries(
-    ['HOME', 'RUN', 'BASE_IMAGES', 'SHIM', 'BUILDPACKS', 'PLATFORM_NODE'].map((name) => [`CROFT_${name}`, '/x']),
+    ['HOME', 'RUN', 'CACHE', 'TOOLS', 'SHIM', 'BUILDPACKS', 'PLATFORM_NODE'].map((name) => [`CROFT_${name}`, '/x']),
   )
   const base = { ...env, CROFT_K: '1', CROFT_PLATFORM_NPM: '' }
 

@@ -13,6 +13,7 @@ import { CroftImageResolver } from './image/image-resolver.js'
 import { Images } from './image/images.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
+import { PackageLists } from './stack/package-lists.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
 
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
   const socketPath = join(config.run, 'node/node.sock')
   const controller = new ControllerClient(socketPath)
   const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
-  const bases = new BaseImages(config.baseImages)
+  const bases = new BaseImages(join(config.cache, 'base'))
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
   const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
   const resolver = new CroftImageResolver(images, bases)
@@ -50,6 +51,11 @@ async function main(): Promise<void> {
     layers,
     images,
     bases,
+    packageLists: new PackageLists({
+      folder: config.tools,
+      cache: config.cache,
+      proxyEnvironment: config.build.proxyEnv,
+    }),
     registry,
     controller,
     clock,

@@ -1,3 +1,4 @@
+export * from './debs.js'
 export * from './failure.js'
 export * from './layer.js'
 export * from './run.js'

@@ -14,7 +14,7 @@ export class Layer {
   readonly #toml: string
 
   constructor(
-    layersDirectory: string,
+    private readonly layersDirectory: string,
     readonly name: string,
   ) {
     this.path = join(layersDirectory, name)
@@ -48,9 +48,28 @@ export class Layer {
     rmSync(this.path, { recursive: true, force: true })
   }
 
+  /** Another layer of the same buildpack. */
+  sibling(name: string): Layer {
+    return new Layer(this.layersDirectory, name)
+  }
+
   /** Environment of every process of the image: `NAME.default`, `NAME.append`, `NAME.delim`, ... */
   launchEnv(files: Record<string, string>): void {
-    mkdirSync(join(this.path, 'env.launch'), { recursive: true })
-    for (const [name, value] of Object.entries(files)) writeFileSync(join(this.path, 'env.launch', name), value)
+    this.#envFiles('env.launch', files)
+  }
+
+  /** Environment of the buildpacks that follow. */
+  buildEnv(files: Record<string, string>): void {
+    this.#envFiles('env.build', files)
+  }
+
+  /** Environment of both. */
+  env(files: Record<string, string>): void {
+    this.#envFiles('env', files)
+  }
+
+  #envFiles(folder: string, files: Record<string, string>): void {
+    mkdirSync(join(this.path, folder), { recursive: true })
+    for (const [name, value] of Object.entries(files)) writeFileSync(join(this.path, folder, name), value)
   }
 }

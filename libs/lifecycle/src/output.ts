@@ -20,6 +20,10 @@ export function detailLine(text: string, tookMs?: number): string {
   return `${withTime(`       ${text}`, tookMs)}\n`
 }
 
+export function warningLine(text: string): string {
+  return ` !     ${text}\n`
+}
+
 /** A size as people read it: `812 B`, `41 kB`, `1.2 MB`. */
 export function humanBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`

@@ -23,6 +23,7 @@ import { BaseImages } from '../../../apps/executor/src/image/base-image.js'
 import { CroftImageResolver } from '../../../apps/executor/src/image/image-resolver.js'
 import { Images } from '../../../apps/executor/src/image/images.js'
 import { LayerStore } from '../../../apps/executor/src/image/layers.js'
+import { PackageLists } from '../../../apps/executor/src/stack/package-lists.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const CACHE = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
@@ -115,6 +116,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
     layers,
     images,
     bases,
+    packageLists: new PackageLists({ folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} }),
     registry: client,
     controller: { source: () => Promise.reject(new Error('no source')), log: () => Promise.resolve() },
     clock: systemClock,

@@ -62,7 +62,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     env: {
       ...common,
       HOME: '/root',
-      CROFT_BASE_IMAGES: join(settings.cache, 'base'),
+      CROFT_TOOLS: join(program, 'tools'),
       CROFT_SHIM: config.shim,
       CROFT_BUILDPACKS: join(program, 'buildpacks'),
       CROFT_PLATFORM_NODE: platformNode(program),

@@ -11,7 +11,9 @@ import { postgresNative } from './program-folders.js'
  * `<home>/program/<hash of lock file and sources>/` has the checkout's layout: `apps/ libs/ buildpacks/ node_modules/`.
  */
 
-const SOURCES = '{apps,libs}/*/{package.json,src/**,native/**},buildpacks/**,examples/node-hello/**,package-lock.json'
+/** What makes stacks when the platform runs. */
+const TOOLS = ['debian-archive.sh', 'package-lists.sh', 'base-image.sh', 'base-image-hook.sh']
+const SOURCES = `{apps,libs}/*/{package.json,src/**,native/**},buildpacks/**,tools/{${TOOLS.join(',')}},examples/node-hello/**,package-lock.json`
 const lockSchema = z.object({
   packages: z.record(z.string(), z.looseObject({ dev: z.boolean().optional(), link: z.boolean().optional() })),
 })
@@ -103,6 +105,7 @@ async function copyWorkspaces(checkout: string, target: string): Promise<void> {
   }
   await cp(join(checkout, 'buildpacks/order.toml'), join(target, 'buildpacks/order.toml'))
   await cp(join(checkout, 'examples/node-hello'), join(target, 'examples/node-hello'), { recursive: true })
+  for (const tool of TOOLS) await cp(join(checkout, 'tools', tool), join(target, 'tools', tool))
   await cp(join(checkout, 'package.json'), join(target, 'package.json'))
 }
 

@@ -36,6 +36,7 @@ const EXCHANGE = '/cnb/croft/exchange'
 const NODE = '/cnb/croft/node'
 const NPM = '/cnb/croft/npm'
 const NPMRC = '/cnb/croft/npmrc'
+const APT = '/cnb/croft/apt'
 const CA = '/etc/ssl/certs/ca-certificates.crt'
 
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
@@ -58,6 +59,8 @@ export function buildContainerSpec(input: {
   folders: BuildFolders
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
+  /** Where the package lists of the stack appear when a build asks for them. */
+  packageLists: string
 }): ContainerSpec {
   const { spec, context, paths, folders, trees } = input
   const layers = writable(folders.layers, LAYERS)
@@ -80,6 +83,7 @@ export function buildContainerSpec(input: {
       readOnly(paths.buildpacks, BUILDPACKS),
       readOnly(paths.platformNode, NODE),
       readOnly(paths.platformNpm, NPM),
+      readOnly(input.packageLists, APT),
       readOnly(folders.platform, PLATFORM),
       ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
       ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),

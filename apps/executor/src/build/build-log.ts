@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import { Writable } from 'node:stream'
 import { backoffMs, messageOf, type Clock, type Logger } from '@croft/kit'
-import { detailLine, stepLine } from '@croft/lifecycle'
+import { detailLine, stepLine, warningLine } from '@croft/lifecycle'
 import { formatLine, LineCutter } from './build-lines.js'
 
 const FLUSH_EVERY_MS = 50
@@ -38,6 +38,9 @@ export class BuildLog {
   }
   detail(text: string, tookMs?: number): void {
     this.#write(detailLine(text, tookMs))
+  }
+  warning(text: string): void {
+    this.#write(warningLine(text))
   }
 
   /** A stream whose lines join the log, for one output of one process. */

@@ -2,6 +2,7 @@ import type { BuildResult, BuildSpec } from '@croft/protocol'
 import { CroftError, messageOf } from '@croft/kit'
 import { LifecycleError } from '@croft/lifecycle'
 import { OciError, RegistryError } from '@croft/oci'
+import { StackFailed } from '../stack/stack-tool.js'
 
 /** The memory limit of the build container killed something of the build. */
 export class OutOfMemory extends Error {}
@@ -49,6 +50,7 @@ export function failureOf(error: unknown, spec: Pick<BuildSpec, 'limits' | 'time
       'let the build keep less, or remove large files',
     )
   }
+  if (error instanceof StackFailed) return failed('internal', error.title, error.suggestion ?? '')
   if (error instanceof SourceFailed)
     return failed('source', `the source could not be unpacked: ${error.message}`, 'push again')
   if (error instanceof OciError || error instanceof RegistryError) {

@@ -5,6 +5,7 @@ import type { RegistryClient } from '@croft/oci'
 import type { BaseImages } from '../image/base-image.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
+import type { PackageLists } from '../stack/package-lists.js'
 
 /** What a build asks of the controller, on the node socket. */
 export interface BuildController {
@@ -40,6 +41,7 @@ export interface BuildPorts {
   layers: LayerStore
   images: Images
   bases: BaseImages
+  packageLists: PackageLists
   registry: RegistryClient
   controller: BuildController
   clock: Clock

@@ -177,7 +177,8 @@ class Build {
 
   async #create(folders: BuildFolders, trees: string[]): Promise<Container> {
     const { ports, spec, context } = this
-    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees })
+    const packageLists = await ports.packageLists.folder(spec.stack)
+    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees, packageLists })
     return ports.backend.create(containerSpec, this.stop.signal)
   }
 
@@ -205,6 +206,7 @@ class Build {
       (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, spec.env, operator)),
     )
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
+    await this.#provideNeeds(group)
     const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
     if (built.processes.length === 0) {
       throw new LifecycleError(
@@ -223,6 +225,19 @@ class Build {
     } catch (error) {
       if (error instanceof LifecycleError) for (const line of error.lines) this.log.detail(line)
       throw error
+    }
+  }
+
+  /** What the buildpacks of the group ask for besides the run image. */
+  async #provideNeeds(group: readonly Buildpack[]): Promise<void> {
+    const needs = new Set(group.flatMap(({ toml }) => toml.metadata?.croft?.needs ?? []))
+    if (!needs.has('debs')) return
+    const startedAt = this.ports.clock.monotonic()
+    const state = await this.ports.packageLists.provide(this.spec.stack, this.stop.signal)
+    if (state.kind === 'fetched') {
+      this.log.step("Fetching Debian's package lists", this.ports.clock.monotonic() - startedAt)
+    } else if (state.kind === 'stale') {
+      this.log.warning(`Debian's archive does not answer: its package lists are ${state.days} days old`)
     }
   }
 

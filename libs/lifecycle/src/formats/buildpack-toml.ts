@@ -20,6 +20,10 @@ export interface BuildpackTarget {
   distros: { name: string; version: string }[]
 }
 
+/** What a build can ask of a node besides the run image: Debian's package lists. */
+export const BUILD_NEEDS = ['debs'] as const
+export type BuildNeed = (typeof BUILD_NEEDS)[number]
+
 /** `buildpack.toml`: what a buildpack is, or, with `order`, what a composite one consists of. */
 export const buildpackTomlSchema = z.object({
   api: z.string(),
@@ -39,8 +43,17 @@ export const buildpackTomlSchema = z.object({
   order: orderSchema.optional(),
   metadata: z
     .looseObject({
-      /** Croft's own: what the push says when this buildpack leads the group, e.g. `Node.js app detected (package.json)`. */
-      croft: z.object({ detected: z.string().optional(), 'looks-for': z.string().optional() }).optional(),
+      /**
+       * Croft's own. `detected`: what the push says when this buildpack leads the group, e.g. `Node.js app detected (package.json)`.
+       * `looks-for`: the file whose absence a person is told of. `needs`: what its build wants besides the run image.
+       */
+      croft: z
+        .object({
+          detected: z.string().optional(),
+          'looks-for': z.string().optional(),
+          needs: z.array(z.enum(BUILD_NEEDS)).optional(),
+        })
+        .optional(),
     })
     .optional(),
 })

@@ -1,0 +1,64 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runStackTool, type StackTools } from './stack-tool.js'
+
+const TIMEOUT_MS = 180_000
+
+export type ListsState =
+  | { kind: 'kept' }
+  | { kind: 'fetched' }
+  /** No archive answered; what there is, is that old. */
+  | { kind: 'stale'; days: number }
+
+/**
+ * Debian's package lists of each stack, below the cache that the host's homes share: fetched when a build first asks for them, and
+ * again when they are older than a day. Builds see the folder, and in it `current` with what was put there last.
+ */
+export class PackageLists {
+  readonly #tools: StackTools
+  readonly #running = new Map<string, Promise<ListsState>>()
+
+  constructor(tools: StackTools) {
+    this.#tools = tools
+  }
+
+  /** The folder a build container shows; there may be nothing in it yet. */
+  async folder(stack: string): Promise<string> {
+    const folder = join(this.#tools.cache, 'apt', stack)
+    await mkdir(folder, { recursive: true, mode: 0o755 })
+    return folder
+  }
+
+  /** Makes sure that there are lists. `signal` ends only the waiting: others may wait for the same. @throws StackFailed */
+  async provide(stack: string, signal: AbortSignal): Promise<ListsState> {
+    const running = this.#running.get(stack) ?? this.#fetch(stack)
+    return await untilAborted(running, signal)
+  }
+
+  #fetch(stack: string): Promise<ListsState> {
+    const fetching = runStackTool(this.#tools, 'package-lists.sh', [stack], TIMEOUT_MS).then(stateOf)
+    this.#running.set(stack, fetching)
+    const forget = (): void => void this.#running.delete(stack)
+    fetching.then(forget, forget)
+    return fetching
+  }
+}
+
+function stateOf(said: string): ListsState {
+  const [kind, days] = said.split(' ')
+  if (kind === 'stale') return { kind, days: Number(days) }
+  return { kind: kind === 'fetched' ? 'fetched' : 'kept' }
+}
+
+/** The promise's outcome, unless the signal comes first. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason as Error)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
