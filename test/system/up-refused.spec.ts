@@ -179,7 +179,11 @@ describe('croft up refuses, with the remedy and nothing half-made,', () => {
     mkdirSync(join(damaged, 'pg/data'), { recursive: true })
     writeFileSync(join(damaged, 'id'), `${randomUUID()}\n`)
     writeFileSync(join(damaged, 'pg/data/PG_VERSION'), 'nonsense')
-    const result = await up('--home', damaged)
+    // and says nothing of how a set-up ended that another command has begun
+    const setup = join(folder, 'set-up')
+    mkdirSync(setup)
+    writeFileSync(join(setup, 'host.result'), 'the set-up of another command failed\nleave it alone\n')
+    const result = await upWith({ CROFT_HOST_SETUP: setup }, '--home', damaged)
     expectRefusal(result, 1, 'the postgres does not start', `${damaged}/log/postgres.log`, `restore ${damaged} from`)
     expect(readFileSync(join(damaged, 'pg/data/PG_VERSION'), 'utf8')).toBe('nonsense')
     expect(existsSync(join(damaged, 'k'))).toBe(false)
