@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type LinuxBackend } from '@croft/backend-linux'
 import type { Container } from '@croft/garden-api'
 import { waitForLog } from '@croft/garden-api/conformance'
-import { systemClock } from '@croft/kit'
+import { systemClock, waitFor } from '@croft/kit'
 import { image, makeHome, type TestHome } from './support/backend-rig.js'
 
 const MIB = 1024 * 1024
@@ -71,16 +71,26 @@ describe('the bandwidth of a container', () => {
       limits: { bandwidth: { rateBytesPerSecond: MIB, burstBytes: BURST } },
     })
     const address = await serveIn(container)
-    const near = (rate: number, wanted: number): void => {
-      expect(rate).toBeGreaterThan(wanted * 0.5)
-      expect(rate).toBeLessThan(wanted * 1.25)
+    /* never more than that; on a busy host now and then much less */
+    const isNear = async (wanted: number): Promise<void> => {
+      let most = 0
+      const probe = async (): Promise<boolean> => {
+        const rates = await ratesOf(container, address)
+        most = Math.max(most, ...rates)
+        return Math.min(...rates) > wanted * 0.5
+      }
+      await waitFor(probe, { what: `${wanted} bytes a second`, timeoutMs: 30_000 })
+      expect(most).toBeLessThan(wanted * 1.25)
     }
-    for (const rate of await ratesOf(container, address)) near(rate, MIB)
+    await isNear(MIB)
     await container.changeLimits({ bandwidth: { rateBytesPerSecond: 4 * MIB, burstBytes: BURST } })
     expect((await container.limits()).bandwidth).toEqual({ rateBytesPerSecond: 4 * MIB, burstBytes: BURST })
-    for (const rate of await ratesOf(container, address)) near(rate, 4 * MIB)
+    await isNear(4 * MIB)
     await container.changeLimits({ bandwidth: { rateBytesPerSecond: 0, burstBytes: 0 } })
-    for (const rate of await ratesOf(container, address)) expect(rate).toBeGreaterThan(8 * MIB)
+    await waitFor(async () => Math.min(...(await ratesOf(container, address))) > 8 * MIB, {
+      what: 'no limit to be felt',
+      timeoutMs: 30_000,
+    })
     await backend.destroy(container.handle)
   })
 
