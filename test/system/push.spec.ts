@@ -442,11 +442,57 @@ describe('builds', () => {
     const { body: builds } = await api<Shown[]>('')
     expect(builds).toMatchObject([{ state: 'succeeded', reason: null, commit: await rig.head('shown') }])
     expect((await api<Shown>(`/${builds[0]?.id}`)).body).toEqual(builds[0])
-    expect(await rig.text(`/api/v1/apps/shown/builds/${builds[0]?.id}/logs`)).toContain('Node.js app detected')
+    for (const query of ['', '?follow=1']) {
+      const log = await rig.text(`/api/v1/apps/shown/builds/${builds[0]?.id}/logs${query}`)
+      expect(log).toContain('Node.js app detected')
+    }
     for (const id of ['01234567-89ab-7def-8123-456789abcdef', '..%2f..%2fetc']) {
       expect((await api(`/${id}`)).status).toBe(404)
       expect((await api(`/${id}/logs`)).status).toBe(404)
     }
+  })
+  it('can be made anew of what was pushed last, with caches or without, as a push that moves no ref', async () => {
+    const app = await rig.clone('anew')
+    const ask = (body: unknown) => rig.post('/api/v1/apps/anew/builds', body)
+    await rig.createApp('anew')
+    expect((await ask({})).status).toBe(409)
+    expect((await app.push()).code).toBe(0)
+    const head = await rig.head('anew')
+    for (const cache of [true, false]) {
+      const { status, text } = await ask({ cache })
+      expect(status, text).toBe(200)
+      const said = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { line?: string }]))
+      expect(said.map(({ line }) => line)).toContain('-----> Exporting image')
+      expect(said.at(-1)).toEqual({ outcome: 'deployed', release: cache ? 2 : 3 })
+    }
+    expect(await rig.head('anew')).toBe(head)
+    expect(await rig.pushes('anew')).toEqual(['committed', 'committed', 'committed'])
+    const built = await rig.query<{ clean: boolean }>(
+      `SELECT b.is_clean AS clean FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'anew' ORDER BY b.id`,
+    )
+    expect(built.map(({ clean }) => clean)).toEqual([false, false, true])
+    expect((await ask({ cash: false })).status).toBe(400)
+  })
+  it('are followed and canceled by their id, once', async () => {
+    const app = await rig.clone('stopped')
+    const slow = gate()
+    rig.onBuild = () => ({ until: slow.until })
+    const pushing = app.push()
+    const builds = '/api/v1/apps/stopped/builds'
+    const open = await waitFor(
+      async () => (await rig.api<Shown[]>(builds)).body.find?.(({ state }) => state === 'running'),
+      { what: 'a running build', timeoutMs: 10_000 },
+    )
+    const following = rig.text(`${builds}/${open.id}/logs?follow=1`)
+    const canceled = await rig.post(`${builds}/${open.id}/cancel`, {})
+    expect(JSON.parse(canceled.text)).toMatchObject({ id: open.id, state: 'canceled' })
+    expect((await rig.post(`${builds}/${open.id}/cancel`, {})).status).toBe(409)
+    slow.open()
+    const pushed = await pushing
+    expect(pushed.code).not.toBe(0)
+    expect(pushed.output).toContain('canceled by operator')
+    await following
+    expect(await releases('stopped')).toEqual([])
   })
   it('whose node is lost are queued once more, and then fail', async () => {
     const app = await rig.clone('lost')

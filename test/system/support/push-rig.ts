@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, type AddressInfo, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { CommandFailed, run, start, waitFor } from '@croft/kit'
@@ -177,6 +177,23 @@ export class PushRig {
   /** Plain text of the public API. */
   async text(path: string): Promise<string> {
     return (await bytesOf(join(this.folder, 'run/api/api.sock'), path)).toString()
+  }
+
+  /** A write of the public API as the operator, and the whole text of its answer. */
+  async post(path: string, body: unknown): Promise<{ status: number; text: string }> {
+    const { port } = this.#proxy.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    return { status: answer.status, text: await answer.text() }
+  }
+
+  /** Makes an app that nothing was pushed to. */
+  async createApp(name: string): Promise<void> {
+    const { status, text } = await this.post('/api/v1/apps', { name })
+    if (status !== 201) throw new Error(text)
   }
 
   url(app: string, token = TOKEN): string {

@@ -48,8 +48,8 @@ export class ApiClient {
   }
 
   /** Lines of a streamed answer as they come, until it ends or `signal` aborts. @throws ApiError, PlatformUnreachable */
-  async *lines(path: string, options: CallOptions = {}): AsyncGenerator<string> {
-    const answer = await this.#send('GET', path, options, 0)
+  async *lines(path: string, options: CallOptions & { method?: Method } = {}): AsyncGenerator<string> {
+    const answer = await this.#send(options.method ?? 'GET', path, options, 0)
     try {
       for await (const line of createInterface({ input: answer.body, crlfDelay: Infinity })) yield line
     } catch (error) {

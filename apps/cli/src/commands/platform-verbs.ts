@@ -4,7 +4,10 @@ import { register as appsDestroy } from './apps-destroy.js'
 import { register as appsInfo } from './apps-info.js'
 import { register as appsSet } from './apps-set.js'
 import { register as apps } from './apps.js'
+import { register as buildsCancel } from './builds-cancel.js'
+import { register as buildsCreate } from './builds-create.js'
 import { register as buildsInfo } from './builds-info.js'
+import { register as buildsLogs } from './builds-logs.js'
 import { register as builds } from './builds.js'
 import { register as configGet } from './config-get.js'
 import { register as configSet } from './config-set.js'
@@ -31,6 +34,9 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   appsDestroy,
   builds,
   buildsInfo,
+  buildsLogs,
+  buildsCreate,
+  buildsCancel,
   config,
   configGet,
   configSet,

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import type { BuildId } from '@croft/kit'
+import { systemClock, waitFor, type BuildId } from '@croft/kit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ControllerConfig } from '../config.js'
 import { BuildLog, cleanLine } from './build-log.js'
@@ -8,7 +8,7 @@ const id = '01234567-89ab-7def-8123-456789abcdef' as BuildId
 let home = ''
 let log: BuildLog
 const openLog = async (): Promise<BuildLog> => {
-  const opened = new BuildLog({ home } as ControllerConfig)
+  const opened = new BuildLog({ home } as ControllerConfig, systemClock)
   await opened.onModuleInit()
   return opened
 }
@@ -19,6 +19,22 @@ beforeEach(async () => {
 afterEach(() => rmSync(home, { recursive: true, force: true }))
 
 describe('a build log', () => {
+  it('is followed from its beginning to its end, also by somebody who comes late', async () => {
+    let isOver = false
+    const left = new AbortController()
+    await log.append(id, Buffer.from('one\ntwo\n'))
+    const heard: string[] = []
+    const following = (async () => {
+      for await (const chunk of log.tail(id, () => Promise.resolve(isOver), left.signal)) heard.push(chunk.toString())
+    })()
+    await waitFor(() => heard.join('') === 'one\ntwo\n', { what: 'what was said before', timeoutMs: 5_000 })
+    await log.append(id, Buffer.from('three\n'))
+    await waitFor(() => heard.join('').endsWith('three\n'), { what: 'what is said now', timeoutMs: 5_000 })
+    isOver = true
+    await log.append(id, Buffer.from('four\n'))
+    await following
+    expect(heard.join('')).toBe('one\ntwo\nthree\nfour\n')
+  })
   it('gives whole lines to whoever follows, wherever the chunks are cut', async () => {
     const lines: string[] = []
     log.follow(id, (line) => lines.push(line))

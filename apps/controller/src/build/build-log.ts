@@ -1,13 +1,15 @@
-import { appendFile, mkdir, readFile, stat } from 'node:fs/promises'
+import { appendFile, mkdir, open, readFile, stat } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
-import { errnoOf, type BuildId } from '@croft/kit'
+import { errnoOf, type BuildId, type Clock } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
-import { CONFIG } from '../tokens.js'
+import { CLOCK, CONFIG } from '../tokens.js'
 
 /** A longer log is cut with a marker. */
 const MAX_LOG_BYTES = 10 * 1024 * 1024
 const MAX_LINE_CHARS = 10_000
+/** How often somebody who follows looks by himself, ms; a new line wakes him at once. */
+const LOOK_EVERY_MS = 1_000
 const CUT = '... the log is cut here: it is longer than 10 MB\n'
 
 interface Live {
@@ -26,7 +28,10 @@ export class BuildLog implements OnModuleInit {
   readonly #folder: string
   readonly #live = new Map<BuildId, Live>()
 
-  constructor(@Inject(CONFIG) config: ControllerConfig) {
+  constructor(
+    @Inject(CONFIG) config: ControllerConfig,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {
     this.#folder = `${config.home}/controller/build-logs`
   }
 
@@ -60,7 +65,11 @@ export class BuildLog implements OnModuleInit {
   follow(buildId: BuildId, onLine: (line: string) => void): () => void {
     const { listeners } = this.#liveOf(buildId)
     listeners.add(onLine)
-    return () => listeners.delete(onLine)
+    return () => {
+      listeners.delete(onLine)
+      const live = this.#live.get(buildId)
+      if (live?.bytes === -1 && live.listeners.size === 0) this.#live.delete(buildId) // it never said anything
+    }
   }
 
   /** Resolves when everything appended so far is on disk and was heard. */
@@ -76,6 +85,35 @@ export class BuildLog implements OnModuleInit {
       if (errnoOf(error) === 'ENOENT') return ''
       throw error
     }
+  }
+
+  /** The text from its beginning as it comes, until `isOver` says that nothing more will, or until `signal`. */
+  async *tail(buildId: BuildId, isOver: () => Promise<boolean>, signal: AbortSignal): AsyncGenerator<Buffer> {
+    let wake = (): void => undefined
+    const unfollow = this.follow(buildId, () => wake())
+    try {
+      for (let at = 0; ;) {
+        const woken = new Promise<void>((resolve) => (wake = resolve))
+        const isLast = await isOver()
+        await this.settled(buildId)
+        for await (const chunk of this.#readFrom(buildId, at)) {
+          at += chunk.length
+          yield chunk
+        }
+        if (isLast) return
+        await Promise.race([woken, this.clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)])
+      }
+    } finally {
+      unfollow()
+    }
+  }
+
+  async *#readFrom(buildId: BuildId, at: number): AsyncGenerator<Buffer> {
+    const file = await open(this.#pathOf(buildId)).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return null
+      throw error
+    })
+    if (file !== null) yield* file.createReadStream({ start: at }) as AsyncIterable<Buffer>
   }
 
   #pathOf(buildId: BuildId): string {

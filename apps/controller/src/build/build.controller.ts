@@ -1,4 +1,7 @@
-import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
@@ -7,7 +10,9 @@ import { Who, type Principal } from '../auth/principal.js'
 import { Answers } from '../http/answers.js'
 import { BuildLog } from './build-log.js'
 import type { Build } from './build.entity.js'
+import { buildMachine } from './build.machine.js'
 import { BuildService } from './build.service.js'
+import { BuildHasEnded } from './errors.js'
 
 /** A build as the API shows it. */
 export const buildSchema = z.object({
@@ -30,6 +35,14 @@ export const buildSchema = z.object({
   endedAt: z.iso.datetime().nullable(),
 })
 export type BuildView = z.infer<typeof buildSchema>
+
+const logQuerySchema = z.object({
+  /** Whether what comes next is sent too, until the build has ended. */
+  follow: z
+    .enum(['0', '1', 'true', 'false', ''])
+    .default('0')
+    .transform((value) => value !== '0' && value !== 'false'),
+})
 
 const querySchema = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(50) })
 
@@ -62,18 +75,43 @@ export class BuildController {
     return viewOf(await this.builds.find(app.teamId, app.id, id))
   }
 
-  /** All it said so far, as plain text. */
+  /** Ends a build that waits or runs: the former release serves on. */
+  @Post(':build/cancel')
+  @HttpCode(200)
+  @Policy('app:deploy')
+  @Answers(buildSchema)
+  async cancel(@Who() who: Principal, @Param('app') name: string, @Param('build') id: string): Promise<BuildView> {
+    const app = await this.apps.findInTeam(who.teamId, name)
+    const build = await this.builds.find(app.teamId, app.id, id)
+    const isOurs = await this.builds.cancel(build.id, `canceled by ${who.name}`)
+    const now = await this.builds.find(app.teamId, app.id, id)
+    if (!isOurs) throw new BuildHasEnded(now.id, now.state)
+    return viewOf(now)
+  }
+
+  /** All it said, as plain text; so far, or until it ends. */
   @Get(':build/logs')
   @Policy('log:read')
   async logs(
     @Who() who: Principal,
     @Param('app') name: string,
     @Param('build') id: string,
+    @Query({ schema: logQuerySchema }) query: z.infer<typeof logQuerySchema>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const app = await this.apps.findInTeam(who.teamId, name)
     const build = await this.builds.find(app.teamId, app.id, id)
-    await reply.type('text/plain; charset=utf-8').send(await this.log.read(build.id))
+    reply.type('text/plain; charset=utf-8').header('Cache-Control', 'no-store').header('X-Accel-Buffering', 'no')
+    if (!query.follow) return void (await reply.send(await this.log.read(build.id)))
+    const left = new AbortController()
+    reply.hijack()
+    reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
+    reply.raw.flushHeaders()
+    reply.raw.once('close', () => left.abort())
+    const isOver = async (): Promise<boolean> =>
+      left.signal.aborted || buildMachine.isFinal((await this.builds.find(app.teamId, app.id, id)).state)
+    // A reader that leaves is no failure, and nobody is left to be told of another one.
+    await pipeline(Readable.from(this.log.tail(build.id, isOver, left.signal)), reply.raw).catch(() => undefined)
   }
 }
 

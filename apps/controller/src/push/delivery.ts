@@ -52,7 +52,7 @@ export class Delivery {
       checks: job.manifest.checks,
       formation: job.manifest.formation,
       commit: job.command.newValue,
-      description: `Push ${job.command.newValue.slice(0, 7)}`,
+      description: `${job.build === 'always' ? 'Build' : 'Push'} ${job.command.newValue.slice(0, 7)}`,
       author: job.author,
       pushId: job.id,
     })
@@ -95,7 +95,7 @@ export class Delivery {
 
   /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
   async #reused(job: PushJob): Promise<Built | undefined> {
-    if (job.options.rebuild === true) return undefined
+    if (job.build !== 'if-needed') return undefined
     const running = await this.releases.current(job.app)
     if (running === null || running.image === null || running.commit === null) return undefined
     const build = await this.builds.ofImage(job.app.id, running.image)
@@ -121,7 +121,7 @@ export class Delivery {
       pushId: job.id,
       commit: job.command.newValue,
       tree,
-      isClean: job.options.rebuild === true,
+      isClean: job.build === 'clean',
     })
     const end = await this.builds.wait(build.id, {
       onLine: (line) => job.output.line(line),
@@ -137,7 +137,7 @@ function builtOf(end: BuildEnd): Built {
     case 'succeeded':
       return { image: end.result.image, processTypes: end.result.processTypes, buildId: end.build.id }
     case 'canceled':
-      throw new BuiltRefused({ ...LEFT, cause: 'the build was canceled' }, end.build.id)
+      throw new BuiltRefused({ ...LEFT, cause: end.build.message ?? 'the build was canceled' }, end.build.id)
     case 'failed':
       throw new BuiltRefused({ reason: end.reason, cause: end.message, suggestion: end.suggestion }, end.build.id)
     default:

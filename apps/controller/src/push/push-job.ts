@@ -14,6 +14,8 @@ export interface PushJob {
   repository: string
   command: RefCommand
   options: PushOptions
+  /** `if-needed`: an image of the same tree serves again. `always`: it is built anew. `clean`: without caches too. */
+  build: 'if-needed' | 'always' | 'clean'
   manifest: AppManifest
   output: PushOutput
   /** Aborted when the client left and did not ask to be left alone. */

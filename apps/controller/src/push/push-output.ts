@@ -3,6 +3,17 @@ import { encodeBand, KEEP_ALIVE } from './pkt-line.js'
 import type { Refusal } from './refusal.js'
 import { duration, printable } from './text.js'
 
+/** The form in which what is said travels to its reader. */
+export interface OutputForm {
+  /** One text, with its line ends. */
+  encode(text: string): Buffer
+  /** Shows nothing and keeps the connection warm. */
+  keepAlive: Buffer
+}
+
+/** As git shows it while it pushes. */
+const SIDE_BAND: OutputForm = { encode: (text) => encodeBand(2, Buffer.from(text)), keepAlive: KEEP_ALIVE }
+
 const KEEP_ALIVE_MS = 5_000
 /** The person who pushes sees something within a second, also when the first step takes longer. */
 const FIRST_LINE_MS = 800
@@ -25,6 +36,7 @@ export class PushOutput {
   constructor(
     sink: (bytes: Buffer) => void,
     private readonly clock: Clock,
+    private readonly form: OutputForm = SIDE_BAND,
   ) {
     this.#sink = sink
     this.#startedAt = clock.monotonic()
@@ -42,14 +54,14 @@ export class PushOutput {
       if (!this.#hasSpoken) this.line(firstLine)
     }, FIRST_LINE_MS).unref()
     this.#keepAlive ??= setInterval(() => {
-      if (this.clock.monotonic() - this.#lastSentAt >= KEEP_ALIVE_MS - 500) this.send(KEEP_ALIVE)
+      if (this.clock.monotonic() - this.#lastSentAt >= KEEP_ALIVE_MS - 500) this.send(this.form.keepAlive)
     }, 1_000).unref()
   }
 
   /** A line as it is, in the grammar already. */
   line(text: string): void {
     this.#hasSpoken = true
-    this.send(encodeBand(2, Buffer.from(`${printable(text)}\n`)))
+    this.send(this.form.encode(`${printable(text)}\n`))
   }
 
   step(text: string): void {
@@ -77,7 +89,7 @@ export class PushOutput {
     const text = bytes.toString('utf8').split('\n').map(printable).join('\n')
     if (text === '') return
     this.#hasSpoken = true
-    this.send(encodeBand(2, Buffer.from(text)))
+    this.send(this.form.encode(text))
   }
 
   /** `in 2.8 s`, since the push began. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import type { PushId } from '@croft/kit'
+import type { AppId, PushId } from '@croft/kit'
 import { In, type DataSource } from 'typeorm'
 import { DATA_SOURCE } from '../tokens.js'
 import { Push } from './push.entity.js'
@@ -26,6 +26,11 @@ export class PushRows {
 
   async find(id: PushId): Promise<Push | null> {
     return this.#pushes().findOneBy({ id })
+  }
+
+  /** The newest push of an app that went through. */
+  async lastCommitted(appId: AppId): Promise<Push | null> {
+    return this.#pushes().findOne({ where: { appId, state: 'committed' }, order: { id: 'DESC' } })
   }
 
   /** Every push that has not ended, oldest first. */

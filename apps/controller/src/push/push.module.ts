@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common'
 import { BuildModule } from '../build/build.module.js'
+import { BuildAnewController } from './build-anew.controller.js'
+import { BuildAnew } from './build-anew.js'
 import { Delivery } from './delivery.js'
 import { GitHttpController } from './git-http.controller.js'
 import { PushRecovery } from './push-recovery.js'
@@ -10,7 +12,7 @@ import { RepositoryModule } from './repository.module.js'
 /** From `git push` to a moved ref. */
 @Module({
   imports: [BuildModule, RepositoryModule],
-  controllers: [GitHttpController],
-  providers: [Delivery, PushRecovery, PushRows, PushService],
+  controllers: [BuildAnewController, GitHttpController],
+  providers: [BuildAnew, Delivery, PushRecovery, PushRows, PushService],
 })
 export class PushModule {}

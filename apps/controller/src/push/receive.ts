@@ -74,7 +74,8 @@ export class Receive {
     const { command } = deployed
     try {
       const source = await checkSource(receiving.repository, command.newValue, this.#quarantineEnv(quarantine))
-      const job = { ...receiving, command, manifest: source.manifest }
+      const build = receiving.options.rebuild === true ? 'clean' : 'if-needed'
+      const job: PushJob = { ...receiving, command, build, manifest: source.manifest }
       await this.pushes.received(job)
       this.#job = job
       return true
