@@ -13,10 +13,10 @@ export const descriptorSchema = z.object({
 })
 export type Descriptor = z.infer<typeof descriptorSchema>
 
-/** An image manifest; `manifests` beside `layers` is refused (one document must not mean two things). */
+/** An image manifest, of OCI or (the same with other media types) of Docker; `manifests` beside `layers` is refused (one document must not mean two things). */
 export const manifestSchema = z.object({
   schemaVersion: z.literal(2),
-  mediaType: z.literal(mediaTypes.manifest),
+  mediaType: z.enum([mediaTypes.manifest, mediaTypes.dockerManifest]).optional(),
   config: descriptorSchema,
   layers: z.array(descriptorSchema),
   manifests: z.never().optional(),
@@ -31,10 +31,12 @@ export const imageConfigSchema = z.object({
   config: z
     .object({
       User: z.string().optional(),
-      Env: z.array(z.string()).optional(),
+      Env: z.array(z.string()).nullish(),
       Entrypoint: z.array(z.string()).nullish(),
       Cmd: z.array(z.string()).nullish(),
       WorkingDir: z.string().optional(),
+      ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
+      Volumes: z.record(z.string(), z.unknown()).nullish(),
       Labels: z.record(z.string(), z.string()).nullish(),
     })
     .optional(),

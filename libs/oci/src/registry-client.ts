@@ -107,7 +107,7 @@ export class RegistryClient {
     const response = await this.#send('GET', `/v2/${name}/manifests/${checked(reference)}`, {
       signal,
       timeoutMs: HEAD_TIMEOUT_MS,
-      headers: { accept: mediaTypes.manifest },
+      headers: { accept: `${mediaTypes.manifest}, ${mediaTypes.dockerManifest}` },
     })
     if (response.statusCode === 404) {
       await response.body.dump()

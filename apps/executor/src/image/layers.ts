@@ -1,10 +1,9 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { bareEnv, errnoOf, messageOf, run, type Digest, type Logger } from '@croft/kit'
-import { decompressor, descriptorSchema, hexOf, unpackLayer, VerifyStream, type Descriptor } from '@croft/oci'
+import { descriptorSchema, hexOf, unpackBlob, writeOverlayMarks, type Descriptor } from '@croft/oci'
 
 const recordSchema = z.object({
   /** The boot under which the tree was written. */
@@ -124,17 +123,9 @@ export class LayerStore {
   async #pull(diffId: Digest, descriptor: Descriptor, open: () => Promise<Readable>): Promise<void> {
     const tree = await this.draft()
     try {
-      const tar = decompressor(descriptor.mediaType)
-      const verified = new VerifyStream({ digest: diffId })
-      const fed = pipeline(
-        await open(),
-        new VerifyStream({ digest: descriptor.digest, bytes: descriptor.size }),
-        tar,
-        verified,
-      )
-      const [unpacked, flowed] = await Promise.allSettled([unpackLayer(verified, tree), fed])
-      if (flowed.status === 'rejected') throw flowed.reason
-      if (unpacked.status === 'rejected') throw unpacked.reason
+      await unpackBlob(await open(), { descriptor, diffId }, tree, {
+        onMarks: (marks) => writeOverlayMarks(tree, marks),
+      })
     } catch (error) {
       this.#discard(tree)
       throw error
