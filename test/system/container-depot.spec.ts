@@ -220,9 +220,10 @@ describe('a depot on a full disk', () => {
   const isLong = process.env['CROFT_TEST_LONG'] !== undefined
   it('refuses a container whichever of its files has no room, and makes none by half', async () => {
     await leave(100)
+    const fresh = await tracesOf(home)
     await backend.create({ ...image, handle: 'probe' })
     await backend.destroy('probe')
-    const nothing = await tracesOf(home)
+    const nothing = await settledTraces(home, fresh)
     let refused = 0
     for (let pages = 0; ; pages += isLong ? 1 : 3) {
       await leave(pages)

@@ -41,6 +41,7 @@ const POINTS: readonly (readonly [Operation, string, Outcome])[] = [
   ['destroy', 'container-cgroups-removed', 'gone'],
   ['destroy', 'container-unknown-to-runc', 'gone'],
   ['destroy', 'container-removed', 'gone'],
+  ['destroy', 'container-files-go', 'gone'],
 ]
 /** The daemon starts a process in the neighbour first. */
 const PASSED_BEFORE = ['process-asked', 'process-started']
@@ -51,7 +52,7 @@ const SHORT = [
   'process-output',
   'process-fed',
   'container-init-killed',
-  'container-cgroups-removed',
+  'container-files-go',
 ]
 const points =
   process.env['CROFT_TEST_LONG'] === undefined ? POINTS.filter(([, point]) => SHORT.includes(point)) : POINTS

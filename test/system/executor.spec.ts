@@ -100,7 +100,7 @@ describe('a service instance in a real container', () => {
     await rig.observed(web.id, 'ready')
     rig.controller.want([{ ...web, intent: 'stop' }])
     await waitFor(() => rig.controller.status(web.id) === undefined, { what: 'it to end', timeoutMs: 10_000 })
-    expect(await rig.leftovers()).toEqual([])
+    await waitFor(async () => (await rig.leftovers()).length === 0, { what: 'everything to go', timeoutMs: 5_000 })
     const kept = await readFile(join(rig.home, 'node/logs', web.appId, 'current.jsonl'), 'utf8')
     expect(kept).toContain('"goodbye"')
   })

@@ -30,6 +30,7 @@ import { ioCapability, ioProblem } from './cgroup/io.js'
 import { checkNetwork } from './containerizer/allocate.js'
 import { groupsOf, peaMetrics, removeWhenEnded } from './container/peas.js'
 import { createContainer } from './containerizer/create.js'
+import { Drains } from './containerizer/drains.js'
 import { networkOf, readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
 import { Removals, type RemovalReason } from './containerizer/removals.js'
@@ -52,6 +53,8 @@ import { directoryUsage, smallUsage } from './volumizer/usage.js'
 import { UsageMeter } from './volumizer/usage-meter.js'
 
 const BULK_SLICE = 50
+/** What is not off the disk when this backend closes goes on by itself, or with the next one. */
+const DRAIN_TIMEOUT_MS = 2_000
 
 /** The Linux backend; beyond the container API it is told its address range and can remove all it made. */
 export interface LinuxBackend extends Backend {
@@ -77,19 +80,21 @@ export async function createLinuxBackend(options: LinuxBackendOptions): Promise<
 async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Host> {
   const names = homeNames(options.index)
   const now = (): number => (options.clock ?? systemClock).now()
+  const networker = new Networker({
+    names,
+    resolvers: options.resolvers ?? (await hostResolvers()),
+    egress: options.egress ?? [],
+    ...(options.portPool !== undefined && { portPool: options.portPool }),
+    logger: options.logger,
+  })
   const host: Host = {
     options,
     names,
     bootId: await readBootId(),
     depot,
     cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
-    networker: new Networker({
-      names,
-      resolvers: options.resolvers ?? (await hostResolvers()),
-      egress: options.egress ?? [],
-      ...(options.portPool !== undefined && { portPool: options.portPool }),
-      logger: options.logger,
-    }),
+    networker,
+    drains: new Drains(depot, networker, options.logger),
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
     addresses: undefined,
     imageSizes: new ImageSizes(),
@@ -285,6 +290,7 @@ class Linux implements LinuxBackend {
   async close(): Promise<void> {
     this.#watch.close()
     this.#removals.close()
+    await this.host.drains.settled(DRAIN_TIMEOUT_MS)
     await this.host.networker.close()
     await this.lock.release()
   }

@@ -90,10 +90,10 @@ export class LinuxContainer implements Container {
     if (options.kill !== true) {
       await this.#signalAll('SIGTERM')
       const patience = systemClock.monotonic() + TERM_TIMEOUT_MS
-      while ((await this.#others()).length > 0 && systemClock.monotonic() < patience) await systemClock.sleep(20)
+      while (this.#others().length > 0 && systemClock.monotonic() < patience) await systemClock.sleep(20)
     }
     const end = systemClock.monotonic() + KILL_TIMEOUT_MS
-    while ((await this.#others()).length > 0) {
+    while (this.#others().length > 0) {
       if (systemClock.monotonic() > end) throw new UnrecoverableError('a process of the container does not die')
       await this.#signalAll('SIGKILL')
       await systemClock.sleep(5)
@@ -214,18 +214,17 @@ export class LinuxContainer implements Container {
     if (!this.isKnown()) throw new ContainerNotFoundError(this.handle)
   }
   /** Every process but the first and those that stand for sidecars, as the host numbers them. */
-  async #others(): Promise<number[]> {
+  #others(): number[] {
     const inits = [this.entry, ...this.entry.peas.values()].map(({ state }) => state.init?.pid)
-    const groups = groupsOf(this.entry)
-    const pids = await Promise.all(groups.map(async (group) => await this.host.cgroups.processes(group)))
-    return pids.flat().filter((pid) => !inits.includes(pid) && pid !== 0)
+    const pids = groupsOf(this.entry).flatMap((group) => this.host.cgroups.processes(group))
+    return pids.filter((pid) => !inits.includes(pid) && pid !== 0)
   }
   /** Frozen meanwhile, so that none can fork away and no number can be reused. */
   async #signalAll(signal: NodeJS.Signals): Promise<void> {
     const groups = groupsOf(this.entry)
     try {
       for (const group of groups) await this.host.cgroups.freeze(group)
-      for (const pid of await this.#others()) killQuietly(pid, signal)
+      for (const pid of this.#others()) killQuietly(pid, signal)
     } finally {
       for (const group of groups) await this.host.cgroups.thaw(group)
     }

@@ -15,6 +15,9 @@ import { makeFixtureImages, runToEnd, waitForLog, type FixtureName } from '@crof
 import { run, silentLogger } from '@croft/kit'
 import { makeHostRoot } from './host-root.js'
 
+/** The kernel takes a namespace apart some time after its last process. */
+const SETTLE_MS = 2_000
+
 /** A home of this spec's own: index, folders, an address range nobody else has, and a root file system. */
 export interface TestHome {
   dir: string
@@ -142,8 +145,16 @@ export async function listenIn(container: Container, text: string): Promise<void
   await waitForLog(container, process.id, 'listening')
 }
 
-/** Everything on the host that bears the index of a home, beyond its reservation. */
+/** What still bears the index of a home, beyond its reservation, after the time that files and namespaces take to go. */
 export async function leftovers(home: TestHome): Promise<string[]> {
+  const end = performance.now() + SETTLE_MS
+  for (;;) {
+    const found = await markedBy(home)
+    if (found.length === 0 || performance.now() > end) return found
+  }
+}
+
+async function markedBy(home: TestHome): Promise<string[]> {
   const links = (await readdir('/sys/class/net')).filter((name) => name.startsWith(`c${home.index}-`))
   const groups: string[] = []
   for (const controller of await readdir('/sys/fs/cgroup')) {

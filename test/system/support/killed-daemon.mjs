@@ -34,6 +34,7 @@ const operations = {
     const victim = await backend.create(spec)
     await victim.run(sh('sleep 1000'))
     await backend.destroy('victim')
+    await backend.close() // what drains behind the answer too
   },
   run: async () => {
     const victim = await backend.create(spec)

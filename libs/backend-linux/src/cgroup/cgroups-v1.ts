@@ -7,10 +7,12 @@ import type { CgroupLayout } from './detect.js'
 import {
   children,
   exists,
+  processesBelow,
   processesIn,
   readNow,
   readNowOr,
   readOr,
+  removePair,
   removeTree,
   waitUntilFrozen,
   writeIfThere,
@@ -62,11 +64,9 @@ export class CgroupsV1 implements Cgroups {
     const writes = changeWrites(this, change, merged, present ?? Infinity)
     return await changeFiles((write) => this.#path(handle, write), writes)
   }
-  async processes(handle: string, child?: string): Promise<number[]> {
+  processes(handle: string, child?: string): number[] {
     const dir = this.#dir('pids', handle)
-    if (child !== undefined) return await processesIn(join(dir, child))
-    const found = await Promise.all((await children(dir)).map(async (child) => await processesIn(join(dir, child))))
-    return found.flat()
+    return child === undefined ? processesBelow(dir) : processesIn(join(dir, child))
   }
   oomFile(handle: string, child = MAIN): string {
     return join(this.#dir('memory', handle), child, 'memory.oom_control')
@@ -106,7 +106,7 @@ export class CgroupsV1 implements Cgroups {
     }
   }
   async remove(handle: string): Promise<void> {
-    await Promise.all(this.#roots().map(async (root) => await removeTree(join(root, this.home, handle))))
+    await Promise.all(this.#roots().map(async (root) => await removePair(join(root, this.home, handle), MAIN)))
   }
   async list(): Promise<string[]> {
     return (await this.#names()).filter((name) => !name.startsWith(OWN))
@@ -120,7 +120,7 @@ export class CgroupsV1 implements Cgroups {
     return dirs
   }
   async shims(): Promise<number[]> {
-    return await processesIn(this.#dir('pids', SHIMS))
+    return processesIn(this.#dir('pids', SHIMS))
   }
   hasKilledForMemory(handle: string): boolean {
     return (keyedNumbers(readNowOr(this.oomFile(handle), ''))['oom_kill'] ?? 0) > 0

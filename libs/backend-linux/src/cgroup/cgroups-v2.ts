@@ -7,10 +7,12 @@ import { MAIN, OWN, SHIMS, type Cgroups } from './cgroups.js'
 import {
   children,
   exists,
+  processesBelow,
   processesIn,
   readNow,
   readNowOr,
   readOr,
+  removePair,
   removeTree,
   waitUntilFrozen,
   writeIfThere,
@@ -70,11 +72,9 @@ export class CgroupsV2 implements Cgroups {
     const writes = changeWrites(this, change, merged, present ?? Infinity)
     return await changeFiles((write) => this.#path(handle, write), writes)
   }
-  async processes(handle: string, child?: string): Promise<number[]> {
+  processes(handle: string, child?: string): number[] {
     const dir = this.#dir(handle)
-    if (child !== undefined) return await processesIn(join(dir, child))
-    const found = await Promise.all((await children(dir)).map(async (child) => await processesIn(join(dir, child))))
-    return found.flat()
+    return child === undefined ? processesBelow(dir) : processesIn(join(dir, child))
   }
   oomFile(handle: string, child = ''): string {
     return join(this.#dir(handle), child, 'memory.events')
@@ -110,7 +110,7 @@ export class CgroupsV2 implements Cgroups {
     }
   }
   async remove(handle: string): Promise<void> {
-    await removeTree(this.#dir(handle))
+    await removePair(this.#dir(handle), MAIN)
   }
   async list(): Promise<string[]> {
     return (await children(join(this.root, this.home))).filter((name) => !name.startsWith(OWN))
@@ -124,7 +124,7 @@ export class CgroupsV2 implements Cgroups {
     return [this.#dir(SHIMS)]
   }
   async shims(): Promise<number[]> {
-    return await processesIn(this.#dir(SHIMS))
+    return processesIn(this.#dir(SHIMS))
   }
   hasKilledForMemory(handle: string): boolean {
     return (keyedNumbers(readNowOr(this.oomFile(handle), ''))['oom_kill'] ?? 0) > 0

@@ -27,7 +27,7 @@ export interface Cgroups {
    */
   change(handle: string, change: Limits, merged: Limits): Promise<() => Promise<void>>
   /** Process ids of the container and its sidecars or of one child, as this process sees them; empty without such a cgroup. */
-  processes(handle: string, child?: string): Promise<number[]>
+  processes(handle: string, child?: string): number[]
   /** The file whose `oom_kill` line counts kills for memory. */
   oomFile(handle: string, child?: string): string
   /** Stops processes where they stand, so that a signal reaches all of them; whoever asks thaws again at once. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync, type Dirent } from 'node:fs'
 import { access, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, waitFor } from '@croft/kit'
@@ -64,39 +64,62 @@ export async function exists(path: string): Promise<boolean> {
 /** Names of the cgroups right below one. */
 export async function children(path: string): Promise<string[]> {
   try {
-    const entries = await readdir(path, { withFileTypes: true })
-    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+    return foldersOf(await readdir(path, { withFileTypes: true }))
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   }
 }
 
-/** The process ids in a `cgroup.procs` file; none when the cgroup is gone. */
-export async function processesIn(dir: string): Promise<number[]> {
-  const text = await readOr(join(dir, 'cgroup.procs'), '')
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map(Number)
+/** The process ids in a cgroup, by its `cgroup.procs`; none when the cgroup is gone. Read at once, whole. */
+export function processesIn(dir: string): number[] {
+  try {
+    const text = readFileSync(join(dir, 'cgroup.procs'), 'utf8')
+    return text.split('\n').flatMap((line) => (line === '' ? [] : [Number(line)]))
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
 }
+
+/** The process ids in the cgroups right below one. */
+export function processesBelow(dir: string): number[] {
+  try {
+    return foldersOf(readdirSync(dir, { withFileTypes: true })).flatMap((child) => processesIn(join(dir, child)))
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
+const foldersOf = (entries: readonly Dirent[]): string[] =>
+  entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
 
 /** Removes a cgroup and what is below it, waiting for processes that are on their way out. */
 export async function removeTree(path: string): Promise<void> {
   for (const child of await children(path)) await removeTree(join(path, child))
-  await waitFor(
-    async () => {
-      try {
-        await rmdir(path)
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return true
-        if (errnoOf(error) === 'EBUSY') return false
-        throw error
-      }
-      return true
-    },
-    { what: `${path} to be empty`, timeoutMs: REMOVE_TIMEOUT_MS, everyMs: 2 },
-  )
+  await waitFor(async () => await isRemoved(path), {
+    what: `${path} to be empty`,
+    timeoutMs: REMOVE_TIMEOUT_MS,
+    everyMs: 2,
+  })
+}
+
+/** The same for a cgroup that most likely has one child of this name and nobody in it: looks only when that is not so. */
+export async function removePair(path: string, child: string): Promise<void> {
+  if (!(await isRemoved(join(path, child))) || !(await isRemoved(path))) await removeTree(path)
+}
+
+/** False while a process or a child is in it. */
+async function isRemoved(path: string): Promise<boolean> {
+  try {
+    await rmdir(path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true
+    if (errnoOf(error) === 'EBUSY') return false
+    throw error
+  }
 }
 
 /** Waits until a file says that a cgroup stands still; one that is gone does. */

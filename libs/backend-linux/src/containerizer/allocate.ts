@@ -29,7 +29,7 @@ export interface Allocation {
 export async function allocate(host: Host, spec: ContainerSpec): Promise<Allocation> {
   const addresses = addressesOf(host)
   const { address, subnet } = take(addresses, spec.network)
-  const slot = host.slots.take()
+  const slot = await host.slots.takeSoon()
   try {
     if (slot === null) throw new ServiceUnavailableError('max containers reached')
     return { slot, address, subnet, ports: await host.networker.reservePorts(slot, spec.netIn ?? []) }

@@ -17,6 +17,8 @@ import { removePeas } from './remove-pea.js'
 const SHIM_END_MS = 1_000
 /** How long a destroy keeps its caller; what it has not done by then is done later. */
 export const DESTROY_TIMEOUT_MS = 10_000
+/** Most containers are gone by then; a frozen one is not. */
+const LOOKS_BEFORE_THAW = 3
 /** Pauses between looks at a container that is being killed grow up to this. */
 const MAX_PAUSE_MS = 50
 
@@ -42,12 +44,15 @@ export class DestroyPendingError extends GardenError {
 
 /**
  * Removes everything a container has on the host, in whatever state it is; each step is fine with finding nothing, so it is
- * also how half-made and half-destroyed containers end. Its journal goes when all else is gone, its slot and address last.
+ * also how half-made and half-destroyed containers end. Its journal goes when all that bears its handle is gone, then its
+ * address and its slot; what it had of link and files drains away behind that (see Drains).
  * @throws DestroyPendingError when not all of it is gone within the time
  */
 export async function removeContainer(host: Host, entry: Entry, timeoutMs = DESTROY_TIMEOUT_MS): Promise<void> {
   const { handle, state } = entry
   const deadline = new Deadline(timeoutMs)
+  /* it goes with the processes, or if they do not end, before them */
+  const unlinked = host.drains.endLink(state.slot)
   try {
     failpoint('container-destroying')
     await all([
@@ -61,15 +66,13 @@ export async function removeContainer(host: Host, entry: Entry, timeoutMs = DEST
     await removeTree(join(host.options.runcRoot, runcId(handle)))
     await rm(entry.client.socketPath, { force: true })
     failpoint('container-unknown-to-runc')
-    const { freed } = await host.depot.remove(handle)
+    await host.drains.removeFiles(handle)
     failpoint('container-removed')
-    const isFreed = freed.catch((error: unknown) => host.logger.error('container-files-left', { handle, error }))
-    await deadline.within(isFreed, 'its files to be gone').catch(() => undefined) // they go on going
   } catch (error) {
     throw new DestroyPendingError(handle, error)
   }
   host.usage.forget(join(host.depot.folder(handle), 'up'))
-  host.slots.free(state.slot)
+  host.slots.freeAfter(state.slot, unlinked)
   host.addresses?.free(state.address)
 }
 
@@ -107,9 +110,7 @@ export async function removeUnknown(host: Host, handle: string, timeoutMs = DEST
     await emptyCgroup(host.cgroups, handle, deadline.leftMs)
     await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
     await removeTree(join(host.options.runcRoot, runcId(handle)))
-    await (
-      await host.depot.remove(handle)
-    ).freed
+    await host.drains.removeFiles(handle)
   } catch (error) {
     throw new DestroyPendingError(handle, error)
   }
@@ -118,13 +119,15 @@ export async function removeUnknown(host: Host, handle: string, timeoutMs = DEST
 /** Kills until nobody is left; a frozen process dies only once it is thawed. */
 export async function emptyCgroup(cgroups: Cgroups, handle: string, timeoutMs = DESTROY_TIMEOUT_MS): Promise<void> {
   const deadline = new Deadline(timeoutMs)
-  for (let pauseMs = 1; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
-    const pids = await cgroups.processes(handle)
+  for (let looks = 1, pauseMs = 1; ; looks++, pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
+    const pids = cgroups.processes(handle)
     if (pids.length === 0) return
     if (deadline.leftMs === 0) throw new Error(`process ${pids.join(', ')} does not end`)
     for (const pid of pids) killQuietly(pid, 'SIGKILL')
-    await cgroups.resume(handle)
-    await cgroups.thaw(handle)
+    if (looks > LOOKS_BEFORE_THAW) {
+      await cgroups.resume(handle)
+      await cgroups.thaw(handle)
+    }
     await systemClock.sleep(pauseMs)
   }
 }

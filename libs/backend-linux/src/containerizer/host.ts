@@ -12,6 +12,7 @@ import type { LinuxBackendOptions } from '../options.js'
 import type { ShimClient } from '../shim/client.js'
 import type { ImageSizes } from '../volumizer/image-sizes.js'
 import type { UsageMeter } from '../volumizer/usage-meter.js'
+import type { Drains } from './drains.js'
 import type { Turnstile } from './turnstile.js'
 
 /** What making, destroying and adopting containers work with. */
@@ -24,6 +25,7 @@ export interface Host {
   networker: Networker
   slots: SlotAllocator
   addresses: AddressAllocator | undefined
+  drains: Drains
   imageSizes: ImageSizes
   usage: UsageMeter
   /** Creates are bound by the processor: as many at once as there are cores. */

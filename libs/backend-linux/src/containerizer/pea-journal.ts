@@ -1,4 +1,5 @@
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import { ShimClient } from '../shim/client.js'
@@ -14,9 +15,9 @@ export async function writePea(folder: string, state: PeaState): Promise<void> {
 }
 
 /** Ids that have a folder, half-made ones too. */
-export async function listPeas(host: Host, handle: string): Promise<string[]> {
+export function listPeas(host: Host, handle: string): string[] {
   try {
-    return await readdir(peasFolder(host, handle))
+    return readdirSync(peasFolder(host, handle))
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return []
     throw error

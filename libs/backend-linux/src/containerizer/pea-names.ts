@@ -36,8 +36,8 @@ export function peaOomFile(host: Host, entry: Entry, pea: Pick<Pea, 'state'>): s
     : host.cgroups.oomFile(entry.handle, child(pea))
 }
 
-export async function peaProcesses(host: Host, entry: Entry, pea: Pick<Pea, 'state'>): Promise<number[]> {
+export function peaProcesses(host: Host, entry: Entry, pea: Pick<Pea, 'state'>): number[] {
   return pea.state.hasOwnLimits
-    ? await host.cgroups.processes(ownGroup(entry, pea))
-    : await host.cgroups.processes(entry.handle, child(pea))
+    ? host.cgroups.processes(ownGroup(entry, pea))
+    : host.cgroups.processes(entry.handle, child(pea))
 }

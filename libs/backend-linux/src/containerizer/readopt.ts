@@ -47,6 +47,8 @@ export async function readopt(host: Host): Promise<Readopted> {
   const entries: Entry[] = []
   const pending: Entry[] = []
   const gate = new Turnstile(CONCURRENCY)
+  /* what a destroyed container had on disk may be much, and keeps nobody waiting */
+  await host.drains.removeGone()
   const handles = await host.depot.list()
   await Promise.all(
     handles.map((handle) =>
@@ -76,8 +78,6 @@ export async function readopt(host: Host): Promise<Readopted> {
     ),
   )
   await sweep(host, [...entries, ...pending], report)
-  /* what a destroyed container had on disk may be much, and keeps nobody waiting */
-  host.depot.removeGone().catch((error: unknown) => host.logger.error('container-files-left', { error }))
   return { entries, pending, report }
 }
 
@@ -131,7 +131,8 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
     const identity = await identify(pid)
     if (identity !== null && !folders.has((await shimFolder(pid)) ?? '')) await endProcess(identity)
   }
-  const links = new Set(entries.map((entry) => linkName(host.names, entry.state.slot)))
+  const slots = [...entries.map(({ state }) => state.slot), ...host.drains.links]
+  const links = new Set(slots.map((slot) => linkName(host.names, slot)))
   for (const link of await listLinks(host.names)) if (!links.has(link)) await deleteLink(link)
   const sockets = new Set([...entries, ...peas.map(({ pea }) => pea)].map(({ client }) => client.socketPath))
   await removeOthers(host.options.runDir, (path) => sockets.has(path) || !path.endsWith('.sock'))

@@ -32,7 +32,7 @@ export async function removePea(host: Host, entry: Entry, pea: Pea): Promise<voi
 
 /** Removes those a container has when its processes are all dead: their shims end by themselves. */
 export async function removePeas(host: Host, entry: Entry, deadline: Deadline): Promise<void> {
-  for (const id of await listPeas(host, entry.handle)) {
+  for (const id of listPeas(host, entry.handle)) {
     const folder = peaFolder(host, entry.handle, id)
     const pea = await readPea(host, entry, id)
     if (pea === null) continue
@@ -49,7 +49,7 @@ export async function removePeas(host: Host, entry: Entry, deadline: Deadline): 
 async function endProcesses(host: Host, entry: Entry, pea: Pea): Promise<void> {
   const deadline = new Deadline(END_TIMEOUT_MS)
   for (;;) {
-    const pids = await peaProcesses(host, entry, pea)
+    const pids = peaProcesses(host, entry, pea)
     if (pids.length === 0) return
     if (deadline.leftMs === 0) throw new Error(`process ${pids.join(', ')} does not end`)
     for (const pid of pids) killQuietly(pid, 'SIGKILL')
@@ -84,7 +84,7 @@ async function removeFromDisk(host: Host, entry: Entry, id: string): Promise<voi
 
 /** Takes up the sidecars of an adopted container that still run, and removes the others. */
 export async function adoptPeas(host: Host, entry: Entry): Promise<void> {
-  for (const id of await listPeas(host, entry.handle)) {
+  for (const id of listPeas(host, entry.handle)) {
     const pea = await readPea(host, entry, id)
     if (pea === null) await removeTree(join(peasFolder(host, entry.handle), id))
     else if (await isServing(pea)) entry.peas.set(id, pea)

@@ -13,7 +13,7 @@ import {
   type NetOutRule,
 } from '@croft/garden-api'
 import { isHandle } from '../home/naming.js'
-import { removeSmallTree, removeTree } from './remove-tree.js'
+import { removeTree } from './remove-tree.js'
 
 /** A process of the host, safe against a reused process id. */
 export interface ProcessIdentity {
@@ -150,19 +150,20 @@ export class Depot {
       throw error
     }
   }
-  /**
-   * Removes an entry; one that is gone is fine. A large one is out of the depot at once, and off the disk when the promise of
-   * the answer resolves.
-   */
-  async remove(handle: string): Promise<{ freed: Promise<void> }> {
-    if (removeSmallTree(this.folder(handle))) return { freed: Promise.resolve() }
+  /** Takes an entry out of the depot; the answer is the tree that is left to remove, null when there was none. */
+  async remove(handle: string): Promise<string | null> {
     const away = join(this.dir, `${GONE}${randomUUID()}`)
-    await rename(this.folder(handle), away)
-    return { freed: removeTree(away) }
+    try {
+      await rename(this.folder(handle), away)
+      return away
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return null
+      throw error
+    }
   }
-  /** Removes what an earlier daemon was still removing. */
-  async removeGone(): Promise<void> {
-    for (const name of await readdir(this.dir)) if (name.startsWith(GONE)) await removeTree(join(this.dir, name))
+  /** Trees that have left the depot and not yet the disk. */
+  async gone(): Promise<string[]> {
+    return (await readdir(this.dir)).filter((name) => name.startsWith(GONE)).map((name) => join(this.dir, name))
   }
   /** Removes the depot itself. */
   async destroy(): Promise<void> {

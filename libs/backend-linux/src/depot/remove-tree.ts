@@ -18,7 +18,7 @@ export async function removeTree(path: string): Promise<void> {
 /**
  * Removes a tree at once; false when it is not small, or something does not go. Follows no link and stays on its file system.
  */
-export function removeSmallTree(root: string): boolean {
+function removeSmallTree(root: string): boolean {
   let left = SMALL
   const remove = (path: string, device: number): boolean => {
     const folder = opendirSync(path)

@@ -15,6 +15,18 @@ describe('slots', () => {
     slots.free(0)
     expect([slots.take(), slots.take(), slots.take()]).toEqual([2, 0, null])
   })
+  it('wait for what still bears their name, and whoever wants the last one waits with them', async () => {
+    const slots = new SlotAllocator(2)
+    const gone = Promise.withResolvers<boolean>()
+    expect([slots.take(), slots.take()]).toEqual([0, 1])
+    slots.freeAfter(0, gone.promise)
+    expect(slots.take()).toBe(null)
+    const soon = slots.takeSoon()
+    gone.resolve(true)
+    expect(await soon).toBe(0)
+    slots.freeAfter(1, Promise.resolve(false))
+    expect(await slots.takeSoon()).toBe(null)
+  })
   it('are not given out when an adopted container has them', () => {
     const slots = new SlotAllocator(2)
     expect([slots.claim(0), slots.claim(0), slots.claim(9)]).toEqual([true, false, false])

@@ -3,6 +3,8 @@ import { formatAddress, formatNetwork, isInside, overlaps, parseBlock, parseAddr
 /** Hands out numbers of 0…size-1, the one free longest first, so that a name is not reused at once. */
 export class SlotAllocator {
   readonly #taken = new Set<number>()
+  /** Taken still, by what goes by itself. */
+  readonly #draining = new Map<number, Promise<void>>()
   #next = 0
 
   constructor(readonly size: number) {}
@@ -26,6 +28,22 @@ export class SlotAllocator {
   }
   free(slot: number): void {
     this.#taken.delete(slot)
+  }
+  /** Frees a number as soon as what bears its name has gone; with false it stays taken. */
+  freeAfter(slot: number, gone: Promise<boolean>): void {
+    const drained = gone.then((isGone) => {
+      this.#draining.delete(slot)
+      if (isGone) this.free(slot)
+    })
+    this.#draining.set(slot, drained)
+  }
+  /** As `take`, but waits when all are taken and some of them are about to be free. */
+  async takeSoon(): Promise<number | null> {
+    for (;;) {
+      const slot = this.take()
+      if (slot !== null || this.#draining.size === 0) return slot
+      await Promise.race(this.#draining.values())
+    }
   }
   get count(): number {
     return this.#taken.size

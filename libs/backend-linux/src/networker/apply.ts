@@ -142,16 +142,20 @@ export class Networker {
   }
 
   /**
-   * Takes a container's rules and ports away, and its link, which goes with its namespace when somebody ends its processes meanwhile.
-   * `ports` are what its journal says; it may be said again when something of it failed.
+   * Takes a container's rules and ports away; `ports` are what its journal says. It may be said again when something of it
+   * failed.
    */
   async disconnect(slot: number, ports: readonly MappedPort[]): Promise<void> {
     const container = this.#containers.get(slot)
     this.#containers.delete(slot)
-    await all([
-      endLink(linkName(this.#options.names, slot)),
-      container === undefined ? this.#ports.release(slot, ports) : this.#forget(container),
-    ])
+    await (container === undefined ? this.#ports.release(slot, ports) : this.#forget(container))
+  }
+  /**
+   * Until its link is gone, by itself when somebody ends its processes meanwhile. Nothing passes it any more once the rules are
+   * gone, and its address may be another's: only its slot's name is taken.
+   */
+  async unlink(slot: number): Promise<void> {
+    await endLink(linkName(this.#options.names, slot))
   }
 
   async close(): Promise<void> {

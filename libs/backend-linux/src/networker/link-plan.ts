@@ -8,7 +8,8 @@ export function hostLinkLines(home: HomeNetwork, link: string, address: string, 
     `link add name ${link} group ${home.linkGroup} type veth peer name eth0 netns ${initPid}`,
     `address add ${home.gateway}/32 dev ${link}`,
     `link set dev ${link} up`,
-    `route add ${address}/32 dev ${link} src ${home.gateway}`,
+    /* the link of who had the address before may not be gone yet */
+    `route replace ${address}/32 dev ${link} src ${home.gateway}`,
     '',
   ].join('\n')
 }

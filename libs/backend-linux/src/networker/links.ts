@@ -1,6 +1,7 @@
-import { access, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { bareEnv, errnoOf, messageOf, run, systemClock } from '@croft/kit'
+import { bareEnv, messageOf, run, systemClock } from '@croft/kit'
 import type { HomeNames } from '../home/naming.js'
 
 const COMMAND_TIMEOUT_MS = 10_000
@@ -23,16 +24,6 @@ export async function listLinks(names: HomeNames): Promise<string[]> {
     .filter((name) => name.startsWith(names.linkPrefix))
 }
 
-async function hasLink(link: string): Promise<boolean> {
-  try {
-    await access(`/sys/class/net/${link}`)
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false
-    throw error
-  }
-}
-
 /** Deletes a link; one that is gone is fine. */
 export async function deleteLink(link: string): Promise<void> {
   try {
@@ -49,7 +40,7 @@ export async function deleteLink(link: string): Promise<void> {
  */
 export async function endLink(link: string): Promise<void> {
   const end = systemClock.monotonic() + LINK_END_MS
-  for (let pauseMs = 1; await hasLink(link); pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
+  for (let pauseMs = 1; existsSync(`/sys/class/net/${link}`); pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5)) {
     if (systemClock.monotonic() > end) return await deleteLink(link)
     await systemClock.sleep(pauseMs)
   }
