@@ -6,6 +6,7 @@ import { RegistryClient } from '@croft/oci'
 import type { BuildPorts } from './build/ports.js'
 import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
+import { GitSource } from './buildpack/git-source.js'
 import { readConfig } from './config.js'
 import { createExecutor } from './executor.js'
 import { BaseImages } from './image/base-image.js'
@@ -54,6 +55,12 @@ async function main(): Promise<void> {
     packageLists: new PackageLists({
       folder: config.tools,
       cache: config.cache,
+      proxyEnvironment: config.build.proxyEnv,
+    }),
+    gitSource: new GitSource({
+      folder: join(config.nodeHome, 'buildpacks', 'git'),
+      egress: config.egress,
+      ca: config.build.ca === '' ? null : config.build.ca,
       proxyEnvironment: config.build.proxyEnv,
     }),
     registry,

@@ -139,6 +139,12 @@ describe('building', () => {
       /belong into the table \[types\]/,
     ],
     ['a name of the lifecycle', { layers: layers({ store: 'launch = true' }) }, /a name it may not have/],
+    ['a name that leads elsewhere', { layers: layers({ '..': 'launch = true' }) }, /a name it may not have/],
+    [
+      'a type that leads elsewhere',
+      { launch: '[[processes]]\ntype = ".."\ncommand = ["x"]\n' },
+      /a process type is made of/,
+    ],
     ['a store that is no TOML', { store: '[metadata' }, /^store.toml of a, line 1/],
     ['an unmet name that is not in the plan', { build: '[[unmet]]\nname = "node"\n' }, /not in its plan/],
     ['an unmet entry without a name', { build: '[[unmet]]\nname = ""\n' }, /unmet.0.name: is required/],

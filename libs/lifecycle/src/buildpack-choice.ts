@@ -76,7 +76,8 @@ export function parseBuildpacksFile(text: string): BuildpackChoice[] {
     const word = line.trim()
     if (word === '' || word.startsWith('#')) return []
     const choice = parseBuildpackChoice(word)
-    if (choice === null) throw new BuildpacksFileError(at + 1, `not a buildpack: ${word.slice(0, 80)} (expected ${CHOICE_FORMS})`)
+    if (choice === null)
+      throw new BuildpacksFileError(at + 1, `not a buildpack: ${word.slice(0, 80)} (expected ${CHOICE_FORMS})`)
     return [choice]
   })
 }

@@ -66,3 +66,15 @@ describe('the execution environment', () => {
     ).toBe(true)
   })
 })
+
+describe('the id of a buildpack', () => {
+  it.each(['..', '.', 'a/..', '../a', '/a', 'a/', 'a//b', 'a b', 'sbom', 'config', 'app', ''])('is never %s', (id) => {
+    expect(() => parseBuildpackToml(`api = "0.12"\n[buildpack]\nid = "${id}"\nversion = "1"\n`, 'x')).toThrow(
+      /^x, line 3: /,
+    )
+  })
+  it.each(['a', 'a/b', 'heroku/nodejs-engine', 'io.buildpacks.samples.x', '0.7/b'])('may be %s', (id) => {
+    const text = `api = "0.12"\n[buildpack]\nid = "${id}"\nversion = "1"\n`
+    expect(parseBuildpackToml(text, 'x').buildpack.id).toBe(id)
+  })
+})

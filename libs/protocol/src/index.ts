@@ -1,3 +1,4 @@
+export * from './build-wishes.js'
 export * from './haproxy-launch.js'
 export * from './instance-spec.js'
 export * from './instance-status.js'

@@ -16,8 +16,9 @@ import {
 import type { Container } from '@croft/garden-api'
 import { bareEnv, run, silentLogger, start, systemClock, waitFor, type Digest } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
-import type { BuildResult, BuildSpec } from '@croft/protocol'
+import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
 import type { BuildController, BuildPorts } from '../../../apps/executor/src/build/ports.js'
+import { GitSource } from '../../../apps/executor/src/buildpack/git-source.js'
 import { runBuild } from '../../../apps/executor/src/build/run-build.js'
 import { BaseImages } from '../../../apps/executor/src/image/base-image.js'
 import { CroftImageResolver } from '../../../apps/executor/src/image/image-resolver.js'
@@ -67,7 +68,11 @@ export interface BuildOptions {
   signal?: AbortSignal
   onLog?: (log: string) => void
   source?: BuildController['source']
+  /** What the app wants of its build, beside nothing. */
+  wishes?: Partial<BuildWishes>
 }
+
+const NO_WISHES: BuildWishes = { group: null, from: '', pre: [], post: [], env: {}, sources: ['https://'] }
 
 export const APP = '01890000-0000-7000-8000-000000000001'
 
@@ -117,8 +122,13 @@ export async function buildRig(network: string): Promise<BuildRig> {
     images,
     bases,
     packageLists: new PackageLists({ folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} }),
+    gitSource: gitSourceOf(folder, []),
     registry: client,
-    controller: { source: () => Promise.reject(new Error('no source')), log: () => Promise.resolve() },
+    controller: {
+      source: () => Promise.reject(new Error('no source')),
+      wishes: () => Promise.resolve(NO_WISHES),
+      log: () => Promise.resolve(),
+    },
     clock: systemClock,
     logger: silentLogger,
     paths: {
@@ -146,6 +156,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
       let log = ''
       const controller: BuildController = {
         source: options.source ?? (() => Promise.resolve(tarOf(tree))),
+        wishes: () => Promise.resolve({ ...NO_WISHES, ...options.wishes }),
         log: (_id, text) => {
           log += text
           options.onLog?.(log)
@@ -228,6 +239,15 @@ export async function buildRig(network: string): Promise<BuildRig> {
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }) // something may still be clearing up
     },
   }
+}
+
+/** Where buildpacks are fetched from: over https, with the certificates and the proxies of the host. */
+export function gitSourceOf(
+  folder: string,
+  egress: { host: string; port: number }[],
+  ca: string | null = null,
+): GitSource {
+  return new GitSource({ folder: join(folder, 'git-buildpacks'), egress, ca, proxyEnvironment: {} })
 }
 
 async function runToEnd(container: Container, argv: string[]): Promise<{ exitCode: number; output: string }> {

@@ -7,8 +7,15 @@ describe('apps:set', () => {
   })
   it('goes back to the default with an empty value', () => {
     expect(parseSettings(['drain='])).toEqual({ drainMs: null })
+    expect(parseSettings(['buildpacks='])).toEqual({ buildpacks: null })
   })
   it.each(['bogus=1', 'grace', 'grace=soon', 'grace=-1'])('refuses %s', (pair) => {
     expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
+  })
+
+  it('takes buildpacks as a list', () => {
+    expect(parseSettings(['buildpacks=https://host/x.git#v1, croft/procfile'])).toEqual({
+      buildpacks: ['https://host/x.git#v1', 'croft/procfile'],
+    })
   })
 })

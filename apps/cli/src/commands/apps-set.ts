@@ -5,12 +5,13 @@ import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { appPath, platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
-/** Keys of `apps:set`, all in seconds; an empty value goes back to the default. */
-const SETTINGS = {
+/** Keys of `apps:set` in seconds; an empty value goes back to the default. */
+const SECONDS = {
   'boot-timeout': { field: 'bootTimeoutMs', meaning: 'not ready after this long is a failed start; default 60' },
   grace: { field: 'graceMs', meaning: 'between SIGTERM and SIGKILL; default 30' },
   drain: { field: 'drainMs', meaning: 'how long requests may go on after an instance left the routes; default 30' },
 } as const
+const BUILDPACKS = 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF, separated by commas'
 
 /** `croft apps:set APP KEY=VALUE`: settings of an app; the next instances have them. */
 export function register(program: Command): void {
@@ -19,10 +20,11 @@ export function register(program: Command): void {
     .description('change settings of an app; instances made from now on have them')
     .argument('<app>', 'name of the app')
     .argument(
-      '<key=seconds...>',
-      Object.entries(SETTINGS)
-        .map(([key, { meaning }]) => `${key}: ${meaning}`)
-        .join('; '),
+      '<key=value...>',
+      [
+        ...Object.entries(SECONDS).map(([key, { meaning }]) => `${key} (seconds): ${meaning}`),
+        `buildpacks: ${BUILDPACKS}`,
+      ].join('; '),
     )
   platformVerb(command).action((app: string, pairs: string[], options: VerbOptions) => {
     const changes = parseSettings(pairs)
@@ -32,20 +34,30 @@ export function register(program: Command): void {
       printLines(...pairs)
     })
   })
-  examples(command, 'croft apps:set shop boot-timeout=120', 'croft apps:set shop drain=')
+  examples(
+    command,
+    'croft apps:set shop boot-timeout=120',
+    'croft apps:set shop drain=',
+    'croft apps:set shop buildpacks=./mine,croft/procfile',
+  )
 }
 
-/** `boot-timeout=5` arguments as the API takes them. @throws UsageError. Pure. */
-export function parseSettings(pairs: readonly string[]): Record<string, number | null> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const [key = '', value] = pair.split('=', 2)
-      const setting = Object.entries(SETTINGS).find(([name]) => name === key)?.[1]
-      if (setting === undefined)
-        throw new UsageError(`there is no setting ${key}`, `one of ${Object.keys(SETTINGS).join(', ')}`)
-      if (value === undefined || !/^(\d+(\.\d+)?)?$/.test(value))
-        throw new UsageError(`${pair} is not ${key}=SECONDS`, `croft apps:set shop ${key}=10`)
-      return [setting.field, value === '' ? null : Math.round(Number(value) * 1_000)]
-    }),
-  )
+/** `boot-timeout=5` and `buildpacks=a,b` arguments as the API takes them. @throws UsageError. Pure. */
+export function parseSettings(pairs: readonly string[]): Record<string, number | string[] | null> {
+  return Object.fromEntries(pairs.map(parseSetting))
+}
+
+function parseSetting(pair: string): [field: string, value: number | string[] | null] {
+  const [key = '', value] = pair.split('=', 2)
+  if (key === 'buildpacks') {
+    if (value === undefined) throw new UsageError(`${pair} is not buildpacks=A,B`, 'croft apps:set shop buildpacks=')
+    const names = value.split(',').map((name) => name.trim())
+    return ['buildpacks', value === '' ? null : names.filter((name) => name !== '')]
+  }
+  const setting = Object.entries(SECONDS).find(([name]) => name === key)?.[1]
+  if (setting === undefined)
+    throw new UsageError(`there is no setting ${key}`, `one of ${[...Object.keys(SECONDS), 'buildpacks'].join(', ')}`)
+  if (value === undefined || !/^(\d+(\.\d+)?)?$/.test(value))
+    throw new UsageError(`${pair} is not ${key}=SECONDS`, `croft apps:set shop ${key}=10`)
+  return [setting.field, value === '' ? null : Math.round(Number(value) * 1_000)]
 }

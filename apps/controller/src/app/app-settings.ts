@@ -10,4 +10,6 @@ export interface AppSettings {
   isStopped?: boolean
   /** Stack the next build uses; default `debian-12`. */
   stack?: string
+  /** Buildpacks of the next builds, as people name them; before what the source says. */
+  buildpacks?: string[]
 }

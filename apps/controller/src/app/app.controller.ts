@@ -1,4 +1,5 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common'
+import { CHOICE_FORMS, parseBuildpackChoice } from '@croft/lifecycle'
 import { z } from 'zod'
 import { appUrl, gitUrl } from '../addresses.js'
 import { Policy } from '../auth/policy.js'
@@ -19,11 +20,17 @@ export const settingsShape = z.object({
   graceMs: millis.optional(),
   /** How long in-flight requests may go on after an instance left the routes, ms; default 30,000. */
   drainMs: millis.optional(),
+  /** Buildpacks of the next builds: ids, addresses of repositories with `#REF`, folders of the source. */
+  buildpacks: z
+    .array(z.string().refine((text) => parseBuildpackChoice(text) !== null, `expected ${CHOICE_FORMS}`))
+    .max(20)
+    .optional(),
 })
 const changesSchema = z.strictObject({
   bootTimeoutMs: settingsShape.shape.bootTimeoutMs.nullable(),
   graceMs: settingsShape.shape.graceMs.nullable(),
   drainMs: settingsShape.shape.drainMs.nullable(),
+  buildpacks: settingsShape.shape.buildpacks.nullable(),
 })
 const newAppSchema = z.strictObject({ name: z.string().max(200), team: z.string().max(200).optional() })
 const confirmSchema = z.object({ confirm: z.string().optional() })
@@ -102,7 +109,7 @@ export class AppController {
   }
 
   #answer(app: App, team: string): AppAnswer {
-    const { bootTimeoutMs, graceMs, drainMs } = app.settings
+    const { bootTimeoutMs, graceMs, drainMs, buildpacks } = app.settings
     return {
       id: app.id,
       name: app.name,
@@ -114,6 +121,7 @@ export class AppController {
         ...(bootTimeoutMs !== undefined && { bootTimeoutMs }),
         ...(graceMs !== undefined && { graceMs }),
         ...(drainMs !== undefined && { drainMs }),
+        ...(buildpacks !== undefined && { buildpacks }),
       },
       createdAt: app.createdAt.toISOString(),
     }

@@ -3,20 +3,22 @@ import { messageOf, type BuildId, type Logger } from '@croft/kit'
 import type { InternalServer } from '../http/internal-server.js'
 import { readObjects } from '../push/object-reader.js'
 import { git } from '../push/git.js'
-import { parseIgnoreFile, type IsIgnored } from '../push/ignore-file.js'
 import { Repositories } from '../push/repository.js'
+import { SettingsService } from '../settings/settings.service.js'
 import { LOGGER, NODE_SERVER } from '../tokens.js'
 import { BuildLog } from './build-log.js'
 import { BuildService } from './build.service.js'
+import { ignoredOf, WISH_FILES, wishesOf, type WishFiles } from './build-wishes.js'
 import { sourceTar } from './source-tar.js'
 
-/** What an executor asks of a build it runs: its source as a tar, and a place for its log. */
+/** What an executor asks of a build it runs: its source as a tar, what the app wants of it, and a place for its log. */
 @Injectable()
 export class BuildNodeRoutes implements OnModuleInit {
   constructor(
     @Inject(NODE_SERVER) private readonly server: InternalServer,
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(BuildLog) private readonly log: BuildLog,
+    @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -26,9 +28,14 @@ export class BuildNodeRoutes implements OnModuleInit {
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/source', async (request, reply) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const repository = this.repositories.path(app.repositoryId)
-      const tar = sourceTar(repository, build.commit, await ignoreFileOf(repository, build.commit))
+      const tar = sourceTar(repository, build.commit, ignoredOf(await wishFilesOf(repository, build.commit)))
       tar.on('error', (error) => this.logger.error('source-failed', { build: build.id, why: messageOf(error) }))
       return reply.type('application/x-tar').send(tar)
+    })
+    fastify.get<{ Params: { id: string } }>('/v1/builds/:id/wishes', async (request) => {
+      const { build, app } = await this.builds.runningSource(request.params.id)
+      const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.commit)
+      return wishesOf(files, app.settings.buildpacks ?? [], await this.settings.get('buildpackSources'))
     })
     fastify.post<{ Params: { id: string } }>('/v1/builds/:id/log', async (request, reply) => {
       const build = await this.builds.loggable(request.params.id)
@@ -49,12 +56,14 @@ export class BuildNodeRoutes implements OnModuleInit {
   }
 }
 
-async function ignoreFileOf(repository: string, commit: string): Promise<IsIgnored> {
-  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', commit, '--', '.croftignore'])
-  const objectId = /^100(?:644|755) blob ([0-9a-f]{40,64})\t/.exec(listed)?.[1]
-  let text = ''
-  if (objectId !== undefined) {
-    await readObjects(repository, [{ objectId }], {}, (_object, bytes) => (text = bytes.toString('utf8')))
-  }
-  return parseIgnoreFile(text)
+/** The text of the files of a commit by which the app tells how it is built; links and folders are none. */
+async function wishFilesOf(repository: string, commit: string): Promise<WishFiles> {
+  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', commit, '--', ...WISH_FILES])
+  const wanted = listed.split('\0').flatMap((entry) => {
+    const [, objectId, name] = /^100(?:644|755) blob ([0-9a-f]{40,64})\t(.*)$/.exec(entry) ?? []
+    return objectId === undefined || name === undefined ? [] : [{ objectId, name }]
+  })
+  const files = new Map<string, string>()
+  await readObjects(repository, wanted, {}, ({ name }, bytes) => files.set(name, bytes.toString('utf8')))
+  return files
 }

@@ -1,7 +1,9 @@
 import { messageOf } from '@croft/kit'
+import { parseBuildpacksFile, parseProjectToml, BuildpacksFileError, TomlProblem } from '@croft/lifecycle'
+import { ignoredOf, WISH_FILES } from '../build/build-wishes.js'
 import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
 import { startGit } from './git.js'
-import { parseIgnoreFile, type IsIgnored } from './ignore-file.js'
+import type { IsIgnored } from './ignore-file.js'
 import { readObjects, readSizes } from './object-reader.js'
 import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
 import { PushRefused, type Refusal } from './refusal.js'
@@ -16,7 +18,7 @@ export interface CheckedSource {
 const WALK_TIMEOUT_MS = 20_000
 /** Platform files larger than this are not read. */
 const MAX_FILE_BYTES = 1024 * 1024
-const PLATFORM_FILES = new Set(['Procfile', 'app.json', '.croftignore', '.gitattributes'])
+const PLATFORM_FILES = new Set(['Procfile', 'app.json', '.gitattributes', ...WISH_FILES])
 const MAX_NAMED = 5
 /** Pointers of Git LFS are around 130 bytes. */
 const LFS_POINTER_BYTES = { min: 80, max: 1_024 }
@@ -51,7 +53,8 @@ export async function checkSource(
     })
   }
   const files = await readFiles(repository, walked.files, env)
-  const isIgnored = parseIgnoreFile(files.get('.croftignore') ?? '')
+  checkWishes(files)
+  const isIgnored = ignoredOf(files)
   refuseSubmodules(walked.submodules, isIgnored)
   await refuseLfsPointers(repository, walked, files.get('.gitattributes') ?? '', isIgnored, env)
   checkProcfile(files.get('Procfile'))
@@ -210,6 +213,27 @@ function checkProcfile(text: string | undefined): void {
       suggestion: `correct line ${error.line}, for example "web: node server.js", then commit and push again`,
     })
   }
+}
+
+/** What the source says of its build; read again when it is built. @throws PushRefused */
+function checkWishes(files: ReadonlyMap<string, string>): void {
+  try {
+    const project = files.get('project.toml')
+    if (project !== undefined) parseProjectToml(project)
+    parseBuildpacksFile(files.get('.buildpacks') ?? '')
+  } catch (error) {
+    if (error instanceof TomlProblem) throw wishRefused('project.toml', `project.toml, ${error.message}`)
+    if (error instanceof BuildpacksFileError) throw wishRefused('.buildpacks', error.message)
+    throw error
+  }
+}
+
+function wishRefused(file: string, cause: string): PushRefused {
+  return new PushRefused({
+    reason: 'platform-file',
+    cause: named(cause, 300),
+    suggestion: `correct ${file}, then commit and push again`,
+  })
 }
 
 function manifestOf(text: string | undefined): AppManifest {

@@ -10,6 +10,8 @@ export const settingsSchema = z.object({
   network: z.string().default('10.192.0.0/12'),
   /** Destinations builds and apps may reach although they lie in private ranges: `host:port` or `cidr:port`. */
   egress: z.array(z.string()).default([]),
+  /** Beginnings of addresses that apps may fetch buildpacks from; none: no app may. */
+  buildpackSources: z.array(z.string().startsWith('https://')).default(['https://']),
   /** Apps a team may have. */
   appsPerTeam: z.int().positive().default(100),
   /** How long the name of a destroyed app stays closed to other teams, days. */

@@ -62,6 +62,11 @@ export class AppCache {
     }
   }
 
+  /** Where it is kept which commits the app's buildpacks were pinned to. */
+  get pinsPath(): string {
+    return join(this.#folder, 'buildpacks.json')
+  }
+
   /** Where a kept tree lies. */
   treePath(tree: string): string {
     return join(this.#folder, tree)

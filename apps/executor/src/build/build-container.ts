@@ -20,6 +20,7 @@ import {
   type Sbom,
   type Target,
 } from '@croft/lifecycle'
+import { FOREIGN } from '../buildpack/wished-buildpacks.js'
 import { listBeneath, readBeneath } from './beneath.js'
 import { BUILD_USER, type BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
@@ -59,6 +60,8 @@ export function buildContainerSpec(input: {
   folders: BuildFolders
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
+  /** Whether buildpacks come from elsewhere than the platform. */
+  hasForeign: boolean
   /** Where the package lists of the stack appear when a build asks for them. */
   packageLists: string
 }): ContainerSpec {
@@ -88,6 +91,7 @@ export function buildContainerSpec(input: {
       ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
       ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
       writable(folders.exchange, EXCHANGE),
+      ...(input.hasForeign ? [writable(folders.foreign, FOREIGN)] : []),
       writable(folders.workspace, WORKSPACE),
       trees.length === 0
         ? layers

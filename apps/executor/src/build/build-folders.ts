@@ -18,6 +18,8 @@ export interface BuildFolders {
   workspace: string
   /** Where plans and failures are handed over: flat, and never a link followed. */
   exchange: string
+  /** Buildpacks that come from elsewhere than the platform. */
+  foreign: string
   /** `/platform`, on a tmpfs. */
   platform: string
   /** Trees for the build cache until the build has succeeded. */
@@ -42,6 +44,7 @@ export async function makeBuildFolders(
     layersWork: join(root, 'layers.work'),
     workspace: join(root, 'workspace'),
     exchange: join(root, 'exchange'),
+    foreign: join(root, 'foreign'),
     platform: join(secret, 'platform'),
     drafts: join(root, 'drafts'),
     spool: join(root, 'spool'),
@@ -50,16 +53,24 @@ export async function makeBuildFolders(
   for (const parent of [paths.builds, paths.secrets]) await mkdir(parent, { recursive: true, mode: 0o700 })
   await mkdir(root, { mode: 0o700 })
   await Promise.all([folders.layersWork, folders.drafts, folders.spool].map((path) => mkdir(path, { mode: 0o700 })))
-  for (const path of [folders.layers, folders.workspace, folders.exchange]) {
+  for (const path of [folders.layers, folders.workspace, folders.exchange, folders.foreign]) {
     await mkdir(path, { mode: 0o755 })
     await chown(path, BUILD_USER.uid, BUILD_USER.gid)
   }
   await mkdir(join(folders.platform, 'env'), { recursive: true, mode: 0o755 })
+  await writePlatformEnv(folders, env)
+  return folders
+}
+
+/** Build-time variables, as buildpacks read them: `/platform/env/NAME`. */
+export async function writePlatformEnv(
+  { platform }: Pick<BuildFolders, 'platform'>,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
   for (const [variable, value] of Object.entries(env)) {
     if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable))
-      await writeFile(join(folders.platform, 'env', variable), value, { mode: 0o644 })
+      await writeFile(join(platform, 'env', variable), value, { mode: 0o644 })
   }
-  return folders
 }
 
 /** Removes what builds of a former executor left behind. Resolves before it is gone, but after it is out of the way of new builds. */

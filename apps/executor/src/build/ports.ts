@@ -2,6 +2,8 @@ import type { Readable } from 'node:stream'
 import type { Backend } from '@croft/garden-api'
 import type { Clock, Logger } from '@croft/kit'
 import type { RegistryClient } from '@croft/oci'
+import type { BuildWishes } from '@croft/protocol'
+import type { GitSource } from '../buildpack/git-source.js'
 import type { BaseImages } from '../image/base-image.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
@@ -11,6 +13,8 @@ import type { PackageLists } from '../stack/package-lists.js'
 export interface BuildController {
   /** `GET /v1/builds/<id>/source`: the pushed tree as an uncompressed tar. */
   source(buildId: string, signal: AbortSignal): Promise<Readable>
+  /** `GET /v1/builds/<id>/wishes`: what the app wants of its build. */
+  wishes(buildId: string, signal: AbortSignal): Promise<BuildWishes>
   /** `POST /v1/builds/<id>/log`: appends text; calls for one build never overlap. */
   log(buildId: string, text: string, signal: AbortSignal): Promise<void>
 }
@@ -42,6 +46,7 @@ export interface BuildPorts {
   images: Images
   bases: BaseImages
   packageLists: PackageLists
+  gitSource: GitSource
   registry: RegistryClient
   controller: BuildController
   clock: Clock

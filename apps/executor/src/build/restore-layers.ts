@@ -8,7 +8,6 @@ import {
   writeRestoredLayerToml,
   writeStoreToml,
   type BuildCache,
-  type Buildpack,
   type LifecycleLabel,
   type RestoredLayer,
 } from '@croft/lifecycle'
@@ -24,7 +23,7 @@ export interface Restored extends RestoredLayer {
 }
 
 export interface RestoreInput {
-  group: readonly Buildpack[]
+  group: readonly { id: string }[]
   appId: string
   label: LifecycleLabel | null
   previous: Image | null

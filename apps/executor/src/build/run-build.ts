@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Container } from '@croft/garden-api'
 import { isDigest, messageOf } from '@croft/kit'
 import type { Image } from '@croft/oci'
-import type { BuildResult, BuildSpec } from '@croft/protocol'
+import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
 import {
   build,
   buildpackEnv,
@@ -14,16 +14,19 @@ import {
   LifecycleError,
   parseLifecycleLabel,
   processArgv,
+  type BuildCache,
   type Buildpack,
   type Built,
   type Detected,
   type Env,
+  type LifecycleLabel,
   type Target,
 } from '@croft/lifecycle'
+import { bringsBuildpacks, wishedBuildpacks } from '../buildpack/wished-buildpacks.js'
 import type { BaseImage } from '../image/base-image.js'
 import { AppCache } from './build-cache.js'
 import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
-import { makeBuildFolders, type BuildFolders } from './build-folders.js'
+import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
 import { BuildLog } from './build-log.js'
 import { watchDisk } from './disk-watch.js'
 import { exportImage, type Exported } from './export-image.js'
@@ -94,16 +97,18 @@ class Build {
   async run(): Promise<Succeeded> {
     const { ports, spec, context } = this
     const [made, ...others] = await Promise.allSettled([
-      makeBuildFolders(ports.paths, context.handle, spec.env),
+      makeBuildFolders(ports.paths, context.handle, {}),
       ports.bases.current(spec.stack),
       readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
       this.#previousImage(),
+      ports.controller.wishes(spec.buildId, this.stop.signal),
       readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     ])
     if (made.status === 'rejected') throw made.reason
     const folders = made.value
     try {
-      const [base, installed, previous, bootId] = await allOf(others)
+      const [base, installed, previous, wishes, bootId] = await allOf(others)
+      await writePlatformEnv(folders, { ...wishes.env, ...spec.env })
       const appCache = new AppCache({
         caches: ports.paths.caches,
         appId: context.appId,
@@ -111,7 +116,7 @@ class Build {
         bootId: bootId.trim(),
         logger: ports.logger,
       })
-      return await this.#inFolders({ folders, base, installed, previous, appCache })
+      return await this.#inFolders({ folders, base, installed, previous, appCache, wishes })
     } finally {
       folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
     }
@@ -121,7 +126,7 @@ class Build {
     const { ports } = this
     const restored = await this.#restore(input)
     const trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
-    const container = await this.#create(input.folders, [...new Set(trees.values())])
+    const container = await this.#create(input, [...new Set(trees.values())])
     let built: Built
     try {
       built = await this.#build(container, trees, input)
@@ -159,13 +164,15 @@ class Build {
   /** Layers are restored before it is known which buildpacks take part: mounting is all it costs. */
   async #restore({ folders, installed, previous, appCache }: BuildInputs): Promise<Map<string, Restored>> {
     const { ports, spec } = this
-    const label = previous?.config.config?.Labels?.[LIFECYCLE_LABEL]
+    const text = previous?.config.config?.Labels?.[LIFECYCLE_LABEL]
+    const label = spec.isClean ? null : parseLifecycleLabel(text)
+    const cache = spec.isClean ? {} : await appCache.read()
     return restoreLayers({
-      group: installed.buildpacks,
+      group: [...idsOf(installed, label, cache)].map((id) => ({ id })),
       appId: this.context.appId,
-      label: spec.isClean ? null : parseLifecycleLabel(label),
+      label,
       previous,
-      cache: spec.isClean ? {} : await appCache.read(),
+      cache,
       appCache,
       layers: ports.layers,
       images: ports.images,
@@ -175,10 +182,18 @@ class Build {
     })
   }
 
-  async #create(folders: BuildFolders, trees: string[]): Promise<Container> {
+  async #create({ folders, wishes }: BuildInputs, trees: string[]): Promise<Container> {
     const { ports, spec, context } = this
     const packageLists = await ports.packageLists.folder(spec.stack)
-    const containerSpec = buildContainerSpec({ spec, context, paths: ports.paths, folders, trees, packageLists })
+    const containerSpec = buildContainerSpec({
+      spec,
+      context,
+      paths: ports.paths,
+      folders,
+      trees,
+      packageLists,
+      hasForeign: bringsBuildpacks(wishes),
+    })
     return ports.backend.create(containerSpec, this.stop.signal)
   }
 
@@ -186,7 +201,7 @@ class Build {
   async #build(
     container: Container,
     trees: ReadonlyMap<string, string>,
-    { folders, base, installed }: BuildInputs,
+    { folders, base, installed, wishes, appCache }: BuildInputs,
   ): Promise<Built> {
     const { ports, spec } = this
     const { signal } = this.stop
@@ -201,13 +216,25 @@ class Build {
     await this.#streamIn(port, source)
     const env = baseEnv(base)
     const operator = operatorEnv(ports.paths)
+    const user = { ...wishes.env, ...spec.env }
+    const wished = await wishedBuildpacks({
+      wishes,
+      installed,
+      folders,
+      signal,
+      isClean: spec.isClean,
+      git: ports.gitSource,
+      pins: appCache.pinsPath,
+    })
+    if (wished.lines !== null) this.log.step(wished.lines.step)
+    for (const line of wished.lines?.details ?? []) this.log.detail(line)
     const { group, entries } = await this.#detect(
-      { order: installed.order, buildpacks: installed.buildpacks, target, execEnv: EXEC_ENV },
-      (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, spec.env, operator)),
+      { order: wished.order, buildpacks: wished.buildpacks, target, execEnv: EXEC_ENV },
+      (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, user, operator)),
     )
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
     await this.#provideNeeds(group)
-    const built = await build({ group, entries, base: env, user: spec.env, operator, layersDirectory: LAYERS }, port)
+    const built = await build({ group, entries, base: env, user, operator, layersDirectory: LAYERS }, port)
     if (built.processes.length === 0) {
       throw new LifecycleError(
         'build',
@@ -277,12 +304,22 @@ function exitCodeOf(error: unknown): number | undefined {
   return error instanceof LifecycleError ? error.exitCode : undefined
 }
 
+/** Every buildpack that may take part and have something to come back: which ones do is not known yet. */
+function idsOf(installed: InstalledBuildpacks, label: LifecycleLabel | null, cache: BuildCache): Set<string> {
+  return new Set([
+    ...installed.buildpacks.map(({ id }) => id),
+    ...(label?.buildpacks ?? []).map(({ key }) => key),
+    ...Object.keys(cache),
+  ])
+}
+
 interface BuildInputs {
   folders: BuildFolders
   base: BaseImage
   installed: InstalledBuildpacks
   previous: Image | null
   appCache: AppCache
+  wishes: BuildWishes
 }
 type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
 

@@ -9,6 +9,8 @@ import {
   type NodeJoined,
   type NodeReport,
   type WatchQuery,
+  buildWishesSchema,
+  type BuildWishes,
 } from '@croft/protocol'
 import { Agent, request, type Dispatcher } from 'undici'
 import { z } from 'zod'
@@ -102,6 +104,12 @@ export class ControllerClient {
   async source(buildId: string, signal: AbortSignal): Promise<Readable> {
     const { body } = await this.#call('GET', `/v1/builds/${buildId}/source`, { signal, timeoutMs: SOURCE_TIMEOUT_MS })
     return body
+  }
+
+  /** What the app wants of a build. */
+  async wishes(buildId: string, signal: AbortSignal): Promise<BuildWishes> {
+    const { body } = await this.#call('GET', `/v1/builds/${buildId}/wishes`, { signal })
+    return buildWishesSchema.parse(await body.json())
   }
 
   /** Appends text to a build's log. */

@@ -24,13 +24,20 @@ export interface BuildpackTarget {
 export const BUILD_NEEDS = ['debs'] as const
 export type BuildNeed = (typeof BUILD_NEEDS)[number]
 
+/** Names of folders beside those of buildpacks. */
+const RESERVED_IDS = ['app', 'config', 'sbom', 'generated']
+
 /** `buildpack.toml`: what a buildpack is, or, with `order`, what a composite one consists of. */
 export const buildpackTomlSchema = z.object({
   api: z.string(),
   buildpack: z.object({
     id: z
       .string()
-      .regex(/^[A-Za-z0-9._/-]+$/, 'an id is made of letters, digits, dots, dashes, underscores and slashes'),
+      .regex(
+        /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
+        'an id is made of letters, digits, dots, dashes, underscores and slashes, and no part of it begins with a dot',
+      )
+      .refine((id) => !RESERVED_IDS.includes(id), 'is an id that the lifecycle needs itself'),
     version: z.string(),
     name: z.string().optional(),
     homepage: z.string().optional(),

@@ -35,7 +35,7 @@ export interface LaunchToml {
 
 const type = z
   .string()
-  .regex(/^[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
+  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
 const document = {
   labels: z.array(z.object({ key: z.string(), value: z.string() })).default([]),
   slices: z.array(z.object({ paths: z.array(z.string()).default([]) })).default([]),

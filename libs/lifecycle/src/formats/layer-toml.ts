@@ -26,11 +26,11 @@ export interface LayerToml {
   metadata: Record<string, unknown> | undefined
 }
 
-/** Names a layer may not have: they are files of the lifecycle. */
-const FORBIDDEN_NAMES = ['build', 'launch', 'store']
+/** Names a layer may not have: they are files of the lifecycle, or lead out of the buildpack's folder. */
+const FORBIDDEN_NAMES = ['build', 'launch', 'store', '.', '..']
 
 export function isLayerName(name: string): boolean {
-  return name !== '' && !FORBIDDEN_NAMES.includes(name)
+  return name !== '' && !name.includes('/') && !FORBIDDEN_NAMES.includes(name)
 }
 
 /** Whether a layer is of any type; one of none is put aside. */

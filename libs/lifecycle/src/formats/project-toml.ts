@@ -81,14 +81,18 @@ const oldSchema = z.object({
     .refine(isOneOf, ONE_OF)
     .optional(),
 })
-const versionSchema = z.object({ _: z.object({ 'schema-version': z.string().optional() }).optional(), io: z.unknown().optional() })
+const versionSchema = z.object({
+  _: z.object({ 'schema-version': z.string().optional() }).optional(),
+  io: z.unknown().optional(),
+})
 
 /** Reads `project.toml`; what Croft does not read is left alone. Pure. @throws TomlProblem */
 export function parseProjectToml(text: string): ProjectToml {
   const head = checkToml(versionSchema, text)
   const version = head._?.['schema-version']
   if (version === undefined) {
-    if (head._ !== undefined || hasBuildpacks(head.io)) throw new TomlProblem(null, '_.schema-version is missing ("0.2")')
+    if (head._ !== undefined || hasBuildpacks(head.io))
+      throw new TomlProblem(null, '_.schema-version is missing ("0.2")')
     return old(checkToml(oldSchema, text))
   }
   if (version === '0.1') return old(checkToml(oldSchema, text))

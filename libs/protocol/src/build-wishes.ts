@@ -1,0 +1,32 @@
+import { z } from 'zod'
+
+/** A buildpack as an app's source or its settings name it. */
+export const wishedBuildpackSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('installed'), id: z.string(), version: z.string().nullable() }),
+  z.object({ kind: z.literal('git'), url: z.string(), ref: z.string().nullable() }),
+  z.object({ kind: z.literal('folder'), path: z.string() }),
+  z.object({
+    kind: z.literal('inline'),
+    id: z.string(),
+    api: z.string(),
+    shell: z.string(),
+    script: z.string(),
+  }),
+])
+export type WishedBuildpack = z.infer<typeof wishedBuildpackSchema>
+
+/** What an app wants of its build: `GET /v1/builds/<id>/wishes` on the node socket. */
+export const buildWishesSchema = z.object({
+  /** The buildpacks to use, in this order; null: the platform's own order. */
+  group: z.array(wishedBuildpackSchema).nullable(),
+  /** Where that is written, for people: `.buildpacks`. */
+  from: z.string(),
+  /** Put before and behind every group. */
+  pre: z.array(wishedBuildpackSchema),
+  post: z.array(wishedBuildpackSchema),
+  /** Build-time variables of the source; those of the app win. */
+  env: z.record(z.string(), z.string()),
+  /** Beginnings of addresses buildpacks may be fetched from. */
+  sources: z.array(z.string()),
+})
+export type BuildWishes = z.infer<typeof buildWishesSchema>
