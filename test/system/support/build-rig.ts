@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import {
@@ -299,7 +299,10 @@ export function writeTree(folder: string, files: Record<string, string>): void {
 /** The files of an example, by path. */
 export function exampleFiles(name: string): Record<string, string> {
   const folder = join(ROOT, 'examples', name)
-  const names = readdirSync(folder).filter((file) => file !== 'node_modules')
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((file) => !file.startsWith('node_modules/'))
   return Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file), 'utf8')]))
 }
 
