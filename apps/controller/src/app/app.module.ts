@@ -24,6 +24,6 @@ import { KEYRING } from './keyring-token.js'
     AppService,
     ConfigStore,
   ],
-  exports: [AppService, ConfigStore],
+  exports: [KEYRING, AppService, ConfigStore],
 })
 export class AppModule {}

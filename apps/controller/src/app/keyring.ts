@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CroftError, errnoOf, type AppId } from '@croft/kit'
@@ -37,6 +37,12 @@ export class Keyring {
 
   has(keyId: string): boolean {
     return this.keys.has(keyId)
+  }
+
+  /** A key for one purpose, which follows from the newest key: the same after a restart, another one after a new key. */
+  derive(purpose: string): Buffer {
+    const key = [...this.keys.values()].at(-1) as Buffer
+    return Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), `croft/${purpose}`, KEY_BYTES))
   }
 
   /** A new data key for an app, sealed for that app's row. */

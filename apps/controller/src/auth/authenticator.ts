@@ -16,8 +16,8 @@ export class Authenticator {
     @Inject(TokenService) private readonly tokens: TokenService,
   ) {}
 
-  /** @throws Unauthenticated, PlainHttpRefused */
-  async authenticate(headers: IncomingHttpHeaders): Promise<Principal> {
+  /** @throws PlainHttpRefused for credentials that travelled in clear text over a network */
+  refuseUnsafe(headers: IncomingHttpHeaders): void {
     const isSafe = isSafeTransport({
       domain: this.config.domain,
       forwardedProto: one(headers['x-forwarded-proto']),
@@ -25,6 +25,11 @@ export class Authenticator {
     })
     // before anybody is asked for a password: a challenge would make git send one
     if (!isSafe) throw new PlainHttpRefused(`croft.${this.config.domain}`)
+  }
+
+  /** @throws Unauthenticated, PlainHttpRefused */
+  async authenticate(headers: IncomingHttpHeaders): Promise<Principal> {
+    this.refuseUnsafe(headers)
     const token = tokenOf(headers.authorization)
     if (token === undefined) throw new Unauthenticated(false)
     const principal = token === '' ? undefined : await this.tokens.find(token)

@@ -78,6 +78,16 @@ export class TokenService implements OnModuleInit {
     return { tokenId: row.id, teamId: row.team_id, role: row.role, name: row.description }
   }
 
+  /** Who the token of that id belongs to, while it is valid. */
+  async byId(id: string): Promise<Principal | undefined> {
+    const [row] = await this.dataSource.query<{ team_id: TeamId; role: Role; description: string }[]>(
+      `SELECT team_id, role, description FROM token
+       WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
+      [id],
+    )
+    return row && { tokenId: id, teamId: row.team_id, role: row.role, name: row.description }
+  }
+
   /** Ends a token of a team at once; whether there was one. */
   async revoke(teamId: TeamId, id: string): Promise<boolean> {
     const result = await this.dataSource

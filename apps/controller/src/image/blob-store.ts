@@ -20,6 +20,8 @@ interface Upload {
   bytes: number
   lastUsedAt: number
   isBusy: boolean
+  /** The repository it was begun for: nobody goes on with it from another one. */
+  owner: string
 }
 
 /**
@@ -31,6 +33,8 @@ export class BlobStore implements OnModuleInit {
   readonly #blobs: string
   readonly #uploading: string
   readonly #uploads = new Map<string, Upload>()
+  /** When a blob was last asked for, on the monotonic clock: such a one is not collected. */
+  readonly #usedAt = new Map<Digest, number>()
 
   constructor(@Inject(CONFIG) config: ControllerConfig) {
     this.#blobs = `${config.home}/registry/blobs/sha256`
@@ -44,8 +48,14 @@ export class BlobStore implements OnModuleInit {
     for (const name of await readdir(this.#uploading)) await rm(`${this.#uploading}/${name}`, { force: true })
   }
 
+  /** Keeps a blob from being collected for a while: whoever asked may be about to refer to it. */
+  use(digest: Digest): void {
+    this.#usedAt.set(digest, performance.now())
+  }
+
   /** Size of a blob in bytes, or undefined when it is not here. */
   async size(digest: Digest): Promise<number | undefined> {
+    this.use(digest)
     try {
       return (await stat(this.#pathOf(digest))).size
     } catch (error) {
@@ -66,6 +76,7 @@ export class BlobStore implements OnModuleInit {
   /** Stores bytes that are in memory, and gives their digest. */
   async put(bytes: Buffer): Promise<Digest> {
     const digest = parseDigest(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
+    this.use(digest)
     if ((await this.size(digest)) !== undefined) return digest
     const path = `${this.#uploading}/${randomUUID()}`
     const file = await open(path, 'wx', 0o600)
@@ -79,19 +90,28 @@ export class BlobStore implements OnModuleInit {
     return digest
   }
 
-  /** Begins an upload; the id is a secret of whoever began it. */
-  async begin(): Promise<string> {
+  /** Begins an upload to a repository; the id is a secret of whoever began it. */
+  async begin(owner: string): Promise<string> {
     await this.#forgetIdle()
     const id = randomUUID()
     const path = `${this.#uploading}/${id}`
     await (await open(path, 'wx', 0o600)).close()
-    this.#uploads.set(id, { path, hash: createHash('sha256'), bytes: 0, lastUsedAt: performance.now(), isBusy: false })
+    this.#uploads.set(id, {
+      path,
+      hash: createHash('sha256'),
+      bytes: 0,
+      lastUsedAt: performance.now(),
+      isBusy: false,
+      owner,
+    })
     return id
   }
 
-  /** Bytes received so far. @throws DistributionError BLOB_UPLOAD_UNKNOWN */
-  received(id: string): number {
-    return this.#upload(id).bytes
+  /** Bytes received so far. @throws DistributionError BLOB_UPLOAD_UNKNOWN, also for an upload to another repository */
+  received(id: string, owner: string): number {
+    const upload = this.#upload(id)
+    if (upload.owner !== owner) throw new DistributionError(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload')
+    return upload.bytes
   }
 
   /**
@@ -141,6 +161,7 @@ export class BlobStore implements OnModuleInit {
       await rm(upload.path, { force: true })
       throw new DistributionError(400, 'DIGEST_INVALID', `the bytes have the digest ${actual}`)
     }
+    this.use(digest)
     await syncPath(upload.path)
     await this.#settle(upload.path, digest)
   }
