@@ -187,9 +187,10 @@ describe('a bomb', () => {
   })
 
   it('of many files is stopped at its number', async () => {
-    const tar = await tarOf(Array.from({ length: 1_200 }, (_, at) => file(`f${at}`)))
-    await expect(unpackLayer(Readable.from([tar]), root, LIMITS)).rejects.toThrow('more than 1000 entries')
-    expect(await readdir(root)).toHaveLength(1_000)
+    const tar = await tarOf(Array.from({ length: 60 }, (_, at) => file(`f${at}`)))
+    const limits = { ...LIMITS, entries: 50 }
+    await expect(unpackLayer(Readable.from([tar]), root, limits)).rejects.toThrow('more than 50 entries')
+    expect(await readdir(root)).toHaveLength(50)
   })
 
   it.each(['zstd', 'gzip'] as const)(
