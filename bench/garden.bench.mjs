@@ -161,6 +161,7 @@ async function single(sides, image) {
         done()
       },
     })
+    stdout.borrows = true
     await runToEnd(container, 'head', ['-c', String(64 * MIB), '/dev/zero'], { stdout })
     if (bytes !== 64 * MIB) throw new Error(`${bytes} of ${64 * MIB} bytes came`)
   })

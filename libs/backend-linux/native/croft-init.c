@@ -64,7 +64,8 @@
 #define OUT_HIGH (256u << 10)     /* bytes waiting for a client before we read no more on its behalf */
 #define STDIN_HIGH (256u << 10)   /* bytes waiting for a process's standard input */
 #define CHUNK 65536
-#define READS_AT_ONCE 16
+#define OUTPUT_CHUNK (128u << 10)  /* of a stream: one write to its log, one frame */
+#define CHUNKS_AT_ONCE 8
 #define PIPE_BYTES (256 << 10)    /* asked for; a host that gives less is fine */
 #define SOCKET_BYTES (1 << 20)
 #define STALL_MS 30000            /* a lossless reader that takes nothing for this long becomes a lossy one */
@@ -1365,7 +1366,7 @@ static void request(struct client *c, const uint8_t *data, size_t len) {
 
 /* ---------------------------------------------------------------- shim: bytes in and out */
 
-static uint8_t chunk[CHUNK]; /* what one read took; nobody keeps it beyond its turn */
+static uint8_t chunk[OUTPUT_CHUNK]; /* what one read took; nobody keeps it beyond its turn */
 
 static void client_free(struct client *c) {
   struct proc *p = c->proc;
@@ -1465,35 +1466,42 @@ static int may_read(const struct proc *p, int stream) {
   return 1;
 }
 
-/* Reads once; how much, or 0 when there is nothing now or never again. */
-static ssize_t proc_read(struct proc *p, int stream) {
-  ssize_t n = read(p->out[stream], chunk, sizeof chunk);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-  if (n <= 0) { /* end of a pipe, or EIO of a terminal nobody holds */
-    if (p->in == p->out[stream]) p->in = -1;
-    close_fd(&p->out[stream]);
-    return 0;
-  }
+/* Passes what was read on: to the log, and to whoever listens. */
+static void proc_output(struct proc *p, int stream, size_t n) {
   if (p->kind != KIND_EXEC) {
-    if (p->runner) frame_output(p->runner, stream, 0, 0, chunk, (size_t)n);
-    return n;
+    if (p->runner) frame_output(p->runner, stream, 0, 0, chunk, n);
+    return;
   }
   uint64_t at = p->log[stream].end;
-  log_write(p, &p->log[stream], chunk, (size_t)n);
+  log_write(p, &p->log[stream], chunk, n);
   for (int i = 0; i < S.nclients; i++) { /* who has had everything gets this now; the others out of the log */
     struct client *c = S.clients[i];
     if (c->proc != p || c->is_dead || c->is_exit_sent || c->at[stream] != at || c->out.len >= OUT_HIGH || !(c->flags & (stream ? F_STDERR : F_STDOUT))) continue;
-    frame_output(c, stream, at, 0, chunk, (size_t)n);
-    c->at[stream] = at + (uint64_t)n;
+    frame_output(c, stream, at, 0, chunk, n);
+    c->at[stream] = at + n;
   }
-  return n;
+}
+
+/* Reads what there is, a chunk at most; how much, or 0 when there is nothing now or never again. */
+static size_t proc_read(struct proc *p, int stream) {
+  size_t got = 0, most = S.log_bytes / 8 < CHUNK ? CHUNK : S.log_bytes / 8; /* a log is not much longer than it should be */
+  if (most > sizeof chunk) most = sizeof chunk;
+  ssize_t n = 1;
+  while (got < most && (n = read(p->out[stream], chunk + got, most - got)) > 0) got += (size_t)n;
+  int is_over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR); /* end of a pipe, or EIO of a terminal nobody holds */
+  if (got > 0) proc_output(p, stream, got);
+  if (is_over) {
+    if (p->in == p->out[stream]) p->in = -1;
+    close_fd(&p->out[stream]);
+  }
+  return got;
 }
 
 /* Reads what was in a stream when the process ended. Whoever else holds it may write on for ever: that is read as before. */
 static void proc_drain(struct proc *p, int stream) {
   int there = PIPE_BYTES;
   if (p->out[stream] < 0 || (!p->is_tty && ioctl(p->out[stream], FIONREAD, &there) < 0)) return;
-  for (ssize_t left = there, n; left > 0 && p->out[stream] >= 0 && (n = proc_read(p, stream)) > 0;) left -= n;
+  for (size_t left = (size_t)there, n; left > 0 && p->out[stream] >= 0 && (n = proc_read(p, stream)) > 0;) left = n < left ? left - n : 0;
 }
 
 static void proc_write(struct proc *p) {
@@ -1659,7 +1667,7 @@ static int serve(void) {
       struct proc *p = S.procs[i];
       for (int k = 0; k < 2; k++)
         if (polls[first_proc + 3 * i + 1 + k].revents)
-          for (int turn = 0; turn < READS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k) > 0; turn++) continue;
+          for (int turn = 0; turn < CHUNKS_AT_ONCE && p->out[k] >= 0 && may_read(p, k) && proc_read(p, k) > 0; turn++) continue;
     }
     if (polls[3].revents) oom_event();
     if (polls[1].revents)

@@ -71,7 +71,7 @@ export class LinuxContainer implements Container {
       containerIp: state.address,
       externalIp: this.host.networker.gateway,
       containerPath: this.host.depot.folder(this.handle),
-      processIds: this.#processes.ids(),
+      processIds: this.#processes.list().map(({ id }) => id),
       properties: { ...state.properties },
       mappedPorts: (state.ports ?? []).map((port) => ({ ...port })),
     }
@@ -118,7 +118,7 @@ export class LinuxContainer implements Container {
   }
   async processes(): Promise<ProcessInfo[]> {
     this.#check()
-    return await this.#processes.list()
+    return this.#processes.list()
   }
   async readLog(processId: string, stream: 'stdout' | 'stderr', fromOffset = 0): Promise<LogChunk> {
     this.#check()

@@ -19,7 +19,10 @@ import type {
   RecoverReport,
 } from './types.js'
 
-/** Where a process's streams go; an absent stream is kept in the process's log ring only. */
+/**
+ * Where a process's streams go; an absent stream is kept in the process's log ring only. An output that is a `Borrower` gets
+ * many bytes cheaper.
+ */
 export interface ProcessIo {
   stdin?: Readable
   stdout?: Writable

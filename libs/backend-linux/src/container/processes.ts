@@ -1,8 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { errnoOf } from '@croft/kit'
 import {
   AlreadyInUseError,
   ContainerNotFoundError,
@@ -20,17 +16,20 @@ import {
 import { mergeEnv } from '../containerizer/environment.js'
 import { startPea } from './peas.js'
 import { processProblem } from '../containerizer/validate.js'
-import type { Entry, Host } from '../containerizer/host.js'
+import { processFolder, type Entry, type Host } from '../containerizer/host.js'
 import type { ContainerWatch } from '../containerizer/watch.js'
 import { ShimGoneError, flagsFor, type ShimClient, type ShimProcess } from '../shim/client.js'
 import { RLIMIT_NUMBERS, RUN_FLAGS, type RunRequest } from '../shim/frames.js'
-import { readExit, readKeptLog, readStarted } from '../shim/logs.js'
+import { readExit, readKeptLog } from '../shim/logs.js'
 import type { TarRequest } from './files.js'
 import { refusePaused } from './paused.js'
+import { MAX_ENDED, ProcessFolders } from './process-folders.js'
 import { replayFinished } from './replay.js'
 
 const DEFAULT_COLUMNS = 80
 const DEFAULT_ROWS = 24
+/** Remembered processes are counted so seldom. */
+const RUNS_BETWEEN_PRUNES = MAX_ENDED / 8
 
 /** The processes of one container: started through its shim, remembered in its depot folder. */
 export class Processes {
@@ -46,9 +45,33 @@ export class Processes {
     refuse(processProblem(spec))
     refusePaused(this.host, this.entry.handle)
     const id = spec.id ?? randomUUID()
-    const shim = await this.#guard(async () => await this.#start(id, spec, io))
+    const shim = await this.#guard(async () => await this.#startAnew(id, spec, io))
     this.watch.started(this.entry, id, shim, io)
+    this.#forgetSome()
     return this.#process(id, shim)
+  }
+  /** The id of a process that has ended is free: what is kept of that one goes. */
+  async #startAnew(id: string, spec: ProcessSpec, io: ProcessIo): Promise<ShimProcess> {
+    try {
+      return await this.#start(id, spec, io)
+    } catch (error) {
+      const old = error instanceof AlreadyInUseError ? this.#folders.retire(id) : null
+      if (old === null) throw error
+      try {
+        const shim = await this.#start(id, spec, io)
+        void this.host.drains.removeTree(old.tree)
+        return shim
+      } catch (failure) {
+        old.putBack()
+        throw failure
+      }
+    }
+  }
+  /** A container may run a process every second for years. */
+  #forgetSome(): void {
+    this.entry.runs = (this.entry.runs ?? 0) + 1
+    if (this.entry.runs % RUNS_BETWEEN_PRUNES > 0) return
+    for (const tree of this.#folders.prune()) void this.host.drains.removeTree(tree)
   }
   async #start(id: string, spec: ProcessSpec, io: ProcessIo): Promise<ShimProcess> {
     const request = this.#runRequest(id, spec, io)
@@ -59,36 +82,25 @@ export class Processes {
 
   async attach(id: string, io: ProcessIo, from: AttachFrom): Promise<Process> {
     const folder = this.#folder(id)
-    if ((await readExit(folder)) === null) {
+    if (readExit(folder) === null) {
       try {
         return this.#process(id, await this.#guard(async () => await this.#client(id).attach(id, io, from)))
       } catch (error) {
         // it may have ended just now
-        if (!(error instanceof ProcessNotFoundError) || (await readExit(folder)) === null) throw error
+        if (!(error instanceof ProcessNotFoundError) || readExit(folder) === null) throw error
       }
     }
     return replayFinished(id, folder, io, from)
   }
 
-  async list(): Promise<ProcessInfo[]> {
-    const folder = join(this.host.depot.folder(this.entry.handle), 'proc')
-    const ids = await listFolders(folder)
-    const found = await Promise.all(ids.map(async (id) => await readProcess(id, join(folder, id))))
-    return found.filter((process) => process !== null)
-  }
-
-  /**
-   * Ids of all processes there were, looked up at once: a container may have run hundreds, and each turn through the thread pool
-   * costs more than ten looks at what the kernel has in memory.
-   */
-  ids(): string[] {
-    const folder = join(this.host.depot.folder(this.entry.handle), 'proc')
-    return listFoldersNow(folder).filter((id) => existsSync(join(folder, id, 'started')))
+  /** Those that run, and of those that have ended the latest. */
+  list(): ProcessInfo[] {
+    return this.#folders.list()
   }
 
   async readLog(id: string, stream: 'stdout' | 'stderr', fromOffset: number): Promise<LogChunk> {
     const folder = this.#folder(id)
-    if ((await readStarted(folder)) === null) throw new ProcessNotFoundError(id)
+    if (this.#folders.get(id) === null) throw new ProcessNotFoundError(id)
     return await readKeptLog(folder, stream, fromOffset)
   }
 
@@ -134,14 +146,18 @@ export class Processes {
   }
   #folder(id: string): string {
     if (processProblem({ id, path: '-' }) !== null) throw new ProcessNotFoundError(id)
-    return join(this.host.depot.folder(this.entry.handle), 'proc', id)
+    return this.#folders.folder(id)
+  }
+  get #folders(): ProcessFolders {
+    this.entry.processes ??= new ProcessFolders(processFolder(this.host, this.entry.handle))
+    return this.entry.processes
   }
   #process(id: string, shim: ShimProcess): Process {
     const wait = async (): Promise<ProcessExit> => {
       try {
         return await shim.exit
       } catch (error) {
-        const kept = await readExit(this.#folder(id))
+        const kept = readExit(this.#folder(id))
         if (kept !== null) return kept
         throw error
       }
@@ -167,15 +183,6 @@ export class Processes {
   }
 }
 
-/** What is known of a process; null when it never started. */
-async function readProcess(id: string, folder: string): Promise<ProcessInfo | null> {
-  const started = await readStarted(folder)
-  if (started === null) return null
-  const exit = await readExit(folder)
-  const { pid, startedAtMs } = started
-  return { id, pid: exit === null ? pid : null, state: exit === null ? 'running' : 'exited', exit, startedAtMs }
-}
-
 async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (signal === undefined) return await promise
   signal.throwIfAborted()
@@ -184,22 +191,4 @@ async function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<
     signal.addEventListener('abort', onAbort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
-}
-
-function listFoldersNow(path: string): string[] {
-  try {
-    return readdirSync(path)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  }
-}
-
-async function listFolders(path: string): Promise<string[]> {
-  try {
-    return await readdir(path)
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  }
 }

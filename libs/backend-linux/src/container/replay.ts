@@ -26,7 +26,7 @@ export function replayFinished(id: string, folder: string, io: ProcessIo, from: 
     wait: async (signal): Promise<ProcessExit> => {
       signal?.throwIfAborted()
       await replayed
-      const exit = await readExit(folder)
+      const exit = readExit(folder)
       if (exit === null) throw new ProcessNotFoundError(id)
       return exit
     },

@@ -39,12 +39,12 @@ export class Drains {
   async removeFiles(handle: string): Promise<void> {
     const away = await this.depot.remove(handle)
     if (away === null) return
-    const removed = this.#removeTree(away)
+    const removed = this.removeTree(away)
     if (this.#trees > MAX_TREES) await removed
   }
   /** Goes on with what an earlier daemon was removing. */
   async removeGone(): Promise<void> {
-    for (const tree of await this.depot.gone()) void this.#removeTree(tree)
+    for (const tree of await this.depot.gone()) void this.removeTree(tree)
   }
 
   /** Until nothing is left that drains, or the time is over. */
@@ -72,8 +72,8 @@ export class Drains {
       this.#links.delete(slot)
     }
   }
-  /** Never rejects. */
-  async #removeTree(path: string): Promise<void> {
+  /** Takes a tree that nobody looks at any more off the disk. Never rejects. */
+  async removeTree(path: string): Promise<void> {
     this.#trees += 1
     this.#lastTree = this.#lastTree.then(async () => {
       await turn() // whoever waits for an answer comes first

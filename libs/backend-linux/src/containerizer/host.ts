@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import type { ContainerSpec, EventLog } from '@croft/garden-api'
 import type { Logger } from '@croft/kit'
 import type { Cgroups } from '../cgroup/cgroups.js'
+import type { ProcessFolders } from '../container/process-folders.js'
 import type { ContainerState, Depot, ProcessIdentity } from '../depot/journal.js'
 import type { HomeNames } from '../home/naming.js'
 import type { AddressAllocator, SlotAllocator } from '../networker/allocator.js'
@@ -46,7 +48,14 @@ export interface Entry {
   peas: Map<string, Pea>
   /** One change of limits at a time. */
   changes?: Turnstile
+  /** What is on disk of its processes, as far as anybody looked. */
+  processes?: ProcessFolders
+  /** How many were started by this daemon. */
+  runs?: number
 }
+
+/** Where what is kept of a container's processes lies. */
+export const processFolder = (host: Host, handle: string): string => join(host.depot.folder(handle), 'proc')
 
 /** What the network has to know of a container. */
 export function networkOf({ handle, spec, state }: Omit<Entry, 'client' | 'peas'>): ContainerNetwork {

@@ -121,7 +121,7 @@ export class ContainerWatch {
       if (!(error instanceof ProcessNotFoundError) && !(error instanceof ShimGoneError)) {
         this.host.logger.warn('process-not-watched', { handle: entry.handle, process: id, why: messageOf(error) })
       }
-      return await readExit(join(this.host.depot.folder(entry.handle), 'proc', id))
+      return readExit(join(this.host.depot.folder(entry.handle), 'proc', id))
     }
   }
 

@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net'
-import type { Readable } from 'node:stream'
-import { failpoint, messageOf } from '@croft/kit'
+import type { Readable, Writable } from 'node:stream'
+import { failpoint, isBorrower, Lender, messageOf } from '@croft/kit'
 import {
   AlreadyInUseError,
   ExecutableNotFoundError,
@@ -45,7 +45,11 @@ class Connection {
   #early: ShimFrame[] = []
   #ended: Error | undefined
 
-  private constructor(readonly socket: Socket) {
+  private constructor(
+    readonly socket: Socket,
+    /** Where what comes is only lent. */
+    readonly lender: Lender | undefined,
+  ) {
     socket.on('data', (chunk) => {
       try {
         for (const frame of this.#reader.push(chunk)) this.#onFrame(frame)
@@ -60,12 +64,13 @@ class Connection {
       this.#ended ??= new Error('the shim closed the connection')
       this.#onEnd(this.#ended)
     })
-    this.#onFrame = (frame) => this.#early.push(frame)
+    this.#onFrame = (frame) => this.#early.push(kept(frame))
   }
 
-  static async open(path: string): Promise<Connection> {
+  static async open(path: string, mayLend = false): Promise<Connection> {
     return await new Promise((resolve, reject) => {
-      const socket = createConnection(path)
+      const lender = mayLend ? new Lender({ path }) : undefined
+      const socket = lender?.socket ?? createConnection(path)
       const fail = (error: Error): void => {
         clearTimeout(timer)
         socket.destroy()
@@ -79,7 +84,7 @@ class Connection {
       socket.once('connect', () => {
         clearTimeout(timer)
         socket.off('error', fail)
-        resolve(new Connection(socket))
+        resolve(new Connection(socket, lender))
       })
     })
   }
@@ -101,7 +106,7 @@ class Connection {
       this.listen(
         (frame) => {
           clearTimeout(timer)
-          this.#onFrame = (later) => this.#early.push(later)
+          this.#onFrame = (later) => this.#early.push(kept(later))
           this.#onEnd = () => undefined
           resolve(frame)
         },
@@ -113,6 +118,11 @@ class Connection {
       this.socket.write(request)
     })
   }
+}
+
+/** A frame that outlives the chunk it came in. */
+function kept(frame: ShimFrame): ShimFrame {
+  return frame.type === 'output' ? { ...frame, data: Buffer.from(frame.data) } : frame
 }
 
 /** Turns an error frame into the container API's error. Pure. */
@@ -190,7 +200,7 @@ export class ShimProcess {
       const to = frame.stream === 'stdout' ? io.stdout : io.stderr
       if (frame.droppedBytes > 0) io.onDropped?.(frame.stream, frame.droppedBytes)
       if (to === undefined || to.destroyed || to.writableEnded) return
-      if (!to.write(frame.data)) this.#pauseFor(to)
+      this.#give(frame.data, to)
       return
     }
     if (frame.type !== 'exit') return
@@ -198,6 +208,13 @@ export class ShimProcess {
     this.#exit = frame.exit
     this.connection.socket.destroy()
     this.#resolve(frame.exit)
+  }
+  #give(data: Buffer, to: Writable): void {
+    const { lender } = this.connection
+    if (lender === undefined) {
+      if (!to.write(data)) this.#pauseFor(to)
+    } else if (isBorrower(to)) lender.lend(data, to)
+    else if (!to.write(Buffer.from(data))) this.#pauseFor(to)
   }
   #pauseFor(to: NodeJS.EventEmitter): void {
     const socket = this.connection.socket
@@ -308,7 +325,7 @@ export class ShimClient {
     about: { path: string; user: string; id: string; dir: string },
     io: ProcessIo,
   ): Promise<ShimProcess> {
-    const connection = await Connection.open(this.socketPath)
+    const connection = await Connection.open(this.socketPath, [io.stdout, io.stderr].some(isBorrower))
     const answer = await connection.ask(frame)
     if (answer.type === 'started') return new ShimProcess(connection, answer.pid, answer.startedAtMs, io)
     connection.socket.destroy()

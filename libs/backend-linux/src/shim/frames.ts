@@ -177,7 +177,7 @@ type OutputFrame = ShimFrame & { type: 'output' }
 
 /**
  * Cuts a byte stream into frames; throws FrameError and stays broken once something is wrong. Output comes as it arrives, one
- * frame in as many pieces as it takes, so that none of it is copied.
+ * frame in as many pieces as it takes, so that none of it is copied: its data lies in the chunk that was pushed.
  */
 export class FrameReader {
   #chunks: Buffer[] = []
@@ -193,10 +193,12 @@ export class FrameReader {
     const frames: ShimFrame[] = []
     const rest = this.#open === null ? chunk : this.#continue(this.#open, chunk, frames)
     if (rest.length === 0) return frames
-    this.#chunks.push(rest)
     this.#size += rest.length
-    if (this.#size < this.#needed) return frames
-    const bytes = this.#chunks.length === 1 ? rest : Buffer.concat(this.#chunks, this.#size)
+    if (this.#size < this.#needed) {
+      this.#chunks.push(Buffer.from(rest)) // the chunk may be lent
+      return frames
+    }
+    const bytes = this.#chunks.length === 0 ? rest : Buffer.concat([...this.#chunks, rest], this.#size)
     try {
       this.#cut(bytes, frames)
     } catch (error) {
@@ -234,7 +236,7 @@ export class FrameReader {
       const offset = parsed.offset + parsed.data.length
       this.#open = { head: { ...parsed, offset, droppedBytes: 0 }, leftBytes: length - frame.length }
     }
-    this.#chunks = at < bytes.length ? [bytes.subarray(at)] : []
+    this.#chunks = at < bytes.length ? [Buffer.from(bytes.subarray(at))] : []
     this.#size = bytes.length - at
   }
 }

@@ -1,4 +1,5 @@
-import { open, readFile, type FileHandle } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import type { LogChunk, ProcessExit } from '@croft/garden-api'
@@ -72,25 +73,25 @@ export function cut(stream: 'stdout' | 'stderr', pieces: readonly Piece[], fromO
   }
 }
 
-/** How a process ended, from its folder; null while it runs. */
-export async function readExit(folder: string): Promise<ProcessExit | null> {
-  const text = await readIfThere(join(folder, 'exit'))
+/** How a process ended, from its folder; null while it runs. Read at once: the file is small and mostly not there. */
+export function readExit(folder: string): ProcessExit | null {
+  const text = readIfThere(join(folder, 'exit'))
   if (text === null) return null
   const [exitCode = 0, signal = 0, oom = 0, exitedAtMs = 0] = text.trim().split(' ').map(Number)
   return { exitCode, signal: signal || null, isOutOfMemory: oom === 1, exitedAtMs }
 }
 
 /** Host pid and start of a process, from its folder; null when it never started. */
-export async function readStarted(folder: string): Promise<{ pid: number; startedAtMs: number } | null> {
-  const text = await readIfThere(join(folder, 'started'))
+export function readStarted(folder: string): { pid: number; startedAtMs: number } | null {
+  const text = readIfThere(join(folder, 'started'))
   if (text === null) return null
   const [pid = 0, startedAtMs = 0] = text.trim().split(' ').map(Number)
   return { pid, startedAtMs }
 }
 
-async function readIfThere(path: string): Promise<string | null> {
+function readIfThere(path: string): string | null {
   try {
-    return await readFile(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null
     throw error

@@ -98,7 +98,7 @@ export class FakeContainer implements Container {
     refuse(processSpecProblem(spec))
     if (spec.image !== undefined) throw new NotSupportedError('a process with an image of its own')
     const id = spec.id ?? randomUUID()
-    if (this.record.processes.has(id)) throw new AlreadyInUseError(`process ID '${id}'`)
+    if (this.record.processes.get(id)?.exit === null) throw new AlreadyInUseError(`process ID '${id}'`)
     this.#checkUser(spec.user)
     const program = this.programs[spec.path]
     if (program === undefined) throw new ExecutableNotFoundError(spec.path)

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 import type { Writable } from 'node:stream'
-import { messageOf, type Clock } from '@croft/kit'
+import { isBorrower, messageOf, type Clock } from '@croft/kit'
 import type { Process, ProcessIo } from '../../backend.js'
 import {
   GardenError,
@@ -191,13 +191,16 @@ class ClientProcess implements Process {
   async #flow(streamId: string, name: 'stdout' | 'stderr', to: Writable): Promise<void> {
     const { transport, handle } = this.options
     const path = `/containers/${segment(handle)}/processes/${segment(this.id)}/attaches/${segment(streamId)}/${name}`
-    const socket = await transport.connect()
+    const lender = isBorrower(to) ? await transport.connectLending() : undefined
+    const socket = lender?.socket ?? (await transport.connect())
     this.#outputSockets.push(socket)
     socket.write(transport.head({ method: 'GET', path }).head)
     const first = await readStreamHead(socket)
     await new Promise<void>((resolve, reject) => {
       const pass = (data: Buffer): void => {
-        if (to.destroyed || to.writableEnded || to.write(data)) return
+        if (to.destroyed || to.writableEnded) return
+        if (lender !== undefined && isBorrower(to)) return lender.lend(data, to)
+        if (to.write(data)) return
         socket.pause()
         const go = (): void => {
           to.off('drain', go).off('close', go).off('error', go)

@@ -1,9 +1,9 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { createConnection, isIP, type Socket } from 'node:net'
+import { createConnection, isIP, type NetConnectOpts, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
-import { messageOf } from '@croft/kit'
+import { Lender, messageOf } from '@croft/kit'
 import { InvalidSpecError, ServiceUnavailableError, type GardenError } from '../../errors.js'
 import { formatAddress, parseAddress, type Address } from '../address.js'
 import { errorFromWire } from '../codec/error-body.js'
@@ -102,14 +102,26 @@ export class Transport {
 
   /** A raw connection, for streams that are no HTTP behind their head. @throws ServiceUnavailableError */
   async connect(): Promise<Socket> {
+    const { place, tls } = this.#place()
+    return await this.#connected(tls === undefined ? createConnection(place) : tlsConnect({ ...place, ...tls }))
+  }
+  /** The same, its bytes only lent; undefined where they come through TLS. */
+  async connectLending(): Promise<Lender | undefined> {
+    const { place, tls } = this.#place()
+    if (tls !== undefined) return undefined
+    const lender = new Lender(place)
+    await this.#connected(lender.socket)
+    return lender
+  }
+
+  #place(): { place: NetConnectOpts; tls?: object } {
     const address = this.#address
-    const { tls } = this.options
-    const socket =
-      address.kind === 'unix'
-        ? createConnection(address.path)
-        : tls === undefined
-          ? createConnection({ host: address.host, port: address.port })
-          : tlsConnect({ host: address.host, port: address.port, ...this.#tls() })
+    if (address.kind === 'unix') return { place: { path: address.path } }
+    const place = { host: address.host, port: address.port }
+    return this.options.tls === undefined ? { place } : { place, tls: this.#tls() }
+  }
+  async #connected(socket: Socket): Promise<Socket> {
+    const isSecure = this.#place().tls !== undefined
     return await new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         clearTimeout(timer)
@@ -121,7 +133,7 @@ export class Transport {
         CONNECT_TIMEOUT_MS,
       )
       socket.once('error', fail)
-      socket.once(tls === undefined || address.kind === 'unix' ? 'connect' : 'secureConnect', () => {
+      socket.once(isSecure ? 'secureConnect' : 'connect', () => {
         clearTimeout(timer)
         socket.off('error', fail)
         socket.on('error', () => undefined) // `close` follows

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream'
+import type { Borrower } from '@croft/kit'
 
 /** Written by us behind the last byte. */
 const END = Buffer.from('end')
@@ -19,7 +20,8 @@ export interface OutputOptions {
  * One output stream of a process on its way to one connection. Before the client comes for it, so much is kept; after that
  * a slow client slows the process down. Nothing is dropped that is not counted.
  */
-export class Output extends Writable {
+export class Output extends Writable implements Borrower {
+  readonly borrows = true
   #kept: Buffer[] = []
   #keptBytes = 0
   #limitBytes = KEPT_BYTES
@@ -101,15 +103,15 @@ export class Output extends Writable {
       return done()
     }
     if (sink !== undefined) {
-      if (sink.write(chunk)) done()
-      else this.#afterDrain(sink, done)
+      sink.write(chunk, () => done())
+      if (sink.writableLength > 0) this.options.onBlocked()
       return
     }
     if (this.#mode === 'dropping') {
       this.#droppedBytes += chunk.length
       return done()
     }
-    this.#kept.push(chunk)
+    this.#kept.push(Buffer.from(chunk)) // only lent
     this.#keptBytes += chunk.length
     if (this.#keptBytes < this.#limitBytes) return done()
     this.#held = done
