@@ -9,7 +9,6 @@ import {
   exists,
   processesBelow,
   processesIn,
-  readNow,
   readNowOr,
   readOr,
   removePair,
@@ -17,6 +16,7 @@ import {
   waitUntilFrozen,
   writeIfThere,
 } from './files.js'
+import { HotFiles } from './hot-files.js'
 import { probeIo } from './io-probe.js'
 import { NO_IO_CONTROL, type IoControl } from './io.js'
 import { changeWrites, limitWrites, type LimitWrite } from './limits.js'
@@ -27,6 +27,7 @@ type LayoutV1 = CgroupLayout & { version: 1 }
 /** Version 1: a hierarchy for each controller. */
 export class CgroupsV1 implements Cgroups {
   readonly version = 1
+  readonly #hot = new HotFiles()
 
   private constructor(
     private readonly layout: LayoutV1,
@@ -92,20 +93,16 @@ export class CgroupsV1 implements Cgroups {
     const memory = this.#dir('memory', handle)
     const pids = this.#dir('pids', handle)
     const cpu = this.layout.mounts.has('cpuacct') ? join(this.#dir('cpuacct', handle), 'cpuacct.usage') : ''
+    const read = (path: string): string => this.#hot.read(handle, path)
+    const readCpu = (path: string): string => (cpu === '' ? '0' : this.#hot.readOr(handle, path, '0'))
     return {
-      memory: memoryV1({
-        stat: readNow(join(memory, 'memory.stat')),
-        limit: readNow(join(memory, 'memory.limit_in_bytes')),
-      }),
-      cpu: cpuV1({
-        usage: readNowOr(cpu, '0'),
-        user: readNowOr(`${cpu}_user`, '0'),
-        system: readNowOr(`${cpu}_sys`, '0'),
-      }),
-      pids: pidsOf(readNow(join(pids, 'pids.current')), readNow(join(pids, 'pids.max'))),
+      memory: memoryV1({ stat: read(`${memory}/memory.stat`), limit: read(`${memory}/memory.limit_in_bytes`) }),
+      cpu: cpuV1({ usage: readCpu(cpu), user: readCpu(`${cpu}_user`), system: readCpu(`${cpu}_sys`) }),
+      pids: pidsOf(read(`${pids}/pids.current`), read(`${pids}/pids.max`)),
     }
   }
   async remove(handle: string): Promise<void> {
+    this.#hot.forget(handle)
     await Promise.all(this.#roots().map(async (root) => await removePair(join(root, this.home, handle), MAIN)))
   }
   async list(): Promise<string[]> {

@@ -9,7 +9,6 @@ import {
   exists,
   processesBelow,
   processesIn,
-  readNow,
   readNowOr,
   readOr,
   removePair,
@@ -17,6 +16,7 @@ import {
   waitUntilFrozen,
   writeIfThere,
 } from './files.js'
+import { HotFiles } from './hot-files.js'
 import { probeIo } from './io-probe.js'
 import { NO_IO_CONTROL, type IoControl } from './io.js'
 import { changeWrites, limitWrites, type LimitWrite } from './limits.js'
@@ -27,6 +27,7 @@ const CONTROLLERS = ['cpu', 'cpuset', 'io', 'memory', 'pids']
 /** Version 2: one tree. */
 export class CgroupsV2 implements Cgroups {
   readonly version = 2
+  readonly #hot = new HotFiles()
 
   private constructor(
     private readonly root: string,
@@ -98,18 +99,19 @@ export class CgroupsV2 implements Cgroups {
   }
   metrics(handle: string): CgroupMetrics {
     const dir = this.#dir(handle)
-    const read = (file: string): string => readNow(join(dir, file))
+    const read = (file: string): string => this.#hot.read(handle, `${dir}/${file}`)
     return {
       memory: memoryV2({
         stat: read('memory.stat'),
         limit: read('memory.max'),
-        swap: readNowOr(join(dir, 'memory.swap.current'), ''),
+        swap: this.#hot.readOr(handle, `${dir}/memory.swap.current`, ''),
       }),
       cpu: cpuV2(read('cpu.stat')),
       pids: pidsOf(read('pids.current'), read('pids.max')),
     }
   }
   async remove(handle: string): Promise<void> {
+    this.#hot.forget(handle)
     await removePair(this.#dir(handle), MAIN)
   }
   async list(): Promise<string[]> {

@@ -1,16 +1,14 @@
 import { failpoint, messageOf, systemClock } from '@croft/kit'
 import type { Metrics, ProcessIo, ProcessSpec } from '@croft/garden-api'
 import { mergeEnv } from '../containerizer/environment.js'
-import { hasDisk, type Entry, type Host, type Pea } from '../containerizer/host.js'
+import type { Entry, Host, Pea } from '../containerizer/host.js'
 import { makePea } from '../containerizer/make-pea.js'
-import { ownGroup, peaFolder, peaGroup } from '../containerizer/pea-names.js'
+import { ownGroup, peaGroup, peaUpper } from '../containerizer/pea-names.js'
 import { removePea } from '../containerizer/remove-pea.js'
-import { stageDir } from '../containerizer/create.js'
 import type { ShimProcess } from '../shim/client.js'
 import type { RunRequest } from '../shim/frames.js'
 import { linkName } from '../home/naming.js'
 import { readLinkCounters } from '../networker/counters.js'
-import { directoryUsage } from '../volumizer/usage.js'
 
 const REMOVE_ATTEMPTS = 5
 const REMOVE_PAUSE_MS = 1_000
@@ -75,12 +73,9 @@ async function untilEnded(pea: Pea, process: ShimProcess | undefined): Promise<v
 /** What a sidecar uses; its network is the container's. */
 export async function peaMetrics(host: Host, entry: Entry, pea: Pea): Promise<Metrics> {
   const cgroup = host.cgroups.metrics(peaGroup(entry, pea))
-  const folder = hasDisk(entry.spec)
-    ? `/proc/${entry.state.shim?.pid}/root${stageDir(host)}/disk/peas/${pea.id}`
-    : peaFolder(host, entry.handle, pea.id)
   const network = readLinkCounters(linkName(host.names, entry.state.slot))
-  const usage = await directoryUsage(`${folder}/up`)
-  const disk = { totalBytes: usage.bytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes }
+  const { usage, ageMs } = await host.usage.read(peaUpper(host, entry, pea))
+  const disk = { totalBytes: usage.bytes, exclusiveBytes: usage.bytes, exclusiveInodes: usage.inodes, ageMs }
   return { ...cgroup, network, disk, ageMs: host.now() - pea.state.createdAtMs }
 }
 

@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path'
-import type { Entry, Host, Pea } from './host.js'
+import { DEFAULT_STAGE_DIR } from '../options.js'
+import { hasDisk, type Entry, type Host, type Pea } from './host.js'
 
 /** Where a sidecar ("pea") has what on the host; all of it bears its container's handle or slot. */
 
@@ -40,4 +41,11 @@ export function peaProcesses(host: Host, entry: Entry, pea: Pick<Pea, 'state'>):
   return pea.state.hasOwnLimits
     ? host.cgroups.processes(ownGroup(entry, pea))
     : host.cgroups.processes(entry.handle, child(pea))
+}
+
+/** Where what a sidecar writes lies, as this process reaches it. */
+export function peaUpper(host: Host, entry: Entry, pea: Pick<Pea, 'id'>): string {
+  if (!hasDisk(entry.spec)) return join(peaFolder(host, entry.handle, pea.id), 'up')
+  const stage = host.options.stageDir ?? DEFAULT_STAGE_DIR
+  return `/proc/${entry.state.shim?.pid}/root${stage}/disk/peas/${pea.id}/up`
 }

@@ -8,7 +8,7 @@ import { Deadline } from './deadline.js'
 import { findShims } from './find-shims.js'
 import { hasDisk, type Entry, type Host, type Pea } from './host.js'
 import { listPeas, readPea } from './pea-journal.js'
-import { ownGroup, peaFolder, peaProcesses, peaRuncId, peasFolder } from './pea-names.js'
+import { ownGroup, peaFolder, peaProcesses, peaRuncId, peasFolder, peaUpper } from './pea-names.js'
 
 /** A shim tells its clients of the exit first. */
 const SHIM_END_MS = 1_000
@@ -25,6 +25,7 @@ export async function removePea(host: Host, entry: Entry, pea: Pea): Promise<voi
   failpoint('pea-killed')
   await forgetPea(host, entry, pea)
   failpoint('pea-forgotten')
+  host.usage.forget(peaUpper(host, entry, pea))
   await removeFromDisk(host, entry, pea.id)
   await removeTree(folder)
   entry.peas.delete(pea.id)

@@ -8,6 +8,7 @@ import { linkName } from '../home/naming.js'
 import { DEFAULT_PORT_POOL, type EgressRule } from '../options.js'
 import { gatewayOf, parseNetwork, type Network } from './address.js'
 import { canShape, shape } from './bandwidth.js'
+import { forgetLinkCounters } from './counters.js'
 import { DnsForwarder } from './dns-forwarder.js'
 import { HostPorts } from './host-ports.js'
 import { dropGateway, gatewayLabel, reserveRange } from './home-network.js'
@@ -155,7 +156,9 @@ export class Networker {
    * gone, and its address may be another's: only its slot's name is taken.
    */
   async unlink(slot: number): Promise<void> {
-    await endLink(linkName(this.#options.names, slot))
+    const link = linkName(this.#options.names, slot)
+    forgetLinkCounters(link)
+    await endLink(link)
   }
 
   async close(): Promise<void> {

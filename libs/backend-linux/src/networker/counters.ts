@@ -1,9 +1,11 @@
-import { readNow } from '../cgroup/files.js'
+import { HotFiles } from '../cgroup/hot-files.js'
 import { errnoOf } from '@croft/kit'
+
+const hot = new HotFiles()
 
 /** Bytes a container received and sent, from the host's end of its pair; null when there is none. */
 export function readLinkCounters(link: string): { rxBytes: number; txBytes: number } | null {
-  const read = (name: string): number => Number(readNow(`/sys/class/net/${link}/statistics/${name}`))
+  const read = (name: string): number => Number(hot.read(link, `/sys/class/net/${link}/statistics/${name}`))
   try {
     /* what the host's end sends is what the container receives */
     return { rxBytes: read('tx_bytes'), txBytes: read('rx_bytes') }
@@ -12,3 +14,6 @@ export function readLinkCounters(link: string): { rxBytes: number; txBytes: numb
     throw error
   }
 }
+
+/** Lets go of the counters of a link that goes. */
+export const forgetLinkCounters = (link: string): void => hot.forget(link)

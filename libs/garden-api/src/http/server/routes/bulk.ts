@@ -65,9 +65,9 @@ function entries<T>(
 ): object {
   return Object.fromEntries(
     handles.map((handle) => {
-      const { value, error = new ContainerNotFoundError(handle) } = found.get(handle) ?? {}
+      const { value, error } = found.get(handle) ?? {}
       if (value !== undefined) return [handle, { [name]: toWire(value, handle), Err: null }]
-      return [handle, { [name]: {}, Err: errorToWire(error).body }]
+      return [handle, { [name]: {}, Err: errorToWire(error ?? new ContainerNotFoundError(handle)).body }]
     }),
   )
 }
