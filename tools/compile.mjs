@@ -1,5 +1,6 @@
 // Compiles everything: `tsc -b`, then bundles with esbuild: the CLI and the supervisor (quick to start, small in memory), the
-// components (half of the CPU time of their start would be finding 2,000 files; the text of the bundle costs each a few MB) and each
+// components (half of the CPU time of their start would be finding 2,000 files; the text of the bundle costs each a few MB), the
+// container API that runs by itself, and each
 // buildpack's programs (they run in the build container, where there are no packages).
 import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
@@ -61,14 +62,21 @@ const components = ['controller', 'executor', 'router'].map((app) =>
     plugins: [optionalPackages, ownUrls(join(root, 'apps', app, 'dist'))],
   }),
 )
-await Promise.all(components)
+const garden = build({
+  ...common,
+  sourcemap: false,
+  entryPoints: ['apps/cli/dist/garden/serve.js'],
+  outfile: 'apps/cli/dist/garden/garden.mjs',
+  plugins: [optionalPackages, ownUrls(join(root, 'apps/cli/dist/garden'))],
+})
+await Promise.all([...components, garden])
 
 await build({
   ...common,
   entryPoints: { croft: 'apps/cli/dist/main.js', supervisor: 'apps/cli/dist/up/supervisor-main.js' },
   outdir: 'apps/cli/dist',
   outExtension: { '.js': '.mjs' },
-  // the first finds its C source beside itself; the second shares with it what the bundle has copies of
+  // the first finds its C source beside itself; the second is a bundle of its own
   external: ['@croft/backend-linux', '@croft/cli/garden'],
 })
 

@@ -30,6 +30,7 @@ import { ioCapability, ioProblem } from './cgroup/io.js'
 import { checkNetwork } from './containerizer/allocate.js'
 import { groupsOf, peaMetrics, removeWhenEnded } from './container/peas.js'
 import { createContainer } from './containerizer/create.js'
+import { all } from './containerizer/deadline.js'
 import { Drains } from './containerizer/drains.js'
 import { networkOf, readHostFacts, type Entry, type Host } from './containerizer/host.js'
 import { readopt } from './containerizer/readopt.js'
@@ -181,12 +182,18 @@ class Linux implements LinuxBackend {
   async recover(): Promise<RecoverReport> {
     const { options } = this.host
     if (options.network !== undefined) this.#takeRange(options.network)
-    const { entries, pending, report } = await readopt(this.host)
-    for (const entry of [...entries, ...pending]) this.#entries.set(entry.handle, entry)
+    const [, { entries, pending, report }] = await all([
+      options.network === undefined ? Promise.resolve() : this.host.networker.prepare(options.network),
+      readopt(this.host),
+    ])
+    for (const { entry } of entries) this.#entries.set(entry.handle, entry)
+    for (const entry of pending) this.#entries.set(entry.handle, entry)
     for (const entry of pending) this.#removals.resume(entry)
-    if (options.network !== undefined) await this.#applyNetwork(options.network)
-    for (const entry of entries) this.#watch.watch(entry)
-    for (const entry of entries) for (const pea of entry.peas.values()) void removeWhenEnded(this.host, entry, pea)
+    if (options.network !== undefined) await this.#applyNetwork()
+    for (const { entry, shim } of entries) {
+      this.#watch.watch(entry, shim)
+      for (const pea of entry.peas.values()) void removeWhenEnded(this.host, entry, pea)
+    }
     this.host.logger.info('containers-recovered', { adopted: report.adopted.length, removed: report.removed })
     return report
   }
@@ -194,7 +201,8 @@ class Linux implements LinuxBackend {
   async setNetwork(network: string): Promise<void> {
     this.#takeRange(network)
     for (const entry of this.#entries.values()) this.host.addresses?.claim(entry.state.address, entry.state.subnet)
-    await this.#applyNetwork(network)
+    await this.host.networker.prepare(network)
+    await this.#applyNetwork()
   }
 
   async create(spec: ContainerSpec, signal?: AbortSignal): Promise<Container> {
@@ -367,11 +375,11 @@ class Linux implements LinuxBackend {
     if (this.host.addresses === undefined) this.host.addresses = new AddressAllocator(network)
     else this.host.addresses.network = network
   }
-  async #applyNetwork(text: string): Promise<void> {
+  async #applyNetwork(): Promise<void> {
     const containers = [...this.#entries.values()]
       .filter(({ state }) => state.step === 'created') // one on its way out has no network any more
       .map(networkOf)
-    await this.host.networker.setNetwork(text, containers)
+    await this.host.networker.apply(containers)
   }
   async #bulk<T>(handles: readonly string[], call: (handle: string) => Promise<T>): Promise<Map<string, ResultOf<T>>> {
     const results = new Map<string, ResultOf<T>>()

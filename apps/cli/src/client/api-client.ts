@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { messageOf } from '@croft/kit'
-import { Agent, request, type Dispatcher } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
 import { z } from 'zod'
 import { lookup } from '../platform/loopback.js'
 import { version } from '../version.js'
@@ -21,7 +21,7 @@ export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
 
 /** The platform's API under `/api/v1` with a token. */
 export class ApiClient {
-  readonly #agent = new Agent({ connect: { lookup, timeout: CONNECT_TIMEOUT_MS }, keepAliveTimeout: 1_000 })
+  #agent: Agent | undefined
 
   constructor(
     /** Origin, e.g. `http://croft.localhost:8080`. */
@@ -58,7 +58,7 @@ export class ApiClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await this.#agent?.destroy()
   }
 
   async #send(method: Method, path: string, options: CallOptions, timeoutMs: number): Promise<Dispatcher.ResponseData> {
@@ -66,9 +66,12 @@ export class ApiClient {
       (entry): entry is [string, string] => entry[1] !== undefined,
     )
     const target = `${this.url}/api/v1${path}${query.length === 0 ? '' : `?${new URLSearchParams(query).toString()}`}`
+    /* a third of the program's start would be this package, and not every verb asks the API */
+    const undici = await import('undici')
+    this.#agent ??= new undici.Agent({ connect: { lookup, timeout: CONNECT_TIMEOUT_MS }, keepAliveTimeout: 1_000 })
     let answer: Dispatcher.ResponseData
     try {
-      answer = await request(target, {
+      answer = await undici.request(target, {
         method,
         dispatcher: this.#agent,
         headers: {

@@ -17,7 +17,8 @@ describe('what is kept of the processes of a container', () => {
     await mkdir(join(dir, id))
     await writeFile(join(dir, id, 'started'), '42 1000\n')
   }
-  const end = async (id: string, atMs: number): Promise<void> => await writeFile(join(dir, id, 'exit'), `3 0 0 ${atMs}\n`)
+  const end = async (id: string, atMs: number): Promise<void> =>
+    await writeFile(join(dir, id, 'exit'), `3 0 0 ${atMs}\n`)
 
   it('is where it runs, and how it ended once it has; one that never started is none', async () => {
     await start('one')

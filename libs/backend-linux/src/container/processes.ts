@@ -59,7 +59,7 @@ export class Processes {
       if (old === null) throw error
       try {
         const shim = await this.#start(id, spec, io)
-        void this.host.drains.removeTree(old.tree)
+        this.host.drains.removeTree(old.tree)
         return shim
       } catch (failure) {
         old.putBack()
@@ -71,7 +71,7 @@ export class Processes {
   #forgetSome(): void {
     this.entry.runs = (this.entry.runs ?? 0) + 1
     if (this.entry.runs % RUNS_BETWEEN_PRUNES > 0) return
-    for (const tree of this.#folders.prune()) void this.host.drains.removeTree(tree)
+    for (const tree of this.#folders.prune()) this.host.drains.removeTree(tree)
   }
   async #start(id: string, spec: ProcessSpec, io: ProcessIo): Promise<ShimProcess> {
     const request = this.#runRequest(id, spec, io)

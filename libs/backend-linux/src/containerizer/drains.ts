@@ -1,11 +1,13 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
 import type { Depot } from '../depot/journal.js'
-import { removeTree } from '../depot/remove-tree.js'
+import { removeTrees } from '../depot/remove-tree.js'
 import type { Networker } from '../networker/apply.js'
 
 /** A destroy waits while the files of so many containers are still going, or they would go slower than they come. */
 const MAX_TREES = 64
+const GATHER_MS = 50
+/** Their names go into one command line. */
+const MAX_AT_ONCE = 500
 const LINK_ATTEMPTS = 5
 const LINK_PAUSE_MS = 1_000
 
@@ -17,8 +19,9 @@ const LINK_PAUSE_MS = 1_000
 export class Drains {
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #links = new Set<number>()
-  #trees = 0
-  #lastTree: Promise<void> = Promise.resolve()
+  /** Trees to remove, and those being removed. */
+  #trees: string[] = []
+  #going: Promise<void> | undefined
 
   constructor(
     private readonly depot: Depot,
@@ -35,16 +38,21 @@ export class Drains {
     return this.#links
   }
 
-  /** Takes a container's folder out of the depot; its files go off the disk behind that, one tree after the other. */
+  /** Takes a container's folder out of the depot; its files go off the disk behind that. */
   async removeFiles(handle: string): Promise<void> {
     const away = await this.depot.remove(handle)
     if (away === null) return
-    const removed = this.removeTree(away)
-    if (this.#trees > MAX_TREES) await removed
+    this.removeTree(away)
+    while (this.#trees.length > MAX_TREES) await this.#going
   }
   /** Goes on with what an earlier daemon was removing. */
   async removeGone(): Promise<void> {
-    for (const tree of await this.depot.gone()) void this.removeTree(tree)
+    for (const tree of await this.depot.gone()) this.removeTree(tree)
+  }
+  /** Takes a tree that nobody looks at any more off the disk. */
+  removeTree(path: string): void {
+    this.#trees.push(path)
+    this.#going ??= this.#follow(this.#removeTrees())
   }
 
   /** Until nothing is left that drains, or the time is over. */
@@ -72,18 +80,17 @@ export class Drains {
       this.#links.delete(slot)
     }
   }
-  /** Takes a tree that nobody looks at any more off the disk. Never rejects. */
-  async removeTree(path: string): Promise<void> {
-    this.#trees += 1
-    this.#lastTree = this.#lastTree.then(async () => {
-      await turn() // whoever waits for an answer comes first
+  /** Never rejects. What gathers in a while goes together: starting a program costs more than it does for one tree. */
+  async #removeTrees(): Promise<void> {
+    while (this.#trees.length > 0) {
+      await systemClock.sleep(GATHER_MS)
+      const paths = this.#trees.splice(0, MAX_AT_ONCE)
       failpoint('container-files-go')
-      await removeTree(path).catch((error: unknown) => {
-        this.logger.error('container-files-left', { path, why: messageOf(error) })
+      await removeTrees(paths).catch((error: unknown) => {
+        this.logger.error('container-files-left', { paths, why: messageOf(error) })
       })
-      this.#trees -= 1
-    })
-    await this.#follow(this.#lastTree)
+    }
+    this.#going = undefined
   }
   async #follow<T>(work: Promise<T>): Promise<T> {
     this.#underWay.add(work)

@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { errnoOf } from '@croft/kit'
 import { identify } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
@@ -15,7 +16,7 @@ export async function findShims(isWanted: (folder: string) => boolean): Promise<
 export async function findProcesses(isWanted: (args: string[]) => boolean): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = []
   for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || !isWanted((await commandLine(Number(name))) ?? [])) continue
+    if (!/^\d+$/.test(name) || !isWanted(commandLine(Number(name)) ?? [])) continue
     const identity = await identify(Number(name))
     if (identity !== null) found.push(identity)
   }
@@ -23,14 +24,15 @@ export async function findProcesses(isWanted: (args: string[]) => boolean): Prom
 }
 
 /** The depot folder a shim serves, from its command line; null when the process is none or gone. */
-export async function shimFolder(pid: number): Promise<string | null> {
-  const [, role, folder] = (await commandLine(pid)) ?? []
+export function shimFolder(pid: number): string | null {
+  const [, role, folder] = commandLine(pid) ?? []
   return role === 'shim' && folder !== undefined ? folder : null
 }
 
-async function commandLine(pid: number): Promise<string[] | null> {
+/** Read at once: it comes out of the kernel's memory. */
+function commandLine(pid: number): string[] | null {
   try {
-    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return null
     throw error

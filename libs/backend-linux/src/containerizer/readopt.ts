@@ -6,6 +6,7 @@ import type { DepotEntry } from '../depot/journal.js'
 import { endProcess, identify, isAlive } from '../depot/process-identity.js'
 import { deleteLink, listLinks } from '../networker/links.js'
 import { linkName, runcId } from '../home/naming.js'
+import type { ShimWatch } from '../shim/client.js'
 import { socketPath } from './create.js'
 import { emptyCgroup, entryOf, removeContainer, removeUnknown } from './destroy.js'
 import { shimFolder } from './find-shims.js'
@@ -18,24 +19,23 @@ const CONCURRENCY = 8
 /** What is not removed by then is removed while the others are served. */
 const REMOVE_TIMEOUT_MS = 2_000
 
-/** Why a container cannot run on, or null when it does. */
-async function reasonToRemove(host: Host, entry: Entry): Promise<string | null> {
+/** The connection to a container that runs on, or why it cannot. */
+async function reach(host: Host, entry: Entry): Promise<ShimWatch | string> {
   const { state } = entry
   if (state.bootId !== host.bootId) return 'the host was started anew'
   if (state.step !== 'created') return `it was left ${state.step}`
   if (state.shim === null || !(await isAlive(state.shim))) return 'its shim is gone'
   if (state.init === null || !(await isAlive(state.init))) return 'its first process is gone'
   try {
-    await entry.client.hello()
-    return null
+    return await entry.client.watch()
   } catch (error) {
     return `its shim does not answer: ${messageOf(error)}`
   }
 }
 
 export interface Readopted {
-  /** What runs. */
-  entries: Entry[]
+  /** What runs, and the connection that sees its end. */
+  entries: { entry: Entry; shim: ShimWatch }[]
   /** What does not and could not be removed yet; it keeps its slot and address. */
   pending: Entry[]
   report: RecoverReport
@@ -44,7 +44,7 @@ export interface Readopted {
 /** Takes up what runs, removes what does not, and sweeps what nobody's journal names. */
 export async function readopt(host: Host): Promise<Readopted> {
   const report: RecoverReport = { adopted: [], removed: [] }
-  const entries: Entry[] = []
+  const entries: { entry: Entry; shim: ShimWatch }[] = []
   const pending: Entry[] = []
   const gate = new Turnstile(CONCURRENCY)
   /* what a destroyed container had on disk may be much, and keeps nobody waiting */
@@ -63,28 +63,28 @@ export async function readopt(host: Host): Promise<Readopted> {
           return
         }
         const entry = entryOf(read, socketPath(host, read.state.slot))
-        const why = await reasonToRemove(host, entry)
+        const reached = await reach(host, entry)
         host.slots.claim(entry.state.slot)
         host.addresses?.claim(entry.state.address, entry.state.subnet)
-        if (why !== null) {
-          if (await isRemovedNow(host, entry)) report.removed.push({ handle, why })
+        if (typeof reached === 'string') {
+          if (await isRemovedNow(host, entry)) report.removed.push({ handle, why: reached })
           else pending.push(entry)
           return
         }
         await adoptPeas(host, entry)
-        entries.push(entry)
+        entries.push({ entry, shim: reached })
         report.adopted.push(handle)
       }),
     ),
   )
-  await sweep(host, [...entries, ...pending], report)
+  await sweep(host, [...entries.map(({ entry }) => entry), ...pending], report)
   return { entries, pending, report }
 }
 
 /** Whether the shim that an entry names serves that entry: a folder may have been copied. */
 async function isOwn(host: Host, { handle, state }: DepotEntry): Promise<boolean> {
   if (state.bootId !== host.bootId || state.shim === null || !(await isAlive(state.shim))) return true
-  return (await shimFolder(state.shim.pid)) === host.depot.folder(handle)
+  return shimFolder(state.shim.pid) === host.depot.folder(handle)
 }
 
 /** One that does not end must not keep the others waiting. */
@@ -127,9 +127,11 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
     if (known.has(handle)) continue
     await removeUnknownNow(host, handle, 'it has a cgroup but no journal', report)
   }
+  const shims = new Set([...entries, ...peas.map(({ pea }) => pea)].map(({ state }) => state.shim?.pid))
   for (const pid of await host.cgroups.shims()) {
+    if (shims.has(pid)) continue
     const identity = await identify(pid)
-    if (identity !== null && !folders.has((await shimFolder(pid)) ?? '')) await endProcess(identity)
+    if (identity !== null && !folders.has(shimFolder(pid) ?? '')) await endProcess(identity)
   }
   const slots = [...entries.map(({ state }) => state.slot), ...host.drains.links]
   const links = new Set(slots.map((slot) => linkName(host.names, slot)))

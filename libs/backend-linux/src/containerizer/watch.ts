@@ -36,11 +36,14 @@ export class ContainerWatch {
     private readonly onLost: (entry: Entry) => Promise<void>,
   ) {}
 
-  /** Watches a container from now on, and the processes that run in it already; a shim that is gone is a lost container. */
-  watch(entry: Entry): void {
+  /**
+   * Watches a container from now on, and the processes that run in it already, over a connection if there is one; a shim that is
+   * gone is a lost container.
+   */
+  watch(entry: Entry, shim?: ShimWatch): void {
     const watched = { entry, shim: undefined, processes: new Set<string>(), memoryKills: this.#memoryKills(entry) }
     this.#watched.set(entry.handle, watched)
-    void this.#follow(watched)
+    void this.#follow(watched, shim)
     this.#timer ??= setInterval(() => this.#lookAtMemory(), MEMORY_EVERY_MS).unref()
   }
 
@@ -66,11 +69,13 @@ export class ContainerWatch {
   }
 
   /** Keeps a connection to the shim for as long as the container is watched. Never rejects. */
-  async #follow(watched: Watched): Promise<void> {
+  async #follow(watched: Watched, opened?: ShimWatch): Promise<void> {
     const { entry } = watched
+    let next = opened
     while (this.#isWatched(watched)) {
       try {
-        const shim = await entry.client.watch()
+        const shim = next ?? (await entry.client.watch())
+        next = undefined
         for (const process of shim.processes) void this.#untilExit(watched, process.id)
         watched.shim = shim
         if (!this.#isWatched(watched)) return shim.close()

@@ -67,18 +67,17 @@ export class Networker {
   }
 
   /**
-   * Takes the home's range, and puts the table and the gateway's DNS in place for the containers known.
+   * Takes the home's range, and puts the gateway's DNS in place; `apply` comes next.
    * @throws AlreadyInUseError when another home of this host has the range
    */
-  async setNetwork(text: string, adopted: readonly ContainerNetwork[]): Promise<void> {
+  async prepare(text: string): Promise<void> {
     const network = parseNetwork(text)
     if (network === null || network.prefix > 29) throw new RangeError(`not a usable IPv4 range: ${text}`)
     const gateway = gatewayOf(network)
-    await reserveRange(text, this.#options.names)
-    await this.#forwarder?.close()
+    const closed = this.#forwarder?.close() ?? Promise.resolve()
     this.#forwarder = undefined
+    await all([reserveRange(text, this.#options.names), closed, dropGateway(this.#options.names)])
     await this.#enableForwarding()
-    await dropGateway(this.#options.names)
     this.#network = network
     this.#home = {
       table: this.#options.names.nftTable,
@@ -87,8 +86,11 @@ export class Networker {
       resolver: await this.#resolver(gateway),
       egress: this.#options.egress,
     }
+  }
+  /** Puts the table in place for the containers known and those adopted. */
+  async apply(adopted: readonly ContainerNetwork[]): Promise<void> {
     await this.#adopt(adopted)
-    await this.#table.apply(tableText(this.#home, [...this.#containers.values()]))
+    await this.#table.apply(tableText(this.#ready(), [...this.#containers.values()]))
   }
 
   /** @throws AlreadyInUseError for an asked port somebody has */

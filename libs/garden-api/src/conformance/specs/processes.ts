@@ -48,19 +48,24 @@ export function describeProcesses(suite: Suite): void {
       })
     })
 
-    suite.api('P1, defect 16: refuses the id of a process that runs, and takes that of one that has ended', async () => {
-      await suite.withContainer(async (container) => {
-        const first = await container.run({ ...commands.forever(), id: 'one' })
-        await expect(container.run({ ...commands.exit(0), id: 'one' })).rejects.toThrow(/already (in use|exists)/)
-        await first.signal(9)
-        await first.wait()
-        await (await container.run({ ...commands.echo('second'), id: 'one' })).wait()
-        expect((await container.processes()).map(({ id, exit }) => [id, exit?.exitCode])).toEqual([['one', 0]])
-        expect((await container.readLog('one', 'stdout')).data.toString()).toBe('second\n')
-        await expect(container.run({ path: 'nosuch-program', id: 'one' })).rejects.toThrow('executable file not found')
-        expect((await container.attach('one')).id).toBe('one')
-      })
-    })
+    suite.api(
+      'P1, defect 16: refuses the id of a process that runs, and takes that of one that has ended',
+      async () => {
+        await suite.withContainer(async (container) => {
+          const first = await container.run({ ...commands.forever(), id: 'one' })
+          await expect(container.run({ ...commands.exit(0), id: 'one' })).rejects.toThrow(/already (in use|exists)/)
+          await first.signal(9)
+          await first.wait()
+          await (await container.run({ ...commands.echo('second'), id: 'one' })).wait()
+          expect((await container.processes()).map(({ id, exit }) => [id, exit?.exitCode])).toEqual([['one', 0]])
+          expect((await container.readLog('one', 'stdout')).data.toString()).toBe('second\n')
+          await expect(container.run({ path: 'nosuch-program', id: 'one' })).rejects.toThrow(
+            'executable file not found',
+          )
+          expect((await container.attach('one')).id).toBe('one')
+        })
+      },
+    )
 
     suite.api('P1, defect 16: lists processes with how they ended, under the ids they were given', async () => {
       await suite.withContainer(async (container) => {
