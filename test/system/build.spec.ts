@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '@croft/kit'
+import type { BuildSpec } from '@croft/protocol'
 import { APP, buildNeeds, buildRig, exampleFiles, namesIn, type BuildRig, type Pushed } from './support/build-rig.js'
 
 /**
@@ -13,6 +14,14 @@ beforeAll(async () => {
   if (needs === null) rig = await buildRig('10.222.240.0/22')
 })
 afterAll(async () => await rig?.close())
+
+const LIMITS: BuildSpec['limits'] = {
+  memoryBytes: 1024 ** 3,
+  cpuShares: 1000,
+  cpuQuotaMillis: null,
+  pids: 256,
+  diskBytes: 4 * 1024 ** 3,
+}
 
 type Succeeded = Extract<Pushed['result'], { outcome: 'succeeded' }>
 type Failed = Extract<Pushed['result'], { outcome: 'failed' }>
@@ -309,15 +318,7 @@ describe.skipIf(needs !== null)('a build that fails', () => {
 
   it('is told as out of memory', async () => {
     const script = 'node -e "Buffer.alloc(1e9, 1)"'
-    const change = {
-      limits: {
-        memoryBytes: 256 * 1024 ** 2,
-        cpuShares: 1000,
-        cpuQuotaMillis: null,
-        pids: 256,
-        diskBytes: 4 * 1024 ** 3,
-      },
-    }
+    const change = { limits: { ...LIMITS, memoryBytes: 256 * 1024 ** 2 } }
     expect(failed(await rig.build(plain({ build: script }), { change }))).toMatchObject({
       reason: 'out-of-memory',
       message: 'the build needed more than its 0.3 GiB of memory',
@@ -327,15 +328,7 @@ describe.skipIf(needs !== null)('a build that fails', () => {
   it.each(['big', '/layers/croft_node/big', '/tmp/big'])(
     'is told when it writes more than its disk into %s, and stopped',
     async (file) => {
-      const change = {
-        limits: {
-          memoryBytes: 1024 ** 3,
-          cpuShares: 1000,
-          cpuQuotaMillis: null,
-          pids: 256,
-          diskBytes: 300 * 1024 ** 2,
-        },
-      }
+      const change = { limits: { ...LIMITS, diskBytes: 300 * 1024 ** 2 } }
       const script = `head -c 300000000 /dev/zero > ${file}; sleep 60`
       const pushed = await rig.build(plain({ build: script }), { change })
       expect(failed(pushed)).toMatchObject({ reason: 'buildpack', message: expect.stringContaining('of disk') })
@@ -343,6 +336,29 @@ describe.skipIf(needs !== null)('a build that fails', () => {
       await expectNothingLeft()
     },
   )
+
+  it.each<[string, string, RegExp, Partial<BuildSpec>]>([
+    [
+      'starts processes without end',
+      'bomb() { bomb | bomb & }; bomb; sleep 60', // bash tries again, for ever
+      /more than its 64 processes/,
+      { limits: { ...LIMITS, pids: 64 } },
+    ],
+    ['talks without end', 'yes flood; sleep 60', /said more than the 10 MiB/, {}],
+    ['computes without end', 'while :; do :; done', /took longer than/, { timeoutMs: 4_000 }],
+    [
+      'will not be asked to end',
+      "trap '' TERM INT HUP; while :; do sleep 1; done",
+      /took longer/,
+      { timeoutMs: 4_000 },
+    ],
+  ])('is stopped and told which limit it met when it %s', async (_what, script, message, change) => {
+    const files = plain({ build: 'bash poison.sh' }, { 'poison.sh': script })
+    const pushed = await rig.build(files, { change })
+    expect(failed(pushed).message).toMatch(message)
+    expect(pushed.tookMs).toBeLessThan(30_000)
+    await expectNothingLeft()
+  })
 
   it('is ended when its time is over', async () => {
     const pushed = await rig.build(plain({ build: 'sleep 60' }), { change: { timeoutMs: 4_000 } })

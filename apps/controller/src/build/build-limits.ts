@@ -3,7 +3,8 @@ import type { InstanceLimits } from '@croft/protocol'
 /** What one build may use. */
 export const BUILD_LIMITS: InstanceLimits = {
   memoryBytes: 2 * 1024 ** 3,
-  cpuShares: 1_000,
+  /** A fifth of an app's: where both want the processor, the app gets most of it. */
+  cpuShares: 200,
   cpuQuotaMillis: null,
   pids: 512,
   diskBytes: 4 * 1024 ** 3,

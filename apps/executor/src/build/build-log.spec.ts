@@ -63,6 +63,7 @@ describe('the log of a build', () => {
 
   it('says once that it is longer than is kept', async () => {
     let length = 0
+    let timesFull = 0
     let text = ''
     const log = new BuildLog({
       send: (piece) => {
@@ -72,13 +73,27 @@ describe('the log of a build', () => {
       },
       clock: { now: () => 0, monotonic: () => 0, sleep: () => Promise.resolve() },
       logger: silentLogger,
+      onFull: () => (timesFull += 1),
     })
     for (let at = 0; at < 12; at += 1) {
       for (let line = 0; line < 250; line += 1) log.detail('x'.repeat(4000))
       await settle()
     }
     await log.close()
+    expect(timesFull).toBe(1)
     expect(length).toBeLessThan(11 * 1024 * 1024)
     expect(text.endsWith('the rest is left out)\n')).toBe(true)
+  })
+
+  it('knows that too much was said also while nobody takes it', () => {
+    let timesFull = 0
+    const log = new BuildLog({
+      send: () => new Promise(() => undefined),
+      clock: new FakeClock(),
+      logger: silentLogger,
+      onFull: () => (timesFull += 1),
+    })
+    for (let line = 0; line < 3_000; line += 1) log.detail('x'.repeat(4000))
+    expect(timesFull).toBe(1)
   })
 })

@@ -3,9 +3,9 @@ import { Writable } from 'node:stream'
 import { backoffMs, messageOf, type Clock, type Logger } from '@croft/kit'
 import { detailLine, stepLine, warningLine } from '@croft/lifecycle'
 import { formatLine, LineCutter } from './build-lines.js'
+import { MAX_LOG_BYTES } from './failures.js'
 
 const FLUSH_EVERY_MS = 50
-const MAX_LOG_BYTES = 10 * 1024 * 1024
 /** What waits while the controller is away; more is dropped, the newest first. */
 const MAX_WAITING_BYTES = 1024 * 1024
 const RETRY = { baseMs: 100, maxMs: 2_000, jitter: 0.2 }
@@ -15,6 +15,8 @@ export interface BuildLogOptions {
   send: (text: string, signal: AbortSignal) => Promise<void>
   clock: Clock
   logger: Logger
+  /** The build said more than is kept: called once. */
+  onFull?: () => void
 }
 
 /** The output of a build: what is written is sent in order, at most every 50 ms, and again while the controller is away. */
@@ -76,8 +78,10 @@ export class BuildLog {
   }
 
   #write(line: string): void {
+    const isFull = this.#totalBytes > MAX_LOG_BYTES
+    this.#totalBytes += line.length // what is left out counts too
+    if (!isFull && this.#totalBytes > MAX_LOG_BYTES) this.#options.onFull?.()
     if (this.#isTruncated) return
-    this.#totalBytes += line.length
     if (this.#totalBytes > MAX_LOG_BYTES || this.#waitingBytes > MAX_WAITING_BYTES) {
       this.#isTruncated = true
       line = detailLine('(the log is longer than is kept; the rest is left out)')

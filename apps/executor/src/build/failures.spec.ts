@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { LifecycleError } from '@croft/lifecycle'
 import { RegistryError } from '@croft/oci'
-import { DiskFull, failureOf, OutOfMemory, SourceFailed, TimedOut } from './failures.js'
+import { DiskFull, failureOf, LogFull, OutOfMemory, SourceFailed, TimedOut, TooManyProcesses } from './failures.js'
 
 const spec = {
   limits: { memoryBytes: 2 * 1024 ** 3, cpuShares: 1000, cpuQuotaMillis: null, pids: 512, diskBytes: 4 * 1024 ** 3 },
@@ -14,6 +14,8 @@ describe('why a build failed', () => {
     [new OutOfMemory(), 'out-of-memory', /more than its 2 GiB of memory/],
     [new TimedOut(), 'timeout', /longer than 15 min/],
     [new DiskFull(), 'buildpack', /more than its 4 GiB of disk/],
+    [new TooManyProcesses(), 'buildpack', /more than its 512 processes/],
+    [new LogFull(), 'buildpack', /more than the 10 MiB/],
     [new SourceFailed('cut off'), 'source', /cut off/],
     [new RegistryError('the registry cannot be reached'), 'export', /the registry cannot be reached/],
     [new TypeError('x is undefined'), 'internal', /could not be run: x is undefined/],

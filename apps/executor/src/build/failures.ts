@@ -10,8 +10,15 @@ export class OutOfMemory extends Error {}
 export class TimedOut extends Error {}
 /** The build wrote more than it may. */
 export class DiskFull extends Error {}
+/** The build had as many processes as it may, and wanted more. */
+export class TooManyProcesses extends Error {}
+/** The build said more than is kept. */
+export class LogFull extends Error {}
 /** The pushed tree could not be brought into the build container. */
 export class SourceFailed extends Error {}
+
+/** Of what a build says. */
+export const MAX_LOG_BYTES = 10 * 1024 * 1024
 
 type Failure = Extract<BuildResult, { outcome: 'failed' }>
 
@@ -48,6 +55,20 @@ export function failureOf(error: unknown, spec: Pick<BuildSpec, 'limits' | 'time
       'buildpack',
       `the build wrote more than its ${gib(spec.limits.diskBytes)} of disk`,
       'let the build keep less, or remove large files',
+    )
+  }
+  if (error instanceof TooManyProcesses) {
+    return failed(
+      'buildpack',
+      `the build needed more than its ${spec.limits.pids} processes`,
+      'let fewer build steps run at once',
+    )
+  }
+  if (error instanceof LogFull) {
+    return failed(
+      'buildpack',
+      `the build said more than the ${MAX_LOG_BYTES / 1024 ** 2} MiB that are kept of it`,
+      'let its steps say less, e.g. --quiet',
     )
   }
   if (error instanceof StackFailed) return failed('internal', error.title, error.suggestion ?? '')

@@ -28,10 +28,10 @@ import { AppCache } from './build-cache.js'
 import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
 import { BuildLog } from './build-log.js'
-import { watchDisk } from './disk-watch.js'
 import { exportImage, type Exported } from './export-image.js'
-import { canceled, DiskFull, failureOf, SourceFailed, TimedOut } from './failures.js'
+import { canceled, DiskFull, failureOf, LogFull, SourceFailed, TimedOut, TooManyProcesses } from './failures.js'
 import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
+import { watchLimits } from './limit-watch.js'
 import type { BuildContext, BuildPorts } from './ports.js'
 import { restoreLayers, type Restored } from './restore-layers.js'
 
@@ -49,12 +49,13 @@ export async function runBuild(
   signal: AbortSignal,
 ): Promise<BuildResult> {
   const logger = ports.logger.child({ build: spec.buildId, app: context.appId, instance: context.instanceId })
+  const stop = new AbortController()
   const log = new BuildLog({
     send: (text, stop) => ports.controller.log(spec.buildId, text, stop),
     clock: ports.clock,
     logger,
+    onFull: () => stop.abort(new LogFull()),
   })
-  const stop = new AbortController()
   const onCancel = (): void => stop.abort(signal.reason)
   signal.addEventListener('abort', onCancel, { once: true })
   if (signal.aborted) onCancel()
@@ -207,8 +208,8 @@ class Build {
     const { signal } = this.stop
     const source = ports.controller.source(spec.buildId, signal)
     const written = [folders.layers, folders.workspace]
-    watchDisk(written, container, spec.limits.diskBytes, ports.clock, signal).then(
-      () => this.stop.abort(new DiskFull()),
+    watchLimits(written, container, spec.limits, ports.clock, signal).then(
+      (what) => this.stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
       () => undefined,
     )
     const target = targetOf(base)

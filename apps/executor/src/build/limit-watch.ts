@@ -1,0 +1,56 @@
+import type { Container } from '@croft/garden-api'
+import { bareEnv, run, type Clock } from '@croft/kit'
+
+const EVERY_MS = 500
+/** Adding up folders takes a while. */
+const DISK_EVERY_MS = 2_000
+const DU_TIMEOUT_MS = 30_000
+
+/**
+ * Watches the limits that no kernel ends a build for. Disk: what it writes into its mounts and, as `container` tells, into its
+ * root; no quota covers the mounts, and one for the root alone would cost every build 60 ms. Processes: a build that has as many
+ * as it may at two looks in a row only fails to start more, for ever. Resolves with what it has too much of; never while it has
+ * not, and rejects when `signal` aborts.
+ */
+export async function watchLimits(
+  folders: readonly string[],
+  container: Pick<Container, 'metrics'>,
+  limits: { diskBytes: number; pids: number },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<'disk' | 'processes'> {
+  let wasFull = false
+  let diskAt = clock.monotonic() + DISK_EVERY_MS
+  for (;;) {
+    await clock.sleep(EVERY_MS, signal)
+    const metrics = await container.metrics().catch(() => null) // it is going away, or the next look tells
+    const isFull = metrics !== null && metrics.pids.current >= limits.pids
+    if (isFull && wasFull) return 'processes'
+    wasFull = isFull
+    if (clock.monotonic() < diskAt) continue
+    const bytes = (await usedBytes(folders, signal)) + (metrics?.disk.exclusiveBytes ?? 0)
+    if (bytes > limits.diskBytes) return 'disk'
+    diskAt = clock.monotonic() + DISK_EVERY_MS
+  }
+}
+
+async function usedBytes(folders: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    const { stdout } = await run(
+      'du',
+      ['--summarize', '--one-file-system', '--total', '--block-size=1', '--', ...folders],
+      {
+        timeoutMs: DU_TIMEOUT_MS,
+        signal,
+        env: bareEnv({ LC_ALL: 'C' }),
+      },
+    )
+    return totalOf(stdout.toString())
+  } catch {
+    return 0 // files come and go under du's feet; the next look decides
+  }
+}
+
+function totalOf(text: string): number {
+  return Number(/^(\d+)\s+total$/m.exec(text)?.[1] ?? 0)
+}
