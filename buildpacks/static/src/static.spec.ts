@@ -248,7 +248,8 @@ describe('nginx.conf of a site', () => {
           expect(error).toBeInstanceOf(BuildFailure)
           return
         }
-        fc.pre(site.rules.length === 2 && site.headers.length === 1)
+        const statuses = site.rules.map(({ status }) => status)
+        fc.pre(statuses.join() === '302,308' && site.headers.length === 1) // else a line has become two
         const plain = sites({ _redirects: '/a /b 302\n/a /b 308\n', _headers: '/a\n  X-A: b\n' }).value
         expect(skeleton(nginxConf(site, server))).toBe(skeleton(nginxConf(plain, server)))
       }),
