@@ -81,6 +81,8 @@ const PURE = [
   'apps/router/src/haproxy/state.ts',
   'apps/router/src/table.ts',
   'buildpacks/apt/src/aptfile.ts',
+  'buildpacks/classic/src/processes.ts',
+  'buildpacks/classic/src/release.ts',
   'buildpacks/php/src/composer-json.ts',
   'buildpacks/php/src/composer-messages.ts',
   'buildpacks/php/src/extensions.ts',

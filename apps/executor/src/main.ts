@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
 import { createLogger, systemClock } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
@@ -72,6 +72,7 @@ async function main(): Promise<void> {
       caches: join(config.nodeHome, 'caches'),
       secrets: join(config.run, 'builds'),
       buildpacks: config.buildpacks,
+      addedBuildpacks: join(dirname(config.nodeHome), 'buildpacks'),
       platformNode: config.platformNode,
       platformNpm: config.platformNpm,
       npmrc: config.build.npmrc === '' ? null : config.build.npmrc,

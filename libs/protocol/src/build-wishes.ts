@@ -26,6 +26,8 @@ export const buildWishesSchema = z.object({
   post: z.array(wishedBuildpackSchema),
   /** Build-time variables of the source; those of the app win. */
   env: z.record(z.string(), z.string()),
+  /** Name of the team whose app it is. */
+  team: z.string(),
   /** Beginnings of addresses buildpacks may be fetched from. */
   sources: z.array(z.string()),
 })

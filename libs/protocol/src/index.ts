@@ -1,3 +1,4 @@
+export * from './added-buildpack.js'
 export * from './build-wishes.js'
 export * from './haproxy-launch.js'
 export * from './instance-spec.js'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -70,9 +70,11 @@ export interface BuildOptions {
   source?: BuildController['source']
   /** What the app wants of its build, beside nothing. */
   wishes?: Partial<BuildWishes>
+  /** Folders that are part of the source, by where they lie in it; modes and all. */
+  folders?: Record<string, string>
 }
 
-const NO_WISHES: BuildWishes = { group: null, from: '', pre: [], post: [], env: {}, sources: ['https://'] }
+const NO_WISHES: BuildWishes = { group: null, from: '', pre: [], post: [], env: {}, team: 'web', sources: ['https://'] }
 
 export const APP = '01890000-0000-7000-8000-000000000001'
 
@@ -136,6 +138,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
       caches: join(folder, 'caches'),
       secrets: join(folder, 'secrets'),
       buildpacks: join(folder, 'buildpacks'),
+      addedBuildpacks: join(folder, 'home/buildpacks'),
       platformNode: PLATFORM_NODE,
       platformNpm: npmFolder() ?? '',
       npmrc,
@@ -153,6 +156,9 @@ export async function buildRig(network: string): Promise<BuildRig> {
       serial += 1
       const tree = join(folder, `source-${serial}`)
       writeTree(tree, files)
+      for (const [to, from] of Object.entries(options.folders ?? {})) {
+        cpSync(from, join(tree, to), { recursive: true, verbatimSymlinks: true })
+      }
       let log = ''
       const controller: BuildController = {
         source: options.source ?? (() => Promise.resolve(tarOf(tree))),

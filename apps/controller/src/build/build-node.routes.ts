@@ -4,6 +4,7 @@ import type { InternalServer } from '../http/internal-server.js'
 import { readObjects } from '../push/object-reader.js'
 import { git } from '../push/git.js'
 import { Repositories } from '../push/repository.js'
+import { TeamService } from '../team/team.service.js'
 import { SettingsService } from '../settings/settings.service.js'
 import { LOGGER, NODE_SERVER } from '../tokens.js'
 import { BuildLog } from './build-log.js'
@@ -18,6 +19,7 @@ export class BuildNodeRoutes implements OnModuleInit {
     @Inject(NODE_SERVER) private readonly server: InternalServer,
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(BuildLog) private readonly log: BuildLog,
+    @Inject(TeamService) private readonly teams: TeamService,
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -35,7 +37,8 @@ export class BuildNodeRoutes implements OnModuleInit {
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/wishes', async (request) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.commit)
-      return wishesOf(files, app.settings.buildpacks ?? [], await this.settings.get('buildpackSources'))
+      const [sources, team] = await Promise.all([this.settings.get('buildpackSources'), this.teams.get(app.teamId)])
+      return wishesOf(files, app.settings.buildpacks ?? [], { sources, team: team.name })
     })
     fastify.post<{ Params: { id: string } }>('/v1/builds/:id/log', async (request, reply) => {
       const build = await this.builds.loggable(request.params.id)

@@ -5,6 +5,7 @@ const project = (lines: string): [string, string] => [
   'project.toml',
   `[_]\nschema-version = "0.2"\n[io.buildpacks]\n${lines}\n`,
 ]
+const RULES = { sources: ['https://'], team: 'web' }
 const files = (...entries: [string, string][]): Map<string, string> => new Map(entries)
 
 describe('what an app wants of its build', () => {
@@ -18,17 +19,17 @@ describe('what an app wants of its build', () => {
     ['then .buildpacks', all, [], '.buildpacks', [{ url: 'https://host/file.git', ref: 'v1' }]],
     ['then project.toml', files(project('[[io.buildpacks.group]]\nid = "a"')), [], 'project.toml', [{ id: 'a' }]],
   ])('%s', (_rule, given, setting, from, group) => {
-    expect(wishesOf(given, setting, [])).toMatchObject({ from, group })
+    expect(wishesOf(given, setting, RULES)).toMatchObject({ from, group })
   })
 
   it('is nothing when nothing says so, and nothing of a file that is broken', () => {
-    const nothing = { group: null, from: '', pre: [], post: [], env: {}, sources: ['https://'] }
-    expect(wishesOf(files(), [], ['https://'])).toEqual(nothing)
-    expect(wishesOf(files(['project.toml', '[['], ['.buildpacks', '??']), [], ['https://'])).toEqual(nothing)
+    const nothing = { group: null, from: '', pre: [], post: [], env: {}, ...RULES }
+    expect(wishesOf(files(), [], RULES)).toEqual(nothing)
+    expect(wishesOf(files(['project.toml', '[['], ['.buildpacks', '??']), [], RULES)).toEqual(nothing)
   })
 
   it('holds build-time variables of project.toml whoever names the buildpacks', () => {
-    expect(wishesOf(all, ['b'], []).env).toEqual({ A: 'b' })
+    expect(wishesOf(all, ['b'], RULES).env).toEqual({ A: 'b' })
   })
 })
 

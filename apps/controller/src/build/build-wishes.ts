@@ -18,7 +18,11 @@ export type WishFiles = ReadonlyMap<string, string>
  * What an app wants of its build. The app's own setting counts before `.buildpacks`, that before `project.toml`. The files
  * were checked when they were pushed; of one that is broken all the same nothing counts. Pure.
  */
-export function wishesOf(files: WishFiles, setting: readonly string[], sources: readonly string[]): BuildWishes {
+export function wishesOf(
+  files: WishFiles,
+  setting: readonly string[],
+  rules: { sources: readonly string[]; team: string },
+): BuildWishes {
   const project = projectOf(files)
   const chosen = [
     { from: "the app's setting", group: setting.flatMap((text) => parseBuildpackChoice(text) ?? []) },
@@ -31,7 +35,8 @@ export function wishesOf(files: WishFiles, setting: readonly string[], sources: 
     pre: project?.pre ?? [],
     post: project?.post ?? [],
     env: project?.env ?? {},
-    sources: [...sources],
+    team: rules.team,
+    sources: [...rules.sources],
   }
 }
 

@@ -20,6 +20,7 @@ import {
   type Sbom,
   type Target,
 } from '@croft/lifecycle'
+import { ADDED } from '../buildpack/added-buildpacks.js'
 import { FOREIGN } from '../buildpack/wished-buildpacks.js'
 import { listBeneath, readBeneath } from './beneath.js'
 import { BUILD_USER, type BuildFolders } from './build-folders.js'
@@ -62,6 +63,8 @@ export function buildContainerSpec(input: {
   trees: readonly string[]
   /** Whether buildpacks come from elsewhere than the platform. */
   hasForeign: boolean
+  /** Whether operators added some. */
+  hasAdded: boolean
   /** Where the package lists of the stack appear when a build asks for them. */
   packageLists: string
 }): ContainerSpec {
@@ -91,6 +94,7 @@ export function buildContainerSpec(input: {
       ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
       ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
       writable(folders.exchange, EXCHANGE),
+      ...(input.hasAdded ? [readOnly(paths.addedBuildpacks, ADDED)] : []),
       ...(input.hasForeign ? [writable(folders.foreign, FOREIGN)] : []),
       writable(folders.workspace, WORKSPACE),
       trees.length === 0

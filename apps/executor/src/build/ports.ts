@@ -28,6 +28,8 @@ export interface BuildPaths {
   secrets: string
   /** `CROFT_BUILDPACKS`: a folder for each buildpack, and `order.toml`. */
   buildpacks: string
+  /** `<home>/buildpacks`: what operators added. */
+  addedBuildpacks: string
   /** `CROFT_PLATFORM_NODE`: a folder with `bin/node` and `include/`. */
   platformNode: string
   /** `CROFT_PLATFORM_NPM`: npm's package. */

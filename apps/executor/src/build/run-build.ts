@@ -22,6 +22,7 @@ import {
   type LifecycleLabel,
   type Target,
 } from '@croft/lifecycle'
+import { addedBuildpacks } from '../buildpack/added-buildpacks.js'
 import { bringsBuildpacks, wishedBuildpacks } from '../buildpack/wished-buildpacks.js'
 import type { BaseImage } from '../image/base-image.js'
 import { AppCache } from './build-cache.js'
@@ -108,7 +109,9 @@ class Build {
     if (made.status === 'rejected') throw made.reason
     const folders = made.value
     try {
-      const [base, installed, previous, wishes, bootId] = await allOf(others)
+      const [base, own, previous, wishes, bootId] = await allOf(others)
+      const added = await addedBuildpacks(ports.paths.addedBuildpacks, wishes.team)
+      const installed = { ...own, buildpacks: [...own.buildpacks, ...added] }
       await writePlatformEnv(folders, { ...wishes.env, ...spec.env })
       const appCache = new AppCache({
         caches: ports.paths.caches,
@@ -117,7 +120,7 @@ class Build {
         bootId: bootId.trim(),
         logger: ports.logger,
       })
-      return await this.#inFolders({ folders, base, installed, previous, appCache, wishes })
+      return await this.#inFolders({ folders, base, installed, previous, appCache, wishes, hasAdded: added.length > 0 })
     } finally {
       folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
     }
@@ -183,7 +186,7 @@ class Build {
     })
   }
 
-  async #create({ folders, wishes }: BuildInputs, trees: string[]): Promise<Container> {
+  async #create({ folders, wishes, hasAdded }: BuildInputs, trees: string[]): Promise<Container> {
     const { ports, spec, context } = this
     const packageLists = await ports.packageLists.folder(spec.stack)
     const containerSpec = buildContainerSpec({
@@ -194,6 +197,7 @@ class Build {
       trees,
       packageLists,
       hasForeign: bringsBuildpacks(wishes),
+      hasAdded,
     })
     return ports.backend.create(containerSpec, this.stop.signal)
   }
@@ -321,6 +325,7 @@ interface BuildInputs {
   previous: Image | null
   appCache: AppCache
   wishes: BuildWishes
+  hasAdded: boolean
 }
 type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
 
