@@ -7,8 +7,9 @@ import { stringify } from 'smol-toml'
 import { runComposer } from './composer.js'
 import { composerWork, parseComposerJson, wantedExtensions } from './composer-json.js'
 import { phpEnvironment, writeConfig } from './config-layer.js'
-import { extensionPackages, type PhpLine } from './extensions.js'
+import { extensionPackages, withoutUnavailable, type PhpLine } from './extensions.js'
 import { modPhpLine } from './htaccess.js'
+import { relocateAutoloaders } from './relocate.js'
 import { documentRoot, serversOf } from './servers.js'
 
 /** `bin/build` of the PHP buildpack: PHP with its extensions, a web server, what Composer installs, and how the app is served. */
@@ -49,12 +50,7 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
     ...(release === '11' ? [] : ['systemd-standalone-tmpfiles']), // php-fpm would bring all of systemd for it
   ]
   const layer = new Layer(layersDirectory, 'php')
-  const versions = await installDebs(layer, packages, {
-    env,
-    types: { launch: true, cache: true },
-    layout: 'php-1',
-    finish: () => NEEDLESS.forEach((path) => rmSync(join(layer.path, path), { recursive: true, force: true })),
-  })
+  const versions = await install(layer, line, packages, extensions, env)
   const phpVersion = /\d+\.\d+\.\d+/.exec(versions.get(`php${line}-cli`) ?? '')?.[0] ?? line
   if (wanted !== null && !satisfies(phpVersion, wanted.range)) {
     throw new BuildFailure(
@@ -62,7 +58,7 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
       `ask for the release line instead, e.g.  "php": "${line}.*"`,
     )
   }
-  const php = { root: layer.path, line }
+  const php = { root: layer.path, line, nginxHasErrorOption: release !== '11' }
   const config = new Layer(layersDirectory, 'config')
   writeConfig(config, php)
 
@@ -84,8 +80,32 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
   }
   const web = { type: 'web', command: ['heroku-php-apache2'], args: root === '.' ? [] : [root], default: true }
   const processes = servers.hasApache ? [web] : []
-  const slices = app === null ? [] : [{ paths: [app.vendorDirectory] }]
+  const slices = app === null || !exists(app.vendorDirectory) ? [] : [{ paths: [app.vendorDirectory] }]
   writeFileSync(join(layersDirectory, 'launch.toml'), `${stringify({ processes, slices })}\n`)
+}
+
+/** The packages in the layer. One of the usual extensions that the archive does not give at present is left out, with a warning. */
+async function install(
+  layer: Layer,
+  line: PhpLine,
+  packages: readonly string[],
+  wanted: ReadonlyMap<string, string>,
+  env: Record<string, string>,
+): Promise<ReadonlyMap<string, string>> {
+  const finish = (): void => {
+    for (const path of NEEDLESS) rmSync(join(layer.path, path), { recursive: true, force: true })
+    relocateAutoloaders(layer.path)
+  }
+  try {
+    return await installDebs(layer, packages, { env, types: { launch: true, cache: true }, layout: 'php-2', finish })
+  } catch (error) {
+    const less = error instanceof BuildFailure ? withoutUnavailable(line, packages, error.message, wanted) : null
+    if (less === null) throw error
+    say.warning(
+      `Debian's archive does not give php${line}-${less.extension} at present: it is left out, as nothing asks for it`,
+    )
+    return await install(layer, line, less.packages, wanted, env)
+  }
 }
 
 /** PHP's release line on this stack. @throws BuildFailure when the app asks for another */

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { composerWork, parseComposerJson } from './composer-json.js'
+import { relocatedAutoloader } from './relocate.js'
 import { composerFailure, installedCount } from './composer-messages.js'
+
+describe("Debian's autoloaders", () => {
+  it('find each other in the layer', () => {
+    const text = `require_once '/usr/share/php/Psr/Log/autoload.php';\n// /usr/share/php/x and /usr/share/php2\n`
+    expect(relocatedAutoloader(text, '/layers/p')).toBe(
+      `require_once '/layers/p/usr/share/php/Psr/Log/autoload.php';\n// /usr/share/php/x and /usr/share/php2\n`,
+    )
+  })
+})
 
 describe('Composer', () => {
   const work = (manifest: object, ...files: string[]): object =>

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { debsPaths, type Layer } from '@croft/buildpack-kit'
 import { fpmConf } from './fpm-conf.js'
@@ -12,6 +12,8 @@ export interface Php {
   root: string
   /** `8.2`. */
   line: string
+  /** Whether its nginx can be told by an option where to complain before it has read its configuration. */
+  nginxHasErrorOption: boolean
 }
 
 const LAUNCH = join(process.env['CNB_BUILDPACK_DIR'] ?? '', 'launch')
@@ -33,7 +35,8 @@ export function writeConfig(layer: Layer, php: Php): void {
   for (const name of ['heroku-php-apache2', 'heroku-php-nginx']) symlinkSync('serve', join(bin, name))
   const program = join(php.root, 'usr/bin', `php${php.line}`)
   symlinkSync(program, join(bin, 'php'))
-  symlinkSync(join(php.root, 'usr/bin/composer'), join(bin, 'composer'))
+  const composer = join(php.root, 'usr/bin/composer')
+  if (existsSync(composer)) symlinkSync(composer, join(bin, 'composer'))
 
   const api = join(php.root, 'usr/lib/php')
   const extensions = readdirSync(api).find((name) => /^\d{8}$/.test(name)) ?? ''
@@ -46,7 +49,7 @@ export function writeConfig(layer: Layer, php: Php): void {
     'httpd.conf': httpdConf(php.root),
     'nginx.conf': nginxConf(php.root),
     'nginx-default.conf': NGINX_DEFAULT,
-    paths: `php=${program}\nfpm=${join(php.root, 'usr/sbin', `php-fpm${php.line}`)}\nserver=${php.root}\n`,
+    paths: `php=${program}\nfpm=${join(php.root, 'usr/sbin', `php-fpm${php.line}`)}\nserver=${php.root}\nnginx_options=(${php.nginxHasErrorOption ? '-e stderr' : ''})\n`,
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(layer.path, name), content)
   layer.launchEnv({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseComposerJson, wantedExtensions } from './composer-json.js'
-import { extensionPackages, type PhpLine } from './extensions.js'
+import { extensionPackages, withoutUnavailable, type PhpLine } from './extensions.js'
 
 const usual = (line: PhpLine): string[] =>
   ['bcmath', 'curl', 'gd', 'intl', 'mbstring', 'mysql', 'opcache', 'pgsql', 'readline', 'sqlite3', 'xml', 'zip'].map(
@@ -62,6 +62,29 @@ describe('the extensions of an app', () => {
       ['redis', 'a/b'],
     ])
     expect([...wantedExtensions(null, null)]).toEqual([])
+  })
+})
+
+describe('an extension that the archive does not give', () => {
+  const failure = (file: string): string =>
+    `Debian's archive did not give http://deb.example.org/pool/${file}: 404 Not Found`
+  it('is left out when it is a usual one that nobody asked for', () => {
+    const packages = [...usual('7.4'), 'php7.4-cli']
+    const left = withoutUnavailable(
+      '7.4',
+      packages,
+      failure('php7.4-bcmath_7.4.33-1%2bdeb11u12_amd64.deb'),
+      wanted('gd'),
+    )
+    expect(left).toEqual({ extension: 'bcmath', packages: packages.filter((name) => name !== 'php7.4-bcmath') })
+  })
+  it.each([
+    ['php7.4-sqlite3_1_amd64.deb', ['pdo_sqlite']],
+    ['php7.4-soap_1_amd64.deb', ['soap']],
+    ['php7.4-fpm_1_amd64.deb', []],
+    ['libicu67_67_amd64.deb', []],
+  ])('fails the build when it is %s, and %j was asked for', (file, names) => {
+    expect(withoutUnavailable('7.4', usual('7.4'), failure(file), wanted(...names))).toBeNull()
   })
 })
 

@@ -74,6 +74,23 @@ export function extensionPackages(line: PhpLine, wanted: ReadonlyMap<string, str
   return [...packages].toSorted()
 }
 
+/**
+ * The packages without the usual extension that the archive turned out not to have (its failure names the file), or null when it was
+ * another one, or one that is `wanted`: nobody's build should fail for what he never asked for.
+ */
+export function withoutUnavailable(
+  line: PhpLine,
+  packages: readonly string[],
+  failure: string,
+  wanted: ReadonlyMap<string, string>,
+): { packages: string[]; extension: string } | null {
+  const name = new RegExp(`/php${line.replace('.', '\\.')}-([a-z0-9]+)_[^/ ]*\\.deb`).exec(failure)?.[1]
+  if (name === undefined || !ALWAYS.includes(name)) return null
+  if ([...wanted.keys()].some((extension) => (PACKAGED_IN[extension] ?? extension) === name)) return null
+  const rest = packages.filter((each) => each !== `php${line}-${name}`)
+  return rest.length === packages.length ? null : { packages: rest, extension: name }
+}
+
 function missing(line: PhpLine, extension: string, who: string): BuildFailure {
   const elsewhere = (Object.keys(OWN) as PhpLine[]).filter(
     (other) => other !== line && (OWN[other].has(extension) || PECL[other].has(extension)),

@@ -26,8 +26,9 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
     say.warning(`there is no ${startPage[0]}: the address itself will answer 404`)
 
   say.step('Installing nginx')
+  const isDebian11 = env['CNB_TARGET_DISTRO_VERSION'] === '11'
   const layer = new Layer(layersDirectory, 'nginx')
-  await installDebs(layer, [env['CNB_TARGET_DISTRO_VERSION'] === '11' ? 'nginx-light' : 'nginx'], {
+  await installDebs(layer, [isDebian11 ? 'nginx-light' : 'nginx'], {
     env,
     types: { launch: true, cache: true },
     layout: 'static-1',
@@ -40,7 +41,8 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
   copyFileSync(join(env['CNB_BUILDPACK_DIR'] ?? '', 'launch/serve-static'), program)
   chmodSync(program, 0o755)
   writeFileSync(join(config.path, 'nginx.conf'), nginxConf(site, layer.path))
-  writeFileSync(join(config.path, 'paths'), `server=${layer.path}\n`)
+  const options = isDebian11 ? '' : '-e stderr' // where to complain before the configuration is read
+  writeFileSync(join(config.path, 'paths'), `server=${layer.path}\nnginx_options=(${options})\n`)
   config.launchEnv({ 'LD_LIBRARY_PATH.prepend': debsPaths(layer.path).lib.join(':'), 'LD_LIBRARY_PATH.delim': ':' })
   config.describe({ launch: true }, {})
   say.detail(
