@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { debsPaths, installDebs, Layer, runBuild, say } from '@croft/buildpack-kit'
+import { debsPaths, installDebs, Layer, prepended, runBuild, say } from '@croft/buildpack-kit'
 import { parseAptfile } from './aptfile.js'
 
 /** `bin/build` of the Aptfile buildpack: Debian packages for the build and for the image. */
@@ -38,18 +38,4 @@ function perlPaths(root: string): string {
     .toSorted()
     .map((path) => join(root, path))
     .join(':')
-}
-
-/** Files of an environment folder that put each value before what the variable has. */
-function prepended(values: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).flatMap(([name, value]) =>
-      value === ''
-        ? []
-        : [
-            [`${name}.prepend`, value],
-            [`${name}.delim`, ':'],
-          ],
-    ),
-  )
 }

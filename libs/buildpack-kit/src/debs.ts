@@ -43,7 +43,7 @@ export async function installDebs(
   if (wrong !== undefined)
     throw new BuildFailure(`${JSON.stringify(wrong)} is no name of a Debian package`, 'correct it')
   const types = options.types ?? { launch: true, build: true, cache: true }
-  const distribution = `${options.env['CNB_TARGET_DISTRO_NAME'] ?? 'debian'} ${options.env['CNB_TARGET_DISTRO_VERSION'] ?? ''}`
+  const distribution = distributionOf(options.env)
   const layout = [LAYOUT, process.arch, distribution, options.layout ?? ''].join(' ')
   const platform = realpathSync(join(PLATFORM_APT, 'current')) // one state of the lists, whatever happens meanwhile
 
@@ -64,8 +64,7 @@ export async function installDebs(
     return formerPackages
   }
 
-  const name = distribution.replace(/^d/, 'D').trim()
-  const apt = new PrivateApt(platform, '/tmp', options.env, name)
+  const apt = new PrivateApt(platform, '/tmp', options.env, distribution)
   try {
     const archives = await apt.resolve(asked)
     const versions = new Map(archives.map((one) => [one.name, one.version]))
@@ -89,6 +88,22 @@ export async function installDebs(
   }
 }
 
+/** Which of these packages the stack's Debian has, with their versions: for buildpacks that guess at names. */
+export async function availableDebs(
+  packages: readonly string[],
+  { env }: { env: Record<string, string> },
+): Promise<Map<string, string>> {
+  const names = [...new Set(packages)].filter((name) => PACKAGE.test(name)).toSorted()
+  if (names.length === 0) return new Map()
+  const platform = realpathSync(join(PLATFORM_APT, 'current'))
+  const apt = new PrivateApt(platform, '/tmp', env, distributionOf(env))
+  try {
+    return await apt.candidates(names)
+  } finally {
+    apt.close()
+  }
+}
+
 /** Where programs, libraries and headers of a layer of packages lie, for `PATH` and its kin. */
 export function debsPaths(root: string): { bin: string[]; lib: string[]; include: string[]; pkgconfig: string[] } {
   const triplet = TRIPLETS[process.arch] ?? ''
@@ -99,6 +114,12 @@ export function debsPaths(root: string): { bin: string[]; lib: string[]; include
     include: at('usr/include', `usr/include/${triplet}`),
     pkgconfig: at(`usr/lib/${triplet}/pkgconfig`, 'usr/lib/pkgconfig', 'usr/share/pkgconfig'),
   }
+}
+
+/** `Debian 12` */
+function distributionOf(env: Record<string, string>): string {
+  const name = env['CNB_TARGET_DISTRO_NAME'] ?? 'debian'
+  return `${name.replace(/^d/, 'D')} ${env['CNB_TARGET_DISTRO_VERSION'] ?? ''}`.trim()
 }
 
 /** Same lists, same run image, same wish: then apt need not be asked again. */

@@ -73,3 +73,17 @@ export class Layer {
     for (const [name, value] of Object.entries(files)) writeFileSync(join(this.path, folder, name), value)
   }
 }
+
+/** Files of an environment folder that put each value before what the variable has. */
+export function prepended(values: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) =>
+      value === ''
+        ? []
+        : [
+            [`${name}.prepend`, value],
+            [`${name}.delim`, ':'],
+          ],
+    ),
+  )
+}

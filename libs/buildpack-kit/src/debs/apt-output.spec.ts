@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { aptFailure, archivesIn } from './apt-output.js'
+import { aptFailure, archivesIn, candidatesIn } from './apt-output.js'
 
 describe('what apt would fetch', () => {
   it('is read by name and version, whatever is escaped', () => {
@@ -14,6 +14,29 @@ describe('what apt would fetch', () => {
     ])
   })
   it('is nothing when the stack has it all', () => expect(archivesIn('')).toEqual([]))
+})
+
+describe('what apt knows', () => {
+  it('are the packages with a version to install', () => {
+    const text = [
+      'ruby-sinatra:',
+      '  Installed: (none)',
+      '  Candidate: 3.0.5-3+deb12u1',
+      '  Version table:',
+      '     3.0.5-3+deb12u1 500',
+      'ruby-gone:',
+      '  Installed: (none)',
+      '  Candidate: (none)',
+      '  Version table:',
+      'curl:',
+      '  Installed: 7.88.1',
+      '  Candidate: 7.88.2',
+    ].join('\n')
+    expect([...candidatesIn(text)]).toEqual([
+      ['ruby-sinatra', '3.0.5-3+deb12u1'],
+      ['curl', '7.88.2'],
+    ])
+  })
 })
 
 describe('what apt could not do', () => {

@@ -20,6 +20,14 @@ export function archivesIn(stdout: string): Archive[] {
   return found.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** The packages that `apt-cache policy` knows, with the version it would install. */
+export function candidatesIn(stdout: string): Map<string, string> {
+  const found = [...stdout.matchAll(/^(\S+):\n {2}Installed: .*\n {2}Candidate: (.+)$/gm)]
+  return new Map(
+    found.flatMap(([, name = '', version = '']) => (version === '(none)' ? [] : [[name, version] as const])),
+  )
+}
+
 const KNOWN: readonly [
   pattern: RegExp,
   cause: (match: RegExpExecArray, distribution: string) => string,

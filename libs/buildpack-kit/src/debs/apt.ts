@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, type Ran } from '../run.js'
-import { aptFailure, archivesIn, type Archive } from './apt-output.js'
+import { aptFailure, archivesIn, candidatesIn, type Archive } from './apt-output.js'
 
 /** Below here the platform shows the sources, keys, settings and lists of this stack. */
 export const PLATFORM_APT = '/cnb/croft/apt'
@@ -58,6 +58,13 @@ export class PrivateApt {
       .filter((name) => name.endsWith('.deb'))
       .toSorted()
       .map((name) => join(folder, name))
+  }
+
+  /** Which of the packages there are, with the versions an installation would take. */
+  async candidates(packages: readonly string[]): Promise<Map<string, string>> {
+    const ran = await run('apt-cache', ['policy', '--', ...packages], { cwd: this.#folder, env: this.#env })
+    if (ran.exitCode !== 0) throw aptFailure(`${ran.stderr}\n${ran.stdout}`, ran.exitCode, this.#distribution)
+    return candidatesIn(ran.stdout)
   }
 
   close(): void {
