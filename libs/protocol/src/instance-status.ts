@@ -39,6 +39,8 @@ export const buildResultSchema = z.discriminatedUnion('outcome', [
     processTypes: z.record(z.string(), processTypeSchema),
     newLayers: z.int(),
     newBytes: z.int(),
+    /** Config vars the app needs and gets a random value of, once: keys that sign sessions. */
+    generatedConfig: z.array(z.string()).max(10).optional(),
   }),
   z.object({
     outcome: z.literal('failed'),

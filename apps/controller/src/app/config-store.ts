@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { CroftError } from '@croft/kit'
 import type { DataSource, EntityManager } from 'typeorm'
 import { DATA_SOURCE } from '../tokens.js'
 import { App } from './app.entity.js'
-import { checkConfig, checkConfigSize, InvalidConfigVar } from './config-name.js'
+import { checkConfig, checkConfigSize, InvalidConfigVar, objectionToName } from './config-name.js'
 import { ConfigVar } from './config-var.entity.js'
 import type { Keyring } from './keyring.js'
 import { KEYRING } from './keyring-token.js'
@@ -12,6 +13,7 @@ import type { SealedValue } from './sealed-value.js'
 
 /** Names the generation of an app's data key, in every value sealed with it. */
 const DATA_KEY_ID = 'app-1'
+const GENERATED_BYTES = 32
 
 /**
  * The writer of `config_var`. Every value is sealed with its app's data key for that app and that name, so that a row moved to
@@ -103,6 +105,21 @@ export class ConfigStore implements OnModuleInit {
     }
     for (const name of unset) await manager.getRepository(ConfigVar).delete({ appId: app.id, name })
     return [...changed, ...unset]
+  }
+
+  /**
+   * Gives each of the names that has no value yet a random one of 64 hexadecimal digits, in the caller's transaction, which holds
+   * the app's lock. Names that no config var may have are passed over.
+   */
+  async generate(manager: EntityManager, app: App, names: readonly string[]): Promise<string[]> {
+    const allowed = names.filter((name) => objectionToName(name) === undefined)
+    if (allowed.length === 0) return []
+    const before = await this.snapshot(app, manager)
+    const missing = allowed.filter((name) => !Object.hasOwn(before, name))
+    const values = missing.map((name) => [name, randomBytes(GENERATED_BYTES).toString('hex')])
+    return missing.length === 0
+      ? []
+      : this.apply(manager, app, Object.fromEntries(values) as Record<string, string>, [])
   }
 
   /**

@@ -15,6 +15,8 @@ import { Repositories } from './repository.js'
 interface Built {
   image: string
   processTypes: NewRelease['processTypes']
+  /** Config vars the image needs a value of. */
+  generatedConfig?: readonly string[] | undefined
   /** The build that made the image; null when nobody knows it. */
   buildId: string | null
 }
@@ -49,6 +51,7 @@ export class Delivery {
       app: job.app,
       image: built.image,
       processTypes: built.processTypes,
+      generatedConfig: built.generatedConfig ?? [],
       checks: job.manifest.checks,
       formation: job.manifest.formation,
       commit: job.command.newValue,
@@ -135,7 +138,12 @@ export class Delivery {
 function builtOf(end: BuildEnd): Built {
   switch (end.kind) {
     case 'succeeded':
-      return { image: end.result.image, processTypes: end.result.processTypes, buildId: end.build.id }
+      return {
+        image: end.result.image,
+        processTypes: end.result.processTypes,
+        generatedConfig: end.result.generatedConfig,
+        buildId: end.build.id,
+      }
     case 'canceled':
       throw new BuiltRefused({ ...LEFT, cause: end.build.message ?? 'the build was canceled' }, end.build.id)
     case 'failed':

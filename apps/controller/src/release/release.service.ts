@@ -23,6 +23,8 @@ export interface NewRelease {
   commit?: string | null
   description: string
   author: string
+  /** Config vars the image needs: those the app has none of get a random value, for good. */
+  generatedConfig?: readonly string[]
   /** The push it comes from; for the log. */
   pushId?: PushId | null
 }
@@ -70,6 +72,7 @@ export class ReleaseService {
     if (manager === undefined) return this.dataSource.transaction((own) => this.create(input, own))
     const app = await this.apps.lock(manager, input.app)
     await this.#addFormation(app, input, manager)
+    await this.config.generate(manager, app, input.generatedConfig ?? [])
     const quantities = await manager.getRepository(Formation).find({ where: { appId: app.id }, order: { type: 'ASC' } })
     const [last] = await manager.query<{ version: number }[]>(
       'SELECT coalesce(max(version), 0) AS version FROM release WHERE app_id = $1',

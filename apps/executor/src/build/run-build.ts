@@ -36,6 +36,9 @@ import { watchLimits } from './limit-watch.js'
 import type { BuildContext, BuildPorts } from './ports.js'
 import { restoreLayers, type Restored } from './restore-layers.js'
 
+/** By this label a buildpack names config vars of which the platform makes a random value once; none of it is in the image. */
+const GENERATED_CONFIG_LABEL = 'io.croft.generated-config'
+const MAX_GENERATED = 10
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
@@ -338,10 +341,18 @@ async function allOf<T extends readonly unknown[]>(settled: {
   )) as unknown as T
 }
 
-function succeeded(exported: Exported, { processes }: Built): Succeeded {
+function succeeded(exported: Exported, { processes, labels }: Built): Succeeded {
   const { image, newLayers, newBytes } = exported
   const types = processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }])
-  return { outcome: 'succeeded', image, processTypes: Object.fromEntries(types), newLayers, newBytes }
+  const generatedConfig = (labels[GENERATED_CONFIG_LABEL] ?? '').split(/[\s,]+/).filter((name) => name !== '')
+  return {
+    outcome: 'succeeded',
+    image,
+    processTypes: Object.fromEntries(types),
+    newLayers,
+    newBytes,
+    ...(generatedConfig.length > 0 && { generatedConfig: generatedConfig.slice(0, MAX_GENERATED) }),
+  }
 }
 
 const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
