@@ -13,6 +13,16 @@ import { startCommand } from './start-command.js'
 const PLATFORM_NODE = process.env['CROFT_NODE'] ?? '/cnb/croft/node'
 const PLATFORM_NPM = process.env['CROFT_NPM'] ?? '/cnb/croft/npm'
 const TEMPORARY = '/tmp'
+/** With one of these the app is of another language, and its assets are what Node.js is for. */
+const OTHER_LANGUAGES = [
+  'Gemfile',
+  'gems.rb',
+  'composer.json',
+  'index.php',
+  'manage.py',
+  'requirements.txt',
+  'pyproject.toml',
+]
 
 await runBuild(async ({ layersDirectory, appDirectory, env: inherited }) => {
   const read = (file: string): string | undefined => {
@@ -24,7 +34,8 @@ await runBuild(async ({ layersDirectory, appDirectory, env: inherited }) => {
   }
   const app = parsePackageJson(read('package.json') ?? '')
   const start = startCommand(app.scripts, app.main, (file) => existsSync(join(appDirectory, file)))
-  if (start === null && !existsSync(join(appDirectory, 'Procfile'))) {
+  const isBesides = OTHER_LANGUAGES.some((file) => existsSync(join(appDirectory, file)))
+  if (start === null && !isBesides && !existsSync(join(appDirectory, 'Procfile'))) {
     throw new BuildFailure(
       'nothing says how the app is started',
       'add a start script to package.json, or a Procfile with a line  web: node server.js',

@@ -43,7 +43,7 @@ export interface BuildRig {
   ports: BuildPorts
   registry: MemoryRegistry
   /** Builds the files (path to content) of app `appId`; `change` alters the spec. */
-  build(files: Record<string, string>, options?: BuildOptions): Promise<Pushed>
+  build(files: Record<string, string | Buffer>, options?: BuildOptions): Promise<Pushed>
   /** Runs a command in a container of an image and gives its output. */
   runIn(image: string, argv: string[], env?: string[]): Promise<{ exitCode: number; output: string }>
   /** Starts a program of an image that listens on port 8080. */
@@ -75,6 +75,31 @@ export interface BuildOptions {
 }
 
 const NO_WISHES: BuildWishes = { group: null, from: '', pre: [], post: [], env: {}, team: 'web', sources: ['https://'] }
+
+type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
+type Failed = Extract<BuildResult, { outcome: 'failed' }>
+
+/** The result of a build that had to succeed. */
+export function succeeded({ result, log }: Pushed): Succeeded {
+  if (result.outcome !== 'succeeded') throw new Error(`${result.reason}: ${result.message}\n${log}`)
+  return result
+}
+
+/** The body of the page at `/` of an image's web process. */
+export async function firstPage(rig: BuildRig, image: string): Promise<string> {
+  const serving = await rig.serve(image, '/cnb/process/web', ['PORT=8080'])
+  try {
+    return await serving.get('/')
+  } finally {
+    await serving.end()
+  }
+}
+
+/** The result of a build that had to fail. */
+export function failed({ result, log }: Pushed): Failed {
+  if (result.outcome !== 'failed') throw new Error(`the build succeeded\n${log}`)
+  return result
+}
 
 export const APP = '01890000-0000-7000-8000-000000000001'
 
@@ -294,7 +319,7 @@ async function bundleBuildpacks(folder: string): Promise<void> {
   }
 }
 
-export function writeTree(folder: string, files: Record<string, string>): void {
+export function writeTree(folder: string, files: Record<string, string | Buffer>): void {
   mkdirSync(folder, { recursive: true })
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
@@ -305,11 +330,10 @@ export function writeTree(folder: string, files: Record<string, string>): void {
 /** The files of an example, by path. */
 export function exampleFiles(name: string): Record<string, string> {
   const folder = join(ROOT, 'examples', name)
-  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((file) => !file.startsWith('node_modules/'))
-  return Object.fromEntries(names.map((file) => [file, readFileSync(join(folder, file), 'utf8')]))
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const paths = entries.map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+  const own = paths.filter((path) => !/(^|\/)(node_modules|__pycache__)\//.test(path))
+  return Object.fromEntries(own.map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
 }
 
 export function tarOf(folder: string): Readable {
