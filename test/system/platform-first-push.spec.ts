@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { followPage } from './support/page.js'
 import { checkout, command, Platform, webApp, type PsRow } from './support/platform.js'
 
 /** The main line of the product, as a person goes through it. */
@@ -280,4 +281,17 @@ describe('verbs', () => {
     })
     expect((await platform.croft('apps', '--json')).output).not.toContain('"doomed"')
   })
+})
+
+describe('a page for beginners', () => {
+  const isLong = process.env['CROFT_TEST_LONG'] !== undefined
+  const pages = ['first-node.md', 'first-ruby.md', 'first-python.md']
+
+  it.each([...pages, ...(isLong ? ['first-rails.md', 'first-django.md'] : [])])(
+    'docs/%s, followed literally, does what it says',
+    async (page) => {
+      await followPage(page, platform)
+    },
+    300_000,
+  )
 })

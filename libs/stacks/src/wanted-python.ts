@@ -57,8 +57,9 @@ function firstLine(text: string): string | undefined {
 /** A version alone: `3.11` is any of that line, `3.11.4` that one. */
 function version(text: string | undefined, source: string): AskedPython | null {
   if (text === undefined || text === '') return null
-  const release = releaseOf(text.replace(/^(?:python|cpython)-?/i, '').replace(/\.\*$/, ''))
-  return { text, range: release === null ? null : line(release), source }
+  const bare = text.replace(/^(?:python|cpython)-?/i, '')
+  const release = releaseOf(bare.replace(/\.\*$/, ''))
+  return { text: bare, range: release === null ? null : line(release), source }
 }
 
 function fromPipfile(document: unknown, source: string): AskedPython | null {
