@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitFor } from '@croft/kit'
+import type { BuildResult } from '@croft/protocol'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { command, leave, PushRig, type Clone } from './support/push-rig.js'
 
@@ -70,6 +71,30 @@ describe('a push', () => {
     const rows = await releases('same-tree')
     expect(rows.map((row) => row.version)).toEqual([1, 2, 3])
     expect(new Set(rows.map((row) => row.image)).size).toBe(1)
+  })
+  it('of an app whose image needs a key gets one, once, and never over one of its own', async () => {
+    const image = `sha256:${'b'.repeat(64)}`
+    const result = (generatedConfig: string[]): BuildResult => ({
+      outcome: 'succeeded',
+      image,
+      processTypes: { web: { command: 'puma', argv: ['/cnb/process/web'] } },
+      newLayers: 1,
+      newBytes: 1,
+      generatedConfig,
+    })
+    const values = async (): Promise<Record<string, string>> =>
+      (await rig.api<Record<string, string>>('/api/v1/apps/keyed/config/values')).body
+    rig.onBuild = () => ({ result: result(['SECRET_KEY_BASE', 'PORT']) })
+    const app = await rig.clone('keyed')
+    expect((await app.push()).code).toBe(0)
+    const first = await values()
+    expect(first).toEqual({ SECRET_KEY_BASE: expect.stringMatching(/^[0-9a-f]{64}$/) })
+
+    rig.onBuild = () => ({ result: result(['SECRET_KEY_BASE', 'SECOND_KEY']) })
+    app.write({ 'server.js': 'changed' })
+    await app.commit('change')
+    expect((await app.push()).code).toBe(0)
+    expect(await values()).toEqual({ ...first, SECOND_KEY: expect.stringMatching(/^[0-9a-f]{64}$/) })
   })
   it('can be cloned and fetched, and a clone has the branch that runs', async () => {
     const app = await rig.clone('cloned', { 'server.js': 'served' })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { debianPackage, describeDisagreements, disagreements, presentGems } from './debian-gems.js'
+import { debianPackage, describeDisagreements, disagreements, newestOf, presentGems } from './debian-gems.js'
 import type { LockedGem } from './gemfile-lock.js'
 
 const gem = (name: string, version: string, more: Partial<LockedGem> = {}): LockedGem => ({
@@ -54,6 +54,13 @@ describe('the gems that are there', () => {
     )
     expect(disagreements([gem('rack', '2.2.22')], present)).toEqual([])
   })
+
+  it.each([
+    [['2.3.7', '2.3.15'], '2.3.15'],
+    [['2.6.7', '2.5.22'], '2.6.7'],
+    [['1.0', '1.0.1'], '1.0.1'],
+    [[], undefined],
+  ])('of %j the newest is %j', (versions, newest) => expect(newestOf(versions)).toBe(newest))
 
   it('that differ in many places are told in a few', () => {
     const many = Array.from({ length: 7 }, (_, number) => gem(`g${number}`, '1.0'))

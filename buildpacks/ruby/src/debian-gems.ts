@@ -33,6 +33,18 @@ export function presentGems(specifications: readonly string[]): Map<string, Set<
   return present
 }
 
+/** The highest of release versions; Ruby has a Bundler of its own beside the packaged one. */
+export function newestOf(versions: Iterable<string>): string | undefined {
+  const numbers = (version: string): number[] => version.split('.').map((part) => Number.parseInt(part, 10))
+  return [...versions]
+    .toSorted((a, b) => {
+      const [left, right] = [numbers(a), numbers(b)]
+      const place = left.findIndex((number, index) => number !== right[index])
+      return place < 0 ? left.length - right.length : (left[place] ?? 0) - (right[place] ?? 0)
+    })
+    .at(-1)
+}
+
 export interface Disagreement {
   gem: string
   locked: string

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import satisfies from 'semver/functions/satisfies.js'
 import { BuildFailure, installDebs, Layer, prepended, say } from '@croft/buildpack-kit'
 import { askedRuby, chooseStack, type AskedRuby } from '@croft/stacks'
+import { newestOf, presentGems } from './debian-gems.js'
 import { gemFolders, releaseOfLibrary, rubyPaths, type RubyPlaces } from './ruby-env.js'
 
 /** Raised when the layer's own files change although the packages do not. */
@@ -70,12 +71,11 @@ export async function provideRuby(
     name,
     [present(folders), env[name] ?? ''].filter((part) => part !== '').join(':'),
   ])
-  const bundler = gemSpecifications(places).find((file) => /^bundler-\d/.test(file))
   return {
     places,
     version,
     debs: [...versions].map(([name, one]) => `${name}=${one}`).join(','),
-    bundlerVersion: bundler?.slice('bundler-'.length, -'.gemspec'.length) ?? '',
+    bundlerVersion: newestOf(presentGems(gemSpecifications(places)).get('bundler') ?? []) ?? '',
     env: { ...env, LANG: 'C.UTF-8', ...(Object.fromEntries(withRuby) as Record<string, string>) },
   }
 }
