@@ -82,8 +82,8 @@ export class GemInstaller {
     const ran = await this.#bundler(ruby, 'vendored').bundle('install', '--local')
     const output = `${ran.stdout}\n${ran.stderr}`
     if (ran.exitCode === 0) return this.#installed(ruby, 'vendored', countIn(output))
-    if (!/Could not find/.test(output)) throw this.#failure('bundle install --local', ran.exitCode, output)
-    const missing = /Could not find (?:gem ')?([^\s']+)/.exec(output)?.[1] ?? 'a gem'
+    const missing = missingIn(output)
+    if (missing === null) throw this.#failure('bundle install --local', ran.exitCode, output)
     say.detail(`vendor/cache does not have ${missing}; asking the gem servers`)
     return null
   }
@@ -94,13 +94,14 @@ export class GemInstaller {
     const ran = await this.#bundler(ruby, 'registry').bundle('install')
     const output = `${ran.stdout}\n${ran.stderr}`
     if (ran.exitCode === 0) return this.#installed(ruby, 'registry', countIn(output))
-    if (!isUnreachable(output)) throw this.#failure('bundle install', ran.exitCode, output)
-    if (this.#vendoredGems().length > 0) {
+    const missing = missingIn(output)
+    if (this.#vendoredGems().length > 0 && (missing !== null || isUnreachable(output))) {
       throw new BuildFailure(
-        'vendor/cache does not have every gem of the app, and no gem server answers',
+        `vendor/cache does not have ${missing ?? 'every gem of the app'}, and no gem server gives it`,
         'run `bundle cache --all`, commit vendor/cache and push again',
       )
     }
+    if (!isUnreachable(output)) throw this.#failure('bundle install', ran.exitCode, output)
     say.detail('no gem server answers; taking gems from Debian')
     return null
   }
@@ -237,6 +238,11 @@ export function formerOf(layer: Layer): { key: string; source: Source; packages:
   const { key, source, packages } = layer.metadata()
   if (typeof key !== 'string' || (source !== 'vendored' && source !== 'registry' && source !== 'debian')) return null
   return { key, source, packages: Array.isArray(packages) ? packages.filter((name) => typeof name === 'string') : [] }
+}
+
+/** The gem that Bundler did not find where it looked. */
+function missingIn(output: string): string | null {
+  return /Could not find (?!compatible)(?:gem ')?([^\s']+)/.exec(output)?.[1] ?? null
 }
 
 function writeEnv(layer: Layer, settings: Record<string, string>): void {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, lstatSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BuildFailure, run, say, type Layer } from '@croft/buildpack-kit'
+import { settleAssets } from './settled-assets.js'
 
 /** Gems that bring `assets:precompile`. */
 const PIPELINES = [
@@ -33,6 +34,7 @@ export function assetsEnv(gems: ReadonlySet<string>, env: Record<string, string>
     RAILS_ENV: 'production',
     RACK_ENV: 'production',
     NODE_ENV: 'production',
+    RAILS_LOG_TO_STDOUT: 'enabled', // and not into a file of the image
     SECRET_KEY_BASE: 'only-for-the-build',
     SECRET_KEY_BASE_DUMMY: '1',
     ...(adapter !== undefined && { DATABASE_URL: DATABASES[adapter] ?? '' }),
@@ -78,6 +80,7 @@ export async function precompileAssets(input: {
       'run `RAILS_ENV=production SECRET_KEY_BASE=x bundle exec rake assets:precompile` on your machine, or commit public/assets',
     )
   }
+  settleAssets(folder)
   if (isKept) {
     rmSync(kept)
     cache.describe({ cache: true }, {})
