@@ -25,6 +25,9 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <malloc.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -1325,6 +1328,67 @@ static void request_hello(struct client *c) {
   free(list.data);
 }
 
+/* A socket of the container's network; we stay in ours. */
+static int container_socket(void) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/net", S.init_pid);
+  int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = open(path, O_RDONLY | O_CLOEXEC), fd = -1;
+  if (here >= 0 && there >= 0 && setns(there, CLONE_NEWNET) == 0) {
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (setns(here, CLONE_NEWNET) < 0) _exit(1);
+  }
+  int saved = errno;
+  close_fd(&here), close_fd(&there);
+  errno = saved;
+  return fd;
+}
+
+static struct sockaddr *inet_of(struct sockaddr *at, in_addr_t address) {
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+  memcpy(at, &in, sizeof in);
+  return at;
+}
+
+static int link_up(int fd, const char *name) {
+  struct ifreq ask = {0};
+  strcpy(ask.ifr_name, name);
+  if (ioctl(fd, SIOCGIFFLAGS, &ask) < 0) return -1;
+  ask.ifr_flags |= IFF_UP;
+  return ioctl(fd, SIOCSIFFLAGS, &ask);
+}
+
+/* An address alone: no route and no broadcast come with it. */
+static int give_address(int fd, const char *name, in_addr_t address) {
+  struct ifreq ask = {0};
+  strcpy(ask.ifr_name, name);
+  inet_of(&ask.ifr_addr, address);
+  if (ioctl(fd, SIOCSIFADDR, &ask) < 0) return -1;
+  inet_of(&ask.ifr_netmask, INADDR_NONE);
+  if (ioctl(fd, SIOCSIFNETMASK, &ask) < 0) return -1;
+  inet_of(&ask.ifr_broadaddr, INADDR_ANY);
+  return ioctl(fd, SIOCSIFBRDADDR, &ask);
+}
+
+static int add_route(int fd, char *name, in_addr_t to, in_addr_t mask, in_addr_t gateway) {
+  struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = name};
+  inet_of(&route.rt_dst, to), inet_of(&route.rt_genmask, mask), inet_of(&route.rt_gateway, gateway);
+  if (gateway != INADDR_ANY) route.rt_flags |= RTF_GATEWAY;
+  return ioctl(fd, SIOCADDRT, &route);
+}
+
+/* The container's end of its pair: its address, and everything beyond by way of the gateway. */
+static void request_network(struct client *c, struct cursor *q) {
+  char name[] = "eth0";
+  in_addr_t address = take_u32(q), gateway = take_u32(q);
+  if (q->bad || q->p != q->end) return frame_error(c, E_BAD, 0, "malformed network request");
+  int fd = container_socket();
+  if (fd < 0 || link_up(fd, "lo") < 0 || give_address(fd, name, address) < 0 || link_up(fd, name) < 0 ||
+      add_route(fd, name, gateway, INADDR_NONE, INADDR_ANY) < 0 || add_route(fd, name, INADDR_ANY, INADDR_ANY, gateway) < 0)
+    frame_error(c, E_SYSTEM, errno, strerror(errno));
+  else frame(c, 'K', NULL, 0, NULL, 0);
+  close_fd(&fd);
+}
+
 static void request(struct client *c, const uint8_t *data, size_t len) {
   struct cursor q = {data + 1, data + len, 0};
   char id[132];
@@ -1332,6 +1396,7 @@ static void request(struct client *c, const uint8_t *data, size_t len) {
     case 'H': return request_hello(c);
     case 'R': return request_run(c, &q);
     case 'A': return request_attach(c, &q);
+    case 'N': return request_network(c, &q);
     case 'I': {
       struct proc *p = c->proc;
       size_t n = (size_t)(q.end - q.p);

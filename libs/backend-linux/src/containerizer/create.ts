@@ -208,7 +208,12 @@ export async function createContainer(
     })
     Object.assign(state, started)
     failpoint('container-stands')
-    await host.networker.connect(networkOf(entry), started.init.pid, spec.limits?.bandwidth)
+    await host.networker.connect(
+      networkOf(entry),
+      started.init.pid,
+      spec.limits?.bandwidth,
+      async (own, gateway) => await entry.client.network(own, gateway),
+    )
     failpoint('container-connected')
     signal?.throwIfAborted()
     state.step = 'created'

@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { PassThrough } from 'node:stream'
 import { failpoint, messageOf, run, type Logger } from '@croft/kit'
 import { ServiceUnavailableError, type Limits, type MappedPort, type NetIn } from '@croft/garden-api'
 import { all } from '../containerizer/deadline.js'
@@ -12,7 +11,7 @@ import { forgetLinkCounters } from './counters.js'
 import { DnsForwarder } from './dns-forwarder.js'
 import { HostPorts } from './host-ports.js'
 import { dropGateway, gatewayLabel, reserveRange } from './home-network.js'
-import { containerLinkLines, hostLinkLines } from './link-plan.js'
+import { hostLinkLines } from './link-plan.js'
 import { deleteLink, endLink, ipBatch } from './links.js'
 import {
   addContainerRules,
@@ -105,12 +104,22 @@ export class Networker {
     await this.#ports.release(slot, ports)
   }
 
-  /** Connects a container: its pair, its addresses, its rules, its ports. */
-  async connect(container: ContainerNetwork, initPid: number, bandwidth: Limits['bandwidth']): Promise<void> {
+  /** Connects a container: its pair, its addresses, its rules, its ports. `setUp` does its part inside. */
+  async connect(
+    container: ContainerNetwork,
+    initPid: number,
+    bandwidth: Limits['bandwidth'],
+    setUp: (address: string, gateway: string) => Promise<void>,
+  ): Promise<void> {
     const home = this.#ready()
-    const { slot } = container
+    const { slot, address } = container
     this.#containers.set(slot, container)
-    await all([this.#link(home, container, initPid), this.#table.apply(addContainerRules(home, container))])
+    const link = async (): Promise<void> => {
+      await this.#makePair(home, container, initPid)
+      failpoint('container-linked')
+      await setUp(address, home.gateway)
+    }
+    await all([link(), this.#table.apply(addContainerRules(home, container))])
     if ((bandwidth?.rateBytesPerSecond ?? 0) > 0) await this.setBandwidth(slot, initPid, bandwidth)
   }
 
@@ -180,29 +189,15 @@ export class Networker {
     }
   }
 
-  /** The process that works inside starts while the pair is made outside. */
-  async #link(home: HomeNetwork, container: ContainerNetwork, initPid: number): Promise<void> {
-    const lines = new PassThrough()
-    const inside = ipBatch(['nsenter', '-t', String(initPid), '-n', 'ip'], lines)
-    inside.catch(() => undefined) // heard of below
-    try {
-      await this.#makePair(home, container, initPid)
-      failpoint('container-linked')
-    } finally {
-      lines.end(containerLinkLines(home, container.address))
-    }
-    await inside
-  }
-
   async #makePair(home: HomeNetwork, { slot, address }: ContainerNetwork, initPid: number): Promise<void> {
     const link = linkName(this.#options.names, slot)
     const lines = hostLinkLines(home, link, address, initPid)
     try {
-      await (this.#ip.isNew(link) ? this.#ip.do(lines) : ipBatch(['ip'], lines))
+      await (this.#ip.isNew(link) ? this.#ip.do(lines) : ipBatch(lines))
     } catch (error) {
       if (!(error instanceof ToolGoneError)) throw error
       await deleteLink(link) // it may have been made
-      await ipBatch(['ip'], lines)
+      await ipBatch(lines)
     }
   }
 

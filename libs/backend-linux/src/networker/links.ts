@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
 import { bareEnv, messageOf, run, systemClock } from '@croft/kit'
 import type { HomeNames } from '../home/naming.js'
 
@@ -9,10 +8,9 @@ const COMMAND_TIMEOUT_MS = 10_000
 const LINK_END_MS = 300
 const MAX_PAUSE_MS = 10
 
-/** Runs lines of ip(8) in one process, in this network namespace or another. */
-export async function ipBatch(command: readonly [string, ...string[]], lines: string | Readable): Promise<void> {
-  const [name, ...args] = command
-  await run(name, [...args, '-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
+/** Runs lines of ip(8) in one process. */
+export async function ipBatch(lines: string): Promise<void> {
+  await run('ip', ['-batch', '-'], { input: lines, timeoutMs: COMMAND_TIMEOUT_MS, env: bareEnv() })
 }
 
 /** Names of the host ends of the home's veth pairs. */

@@ -17,6 +17,7 @@ import {
   attachFrame,
   FrameReader,
   helloFrame,
+  networkFrame,
   resizeFrame,
   runFrame,
   RUN_FLAGS,
@@ -318,6 +319,11 @@ export class ShimClient {
   /** @throws ProcessNotFoundError */
   async resize(id: string, columns: number, rows: number): Promise<void> {
     await this.#command(resizeFrame(id, columns, rows), id)
+  }
+
+  /** Sets up the container's end of its pair. @throws UnrecoverableError when the kernel refuses */
+  async network(address: string, gateway: string): Promise<void> {
+    await this.#command(networkFrame(address, gateway), 'network')
   }
 
   async #begin(

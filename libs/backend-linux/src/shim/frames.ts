@@ -173,6 +173,10 @@ export const signalFrame = (id: string, signal: number): Buffer => new Builder()
 export const resizeFrame = (id: string, columns: number, rows: number): Buffer =>
   new Builder().u16(columns).u16(rows).id(id).frame('W')
 
+/** The container's address and its gateway, both dotted: what its end of the pair gets. */
+export const networkFrame = (address: string, gateway: string): Buffer =>
+  new Builder().bytes(Buffer.from([...address.split('.'), ...gateway.split('.')].map(Number))).frame('N')
+
 type OutputFrame = ShimFrame & { type: 'output' }
 
 /**
