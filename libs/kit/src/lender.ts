@@ -23,7 +23,8 @@ export function isBorrower(to: Writable | undefined): to is Borrower {
  */
 export class Lender {
   readonly socket: Socket
-  #lent = 0
+  /** Pieces that are not back, by who has them. */
+  readonly #lent = new Map<Borrower, number>()
 
   constructor(options: NetConnectOpts) {
     const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
@@ -33,17 +34,23 @@ export class Lender {
     }
     this.socket = createConnection({ ...options, onread: { buffer, callback: hear } })
     this.socket.once('close', () => {
-      if (this.#lent === 0 && spare.length < MAX_SPARE) spare.push(buffer)
+      if (this.#isAllBack && spare.length < MAX_SPARE) spare.push(buffer)
     })
   }
 
-  /** Writes a piece of what was read; nothing more is read until that is done. */
+  /** Writes a piece of what was read; nothing more is read until that is done, or its borrower closed. */
   lend(piece: Buffer, to: Borrower): void {
     this.socket.pause()
-    this.#lent += 1
-    to.write(piece, () => {
-      this.#lent -= 1
-      if (this.#lent === 0) this.socket.resume()
-    })
+    if (!this.#lent.has(to)) to.once('close', () => this.#takeBack(to, Infinity))
+    this.#lent.set(to, (this.#lent.get(to) ?? 0) + 1)
+    to.write(piece, () => this.#takeBack(to, 1))
+  }
+
+  get #isAllBack(): boolean {
+    return [...this.#lent.values()].every((pieces) => pieces === 0)
+  }
+  #takeBack(from: Borrower, pieces: number): void {
+    this.#lent.set(from, Math.max(0, (this.#lent.get(from) ?? 0) - pieces))
+    if (this.#isAllBack) this.socket.resume()
   }
 }
