@@ -137,12 +137,13 @@ static void put_spec(struct input *in) {
 static void put_frames(struct input *in) {
   for (uint32_t n = 1 + any(6); n > 0; n--) {
     size_t start = in->len;
-    char type = "RRRAISWHZ"[any(9)];
+    char type = "RRRAISWHNZ"[any(10)];
     put_number(in, 0, 4), put(in, &type, 1);
     switch (type) {
       case 'R': put_number(in, any(4), 1), put_number(in, any(64), 1), put_number(in, 80, 2), put_number(in, 24, 2), put_id(in), put_spec(in); break;
       case 'A': put_number(in, any(64), 1), put_number(in, any(300), 8), put_number(in, any(300), 8), put_id(in); break;
       case 'I': put(in, "input", any(6)); break;
+      case 'N': put_number(in, any(300), 4), put_number(in, any(300), any(2) ? 4 : 3); break; /* there is no container: refused */
       case 'S': put_number(in, any(70), 4), put_id(in); break;
       case 'W': put_number(in, any(200), 2), put_number(in, any(200), 2), put_id(in); break;
       default: break;
