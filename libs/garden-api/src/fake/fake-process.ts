@@ -3,13 +3,14 @@ import type { Clock } from '@croft/kit'
 import type { AttachFrom, LogChunk, ProcessIo } from '../backend.js'
 import type { ProcessExit, ProcessInfo, ProcessSpec } from '../types.js'
 import { ProcessNotFoundError } from '../errors.js'
+import { GrowingLog } from './growing-log.js'
 import type { FakeProgram } from './programs.js'
 
 const SIGKILL = 9
 
 /** A running or finished program of a fake container; it outlives the backend object that started it. */
 export class FakeProcess {
-  readonly #logs = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }
+  readonly #logs = { stdout: new GrowingLog(), stderr: new GrowingLog() }
   readonly #listeners = new Set<ProcessIo>()
   readonly #ender = new AbortController()
   readonly #signals: number[] = []
@@ -61,7 +62,7 @@ export class FakeProcess {
           : from.kind === 'tail'
             ? Math.max(0, log.length - from.bytes)
             : (from[stream] ?? 0)
-      if (start < log.length) io[stream]?.write(log.subarray(start))
+      if (start < log.length) io[stream]?.write(log.from(start))
     }
     this.#listeners.add(io)
     io.stdin?.on('data', (chunk: Buffer | string) => {
@@ -92,7 +93,7 @@ export class FakeProcess {
   readLog(stream: 'stdout' | 'stderr', fromOffset: number): LogChunk {
     const log = this.#logs[stream]
     const offset = Math.min(fromOffset, Math.max(log.length, fromOffset))
-    return { stream, offset, data: Buffer.from(log.subarray(offset)), droppedBytes: 0 }
+    return { stream, offset, data: log.from(offset), droppedBytes: 0 }
   }
 
   async #live(world: {
@@ -126,7 +127,7 @@ export class FakeProcess {
     return this.#exit
   }
   async #write(stream: 'stdout' | 'stderr', data: Buffer): Promise<void> {
-    this.#logs[stream] = Buffer.concat([this.#logs[stream], data])
+    this.#logs[stream].append(data)
     for (const io of this.#listeners) {
       const to = io[stream]
       if (to !== undefined && !to.destroyed && !to.write(data)) await once(to, 'drain')
