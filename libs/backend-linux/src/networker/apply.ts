@@ -43,13 +43,14 @@ export class Networker {
   #forwarder: DnsForwarder | undefined
   #canShape: Promise<boolean> | undefined
   readonly #table: TableWriter
-  readonly #ip = new ResidentTool(IP)
+  readonly #ip: ResidentTool
   readonly #ports: HostPorts
   readonly #containers = new Map<number, ContainerNetwork>()
 
   constructor(options: NetworkerOptions) {
     this.#options = options
     this.#table = new TableWriter(options.logger)
+    this.#ip = new ResidentTool(IP, { onRemark: (text) => options.logger.warn('ip-says', { text }) })
     this.#ports = new HostPorts({
       homeIndex: options.names.index,
       pool: options.portPool ?? DEFAULT_PORT_POOL,

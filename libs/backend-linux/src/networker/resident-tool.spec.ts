@@ -12,6 +12,7 @@ process.stdin.on('data', (chunk) => {
     if (line === 'end') process.exit(0)
     if (line === 'hang') return process.stdin.removeAllListeners('data')
     if (line.startsWith('bad')) process.stderr.write('cannot do ' + line + '\\n')
+    if (line.startsWith('odd')) process.stderr.write('done, but ' + line + '\\n')
     if (line.startsWith('mark')) process.stderr.write('what is ' + line + '?\\n')
   }
 })`
@@ -20,6 +21,7 @@ const dialect: ToolDialect = {
   args: ['-e', SCRIPT],
   markOf: (number) => `mark${number}`,
   complaintOf: (mark) => new RegExp(`^what is ${mark}\\?\\n`, 'm'),
+  refusal: /^cannot /m,
 }
 
 describe('a tool that stays', () => {
@@ -37,6 +39,14 @@ describe('a tool that stays', () => {
       'cannot do bad two\ncannot do bad three',
       'done',
     ])
+  })
+
+  it('may remark upon what it does', async () => {
+    const remarks: string[] = []
+    tool = new ResidentTool(dialect, { onRemark: (text) => remarks.push(text) })
+    await tool.do('odd one')
+    await expect(tool.do('odd two\nbad')).rejects.toThrow(CommandFailed)
+    expect(remarks).toEqual(['done, but odd one'])
   })
 
   it('is started anew after it ended, and says that nothing is known of what it was doing', async () => {

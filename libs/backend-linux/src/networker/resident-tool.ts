@@ -10,6 +10,8 @@ export interface ToolDialect {
   markOf(number: number): string
   /** The complaint, whole, as it stands on standard error. */
   complaintOf(mark: string): RegExp
+  /** What it says of a command that it refused; anything else is a remark about one it did. */
+  refusal: RegExp
 }
 
 /** `nft -i`: a line is one transaction. */
@@ -18,6 +20,7 @@ export const NFT: ToolDialect = {
   args: ['-i'],
   markOf: (number) => `croft_mark_${number}`,
   complaintOf: (mark) => new RegExp(`^Error: syntax error[^\\n]*\\n${mark}\\n\\s*\\^+\\n`, 'm'),
+  refusal: /(^|: )Error: /m,
 }
 
 /** `ip -force -batch -`: each command by itself, the rest of the lines even when one fails. */
@@ -26,6 +29,7 @@ export const IP: ToolDialect = {
   args: ['-force', '-batch', '-'],
   markOf: (number) => `croft-mark-${number}`,
   complaintOf: (mark) => new RegExp(`^Object "${mark}" is unknown[^\\n]*\\nCommand failed [^\\n]*\\n`, 'm'),
+  refusal: /^Command failed /m,
 }
 
 /** The tool is not there, ended, or did not answer: nothing is known of what it did. */
@@ -59,7 +63,7 @@ export class ResidentTool {
 
   constructor(
     private readonly dialect: ToolDialect,
-    private readonly options: { answerTimeoutMs?: number } = {},
+    private readonly options: { answerTimeoutMs?: number; onRemark?: (text: string) => void } = {},
   ) {}
 
   /**
@@ -123,8 +127,10 @@ export class ResidentTool {
       this.#said = this.#said.slice(complaint.index + complaint[0].length)
       this.#waiting.shift()
       clearTimeout(first.timer)
-      if (about === '') first.resolve()
-      else first.reject(new CommandFailed(this.dialect.command, this.dialect.args, 1, null, about))
+      if (!this.dialect.refusal.test(about)) {
+        if (about !== '') this.options.onRemark?.(about)
+        first.resolve()
+      } else first.reject(new CommandFailed(this.dialect.command, this.dialect.args, 1, null, about))
     }
     if (this.#said.length > MAX_COMPLAINT_BYTES) this.#end(child, 'it says too much')
   }

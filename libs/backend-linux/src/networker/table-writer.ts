@@ -15,12 +15,14 @@ interface Change {
 
 /** Carries out changes of the nft tables one transaction after the other; what has gathered meanwhile goes together. */
 export class TableWriter {
-  readonly #tool = new ResidentTool(NFT)
+  readonly #tool: ResidentTool
   #gathered: Change[] = []
   #isBusy = false
   #gone = 0
 
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly logger: Logger) {
+    this.#tool = new ResidentTool(NFT, { onRemark: (text) => logger.warn('nft-says', { text }) })
+  }
 
   /** Carries out statements, all or none. @throws CommandFailed with nft's own words */
   async apply(text: string): Promise<void> {
