@@ -56,6 +56,8 @@ export const DEFAULT_UID_BASE = 100_000
 /** Above what Linux gives to sockets that ask for no port. */
 export const DEFAULT_PORT_POOL = { first: 61_001, last: 65_534 }
 export const DEFAULT_CGROUP_ROOT = 'croft'
+/** Below this ext4 has no room for its own structures. */
+export const MIN_DISK_BYTES = 256 * 1024
 /** uid slots, and with them containers, of one home. */
 export const SLOTS_PER_HOME = 512
 /** Ids of one slot. */

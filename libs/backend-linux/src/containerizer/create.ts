@@ -13,7 +13,7 @@ import {
 import { failpoint, messageOf } from '@croft/kit'
 import type { ContainerState } from '../depot/journal.js'
 import { runcId, slotUid } from '../home/naming.js'
-import { DEFAULT_LOG_BYTES, DEFAULT_STAGE_DIR } from '../options.js'
+import { DEFAULT_LOG_BYTES, DEFAULT_STAGE_DIR, MIN_DISK_BYTES } from '../options.js'
 import { ShimClient } from '../shim/client.js'
 import { startShim } from '../shim/start.js'
 import { makeDisk } from '../volumizer/disk.js'
@@ -115,7 +115,12 @@ async function writableBytes(host: Host, { spec, state }: Entry): Promise<number
     throw new InvalidSpecError(`the image takes ${imageBytes} bytes, the disk limit with it is ${byteHard} bytes`, {
       'limits.disk.byteHard': 'raise it, or limit what is written only (scope exclusive)',
     })
-  return byteHard - imageBytes
+  const bytes = byteHard - imageBytes
+  if (bytes < MIN_DISK_BYTES)
+    throw new InvalidSpecError(`the image leaves ${bytes} bytes of the disk limit`, {
+      'limits.disk.byteHard': `must leave at least ${MIN_DISK_BYTES}`,
+    })
+  return bytes
 }
 
 async function begin(host: Host, entry: Entry, onFailed: (entry: Entry) => Promise<void>): Promise<void> {

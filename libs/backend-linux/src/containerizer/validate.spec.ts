@@ -9,6 +9,7 @@ const bind = (over: Partial<NonNullable<ContainerSpec['bindMounts']>[number]>): 
 describe('a container spec', () => {
   it.each<[string, ContainerSpec]>([
     ['nothing at all', {}],
+    ['a small disk', { limits: { disk: { byteHard: 256 * 1024, scope: 'exclusive' } } }],
     ['limits of 0', { limits: { memory: { limitBytes: 0 }, disk: { byteHard: 0 } } }],
     ['a mount into /etc', bind({ dstPath: '/etc/app' })],
     ['an overlay', bind({ lowerPaths: ['/low'], workPath: '/work' })],
@@ -38,6 +39,7 @@ describe('a container spec', () => {
     ['a privileged container', { isPrivileged: true }],
     ['a port that is none', { netIn: [{ containerPort: 80 }, { hostPort: 65_536 }] }],
     ['more ports than anybody needs', { netIn: Array.from({ length: 257 }, () => ({})) }],
+    ['a disk that no file system fits on', { limits: { disk: { byteHard: 200_000, scope: 'exclusive' } } }],
     ['half a byte a second', { limits: { bandwidth: { rateBytesPerSecond: 0.5, burstBytes: 0 } } }],
     ['a mount over /proc', bind({ dstPath: '/proc' })],
     ['a mount below /sys', bind({ dstPath: '/sys/fs/cgroup/' })],

@@ -7,6 +7,7 @@ import {
   type ProcessSpec,
 } from '@croft/garden-api'
 import { netOutProblem } from '../networker/net-out.js'
+import { MIN_DISK_BYTES } from '../options.js'
 import { bandwidthProblem } from '../networker/shaper.js'
 
 /** What this backend cannot make, beyond what none can; null when nothing is wrong. Pure. */
@@ -26,7 +27,10 @@ function destinationProblem({ bindMounts = [] }: Pick<ContainerSpec, 'bindMounts
 /** Of a spec, or of a change. */
 export function limitProblem(limits: Limits | undefined): string | null {
   const bandwidth = limits?.bandwidth
-  return anyLimitProblem(limits) ?? (bandwidth === undefined ? null : bandwidthProblem(bandwidth))
+  const byteHard = limits?.disk?.byteHard ?? 0
+  const any = anyLimitProblem(limits) ?? (bandwidth === undefined ? null : bandwidthProblem(bandwidth))
+  if (any !== null || byteHard === 0 || byteHard >= MIN_DISK_BYTES) return any
+  return `limits.disk.byteHard is ${byteHard}, the smallest disk has ${MIN_DISK_BYTES} bytes`
 }
 
 /** What leaves is shaped inside, where one with privileges could undo it. */

@@ -47,6 +47,12 @@ describe.skipIf(!hasTools)('the disk of a container', () => {
     }
     expect((await readFile(first)).equals(await readFile(second))).toBe(true)
   })
+  it.each([256, 1000, 4096])('may have %d KiB, and has no more than was asked for', async (kilobytes) => {
+    const path = join(dir, `small-${kilobytes}`)
+    await makeDisk(path, { bytes: kilobytes * 1024 + 100, inodes: 0 })
+    await run('e2fsck', ['-f', '-n', path], { timeoutMs: 10_000 })
+    expect((await stat(path)).size).toBe(kilobytes * 1024)
+  })
   it('is not made over a file that is there', async () => {
     const path = join(dir, 'taken')
     await makeDisk(path, { bytes: 8 * 1024 * 1024, inodes: 0 })

@@ -3,10 +3,10 @@ import { run } from '@croft/kit'
 import { parseExtents } from './extents.js'
 
 const COMMAND_TIMEOUT_MS = 30_000
-/** Below this ext4 has no room for its own structures. */
-export const MIN_DISK_BYTES = 4 * 1024 * 1024
 const BLOCK_BYTES = 4096
 const BYTES_PER_INODE = 16_384
+/** A small disk has one for each block, up to this. */
+const USUAL_INODES = 1024
 /** What an empty disk has used: ext4's reserved inodes, `lost+found`, the overlay's two directories and one inside. */
 export const OWN_INODES = 14
 const KEPT_TEMPLATES = 8
@@ -25,12 +25,14 @@ type Template = readonly { offset: number; data: Buffer }[]
 const templates = new Map<string, Promise<Template | null>>()
 
 /**
- * A sparse ext4 image that holds what a container writes; it takes host space only as it fills. The first of a shape is made
- * by mkfs, the next ones are written as it was.
+ * A sparse ext4 image that holds what a container writes, its own structures included, and takes host space only as it fills.
+ * The first of a shape is made by mkfs, the next ones are written as it was. At least MIN_DISK_BYTES.
  */
 export async function makeDisk(path: string, limit: DiskLimit): Promise<void> {
-  const bytes = Math.max(MIN_DISK_BYTES, Math.ceil(limit.bytes / BLOCK_BYTES) * BLOCK_BYTES)
-  const inodes = limit.inodes > 0 ? limit.inodes + OWN_INODES : Math.max(1024, Math.ceil(bytes / BYTES_PER_INODE))
+  const blocks = Math.floor(limit.bytes / BLOCK_BYTES)
+  const bytes = blocks * BLOCK_BYTES
+  const usual = Math.max(Math.min(USUAL_INODES, blocks), Math.ceil(bytes / BYTES_PER_INODE))
+  const inodes = limit.inodes > 0 ? limit.inodes + OWN_INODES : usual
   const shape = `${bytes} ${inodes}`
   const template = await templates.get(shape)
   if (template !== undefined && template !== null) {
