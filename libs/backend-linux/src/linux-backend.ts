@@ -40,6 +40,7 @@ import { specProblem } from './containerizer/validate.js'
 import { ContainerWatch } from './containerizer/watch.js'
 import { lockDepot } from './depot/depot-lock.js'
 import { Depot } from './depot/journal.js'
+import { makeSpreadFolder } from './depot/spread-folder.js'
 import { cleanHome } from './home/clean.js'
 import { readBootId } from './home/index-reservation.js'
 import { homeNames } from './home/naming.js'
@@ -112,7 +113,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
   }
   host.creates = new Turnstile(host.facts.cores)
   await mkdir(options.runDir, { recursive: true, mode: 0o700 })
-  await mkdir(options.runcRoot, { recursive: true, mode: 0o700 })
+  await makeSpreadFolder(options.runcRoot)
   await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 })
   return host
 }

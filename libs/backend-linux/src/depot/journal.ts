@@ -14,6 +14,7 @@ import {
 } from '@croft/garden-api'
 import { isHandle } from '../home/naming.js'
 import { removeTree } from './remove-tree.js'
+import { makeSpreadFolder } from './spread-folder.js'
 
 /** A process of the host, safe against a reused process id. */
 export interface ProcessIdentity {
@@ -76,7 +77,7 @@ export class Depot {
     return join(this.dir, handle)
   }
   async prepare(): Promise<void> {
-    await mkdir(this.dir, { recursive: true, mode: 0o700 })
+    await makeSpreadFolder(this.dir)
   }
   /** Handles that have a folder. Whatever else somebody put into the depot is not ours, and stays. */
   async list(): Promise<string[]> {
