@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { waitFor } from '@croft/kit'
+import { digestOf, generatedLayerTar } from '@croft/oci'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { followPage } from './support/page.js'
 import { checkout, command, Platform, webApp, type PsRow } from './support/platform.js'
@@ -17,6 +19,16 @@ afterAll(async () => {
   await platform.down()
   platform.remove()
 })
+
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+interface OciManifest {
+  config: { digest: string }
+  layers: { digest: string }[]
+}
+interface OciConfig {
+  config: { Env: string[] }
+  rootfs: { diff_ids: string[] }
+}
 
 /** Direct children of a process: HAProxy's worker is one. */
 function childrenOf(pid: number): string[] {
@@ -197,6 +209,82 @@ describe('a further push', () => {
     expect(second).toContain('dependencies unchanged')
     expect(second).not.toMatch(/npm ci: /)
     expect((await platform.get('express')).status).toBe(200)
+  })
+})
+
+describe('images', () => {
+  /** One request to the registry, as a container tool sends it. */
+  const registry = async (method: string, path: string, body?: Buffer, type = 'application/octet-stream') => {
+    const answer = await fetch(`http://localhost:${platform.httpPort}${path}`, {
+      method,
+      headers: {
+        authorization: `Basic ${Buffer.from(`x:${platform.token}`).toString('base64')}`,
+        'content-type': type,
+        accept: OCI_MANIFEST,
+      },
+      ...(body !== undefined && { body: new Uint8Array(body) }),
+    })
+    expect(answer.ok, `${method} ${path}: ${answer.status}`).toBe(true)
+    return Buffer.from(await answer.arrayBuffer())
+  }
+
+  it('of an app run in another one, and an older release comes back without a build', async () => {
+    const app = await platform.repository('origin', webApp('one'))
+    expect((await app.push()).code).toBe(0)
+    expect((await platform.croft('apps:create', 'copy')).code).toBe(0)
+    const image = `localhost:${platform.httpPort}/origin:v1`
+    const deployed = await platform.croft('deploy', '--image', image, '-a', 'copy')
+    expect(deployed.code, deployed.output).toBe(0)
+    expect((await platform.serves('copy', 'one')).status).toBe(200)
+    await app.deploy(webApp('two'))
+    const back = await platform.croft('rollback', 'v1', '-a', 'origin')
+    expect(back.code, back.output).toBe(0)
+    await platform.serves('origin', 'one')
+    const [newest, , first] = await platform.releases('origin')
+    expect(newest).toMatchObject({ version: 3, image: first?.image, description: 'Rollback to v1' })
+    expect((await platform.croft('releases:info', 'v3', '-a', 'origin')).output).toContain(
+      'process   web: node server.js',
+    )
+  })
+
+  it('pushed by others are deployed: whiteouts obeyed, root mapped, the exposed port served', async () => {
+    const manifest = JSON.parse((await registry('GET', '/v2/origin/manifests/v1')).toString()) as OciManifest
+    const config = JSON.parse(
+      (await registry('GET', `/v2/origin/blobs/${manifest.config.digest}`)).toString(),
+    ) as OciConfig
+    const server = `import { createServer } from 'node:http'
+import { existsSync } from 'node:fs'
+const seen = { uid: process.getuid(), old: existsSync('/workspace/server.js'), made: existsSync('/srv/server.mjs') }
+createServer((request, response) => response.end('foreign ' + JSON.stringify(seen))).listen(3000)
+`
+    const tar = await generatedLayerTar([
+      { kind: 'file', path: '/srv/server.mjs', content: server },
+      { kind: 'file', path: '/workspace/.wh.server.js', content: '' },
+    ])
+    const send = async (bytes: Buffer) => {
+      await registry('POST', `/v2/copy/blobs/uploads/?digest=${digestOf(bytes)}`, bytes)
+      return { digest: digestOf(bytes), size: bytes.length }
+    }
+    for (const { digest } of manifest.layers) {
+      await registry('POST', `/v2/copy/blobs/uploads/?mount=${digest}&from=origin`)
+    }
+    const layer = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...(await send(gzipSync(tar))) }
+    const own = {
+      ...config,
+      config: {
+        Env: config.config.Env,
+        User: '0',
+        Entrypoint: ['/cnb/lifecycle/launcher', '--', 'node', '/srv/server.mjs'],
+        ExposedPorts: { '3000/tcp': {} },
+      },
+      rootfs: { type: 'layers', diff_ids: [...config.rootfs.diff_ids, digestOf(tar)] },
+    }
+    const described = { ...manifest.config, ...(await send(Buffer.from(JSON.stringify(own)))) }
+    const pushed = { ...manifest, config: described, layers: [...manifest.layers, layer] }
+    expect((await platform.croft('apps:set', 'copy', 'deploy-on-push=true')).code).toBe(0)
+    await registry('PUT', '/v2/copy/manifests/latest', Buffer.from(JSON.stringify(pushed)), OCI_MANIFEST)
+    const answer = await platform.serves('copy', 'foreign', 30_000)
+    expect(JSON.parse(answer.body.replace('foreign ', ''))).toEqual({ uid: 0, old: false, made: true })
   })
 })
 

@@ -56,17 +56,18 @@ export interface EncodedDocument {
   descriptor: Descriptor
 }
 
-function encode(mediaType: string, document: unknown): EncodedDocument {
+/** A document as it is stored, and what refers to it. */
+export function encodeDocument(mediaType: string, document: unknown): EncodedDocument {
   const bytes = Buffer.from(JSON.stringify(document))
   return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } }
 }
 
 export function encodeConfig(config: ImageConfig): EncodedDocument {
-  return encode(mediaTypes.config, config)
+  return encodeDocument(mediaTypes.config, config)
 }
 
 export function encodeManifest(config: Descriptor, layers: readonly Descriptor[]): EncodedDocument {
-  return encode(mediaTypes.manifest, { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers })
+  return encodeDocument(mediaTypes.manifest, { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers })
 }
 
 /** @throws OciError when it is no image manifest of ours to read */

@@ -114,7 +114,7 @@ function asOciError(error: unknown): Error {
 }
 
 /** Passes so many bytes on and then fails. */
-class LimitStream extends Transform {
+export class LimitStream extends Transform {
   #bytes = 0
   constructor(readonly limitBytes: number) {
     super()

@@ -35,6 +35,10 @@ export const serviceSpecSchema = z.object({
   image: z.string(),
   /** What is executed inside: argv, e.g. `["/cnb/process/web"]`. */
   command: z.array(z.string()).min(1),
+  /** `name`, `uid` or `uid:gid` inside; default: the user of Croft's own images. */
+  user: z.string().optional(),
+  /** Where it starts; default: the app's folder in Croft's own images. */
+  dir: z.string().optional(),
   env: z.record(z.string(), z.string()),
   /** Port the app is told to listen on, null for types without traffic. */
   port: z.int().min(1).max(65535).nullable(),
@@ -61,6 +65,8 @@ export const buildSpecSchema = z.object({
   timeoutMs: z.int().positive(),
   /** Without restored layers and caches. */
   isClean: z.boolean(),
+  /** Nothing is built: `previousImage` gets the present base image of its stack. */
+  isRebase: z.boolean().optional(),
   /** Git commit, for labels. */
   commit: z.string(),
 })

@@ -28,6 +28,12 @@ export const processTypeSchema = z.object({
   command: z.string(),
   /** What the executor runs. */
   argv: z.array(z.string()).min(1),
+  /** `name`, `uid` or `uid:gid` inside; default: the user of Croft's own images. */
+  user: z.string().optional(),
+  /** Where it starts; default: the app's folder in Croft's own images. */
+  dir: z.string().optional(),
+  /** Where it listens, of a type with traffic; default 8080. */
+  port: z.int().min(1).max(65535).optional(),
 })
 export type ProcessType = z.infer<typeof processTypeSchema>
 

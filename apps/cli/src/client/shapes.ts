@@ -47,6 +47,19 @@ export const releaseInfoShape = releaseShape.extend({
   formation: z.record(z.string(), z.int()),
 })
 
+export const rebaseShape = z.looseObject({
+  image: z.string(),
+  release: z.int().nullable(),
+  deployment: z.string().nullable(),
+})
+
+export const imageDeploymentShape = z.looseObject({
+  image: z.string(),
+  release: z.int(),
+  deployment: z.string(),
+  warnings: z.array(z.string()),
+})
+
 export const buildShape = z.looseObject({
   id: z.string(),
   state: z.string(),

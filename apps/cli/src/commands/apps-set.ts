@@ -11,6 +11,7 @@ const SECONDS = {
   grace: { field: 'graceMs', meaning: 'between SIGTERM and SIGKILL; default 30' },
   drain: { field: 'drainMs', meaning: 'how long requests may go on after an instance left the routes; default 30' },
 } as const
+const DEPLOY_ON_PUSH = 'true: an image pushed to the tag latest is deployed; default false'
 const BUILDPACKS = 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF, separated by commas'
 
 /** `croft apps:set APP KEY=VALUE`: settings of an app; the next instances have them. */
@@ -24,6 +25,7 @@ export function register(program: Command): void {
       [
         ...Object.entries(SECONDS).map(([key, { meaning }]) => `${key} (seconds): ${meaning}`),
         `buildpacks: ${BUILDPACKS}`,
+        `deploy-on-push: ${DEPLOY_ON_PUSH}`,
       ].join('; '),
     )
   platformVerb(command).action((app: string, pairs: string[], options: VerbOptions) => {
@@ -43,20 +45,30 @@ export function register(program: Command): void {
 }
 
 /** `boot-timeout=5` and `buildpacks=a,b` arguments as the API takes them. @throws UsageError. Pure. */
-export function parseSettings(pairs: readonly string[]): Record<string, number | string[] | null> {
+export function parseSettings(pairs: readonly string[]): Record<string, SettingValue> {
   return Object.fromEntries(pairs.map(parseSetting))
 }
 
-function parseSetting(pair: string): [field: string, value: number | string[] | null] {
+type SettingValue = number | string[] | boolean | null
+
+function parseSetting(pair: string): [field: string, value: SettingValue] {
   const [key = '', value] = pair.split('=', 2)
   if (key === 'buildpacks') {
     if (value === undefined) throw new UsageError(`${pair} is not buildpacks=A,B`, 'croft apps:set shop buildpacks=')
     const names = value.split(',').map((name) => name.trim())
     return ['buildpacks', value === '' ? null : names.filter((name) => name !== '')]
   }
+  if (key === 'deploy-on-push') {
+    if (value === undefined || !['true', 'false', ''].includes(value))
+      throw new UsageError(`${pair} is not deploy-on-push=true or false`, 'croft apps:set shop deploy-on-push=true')
+    return ['deployOnPush', value === '' ? null : value === 'true']
+  }
   const setting = Object.entries(SECONDS).find(([name]) => name === key)?.[1]
   if (setting === undefined)
-    throw new UsageError(`there is no setting ${key}`, `one of ${[...Object.keys(SECONDS), 'buildpacks'].join(', ')}`)
+    throw new UsageError(
+      `there is no setting ${key}`,
+      `one of ${[...Object.keys(SECONDS), 'buildpacks', 'deploy-on-push'].join(', ')}`,
+    )
   if (value === undefined || !/^(\d+(\.\d+)?)?$/.test(value))
     throw new UsageError(`${pair} is not ${key}=SECONDS`, `croft apps:set shop ${key}=10`)
   return [setting.field, value === '' ? null : Math.round(Number(value) * 1_000)]

@@ -13,6 +13,7 @@ import { register as configGet } from './config-get.js'
 import { register as configSet } from './config-set.js'
 import { register as configUnset } from './config-unset.js'
 import { register as config } from './config.js'
+import { register as deploy } from './deploy.js'
 import { register as gitCredential } from './git-credential.js'
 import { register as gitRemote } from './git-remote.js'
 import { register as logs } from './logs.js'
@@ -21,6 +22,8 @@ import { register as psScale } from './ps-scale.js'
 import { register as psStart } from './ps-start.js'
 import { register as psStop } from './ps-stop.js'
 import { register as ps } from './ps.js'
+import { register as rebase } from './rebase.js'
+import { register as registryLogin } from './registry-login.js'
 import { register as releasesInfo } from './releases-info.js'
 import { register as releases } from './releases.js'
 import { register as rollback } from './rollback.js'
@@ -41,6 +44,7 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   configGet,
   configSet,
   configUnset,
+  deploy,
   gitRemote,
   gitCredential,
   logs,
@@ -49,6 +53,8 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   psRestart,
   psStop,
   psStart,
+  rebase,
+  registryLogin,
   releases,
   releasesInfo,
   rollback,

@@ -8,6 +8,8 @@ export interface AppSettings {
   drainMs?: number
   /** `ps:stop`: nothing runs until `ps:start`. */
   isStopped?: boolean
+  /** An image pushed to the tag `latest` is deployed; default false. */
+  deployOnPush?: boolean
   /** Stack the next build uses; default `debian-12`. */
   stack?: string
   /** Buildpacks of the next builds, as people name them; before what the source says. */

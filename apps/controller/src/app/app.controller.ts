@@ -20,6 +20,8 @@ export const settingsShape = z.object({
   graceMs: millis.optional(),
   /** How long in-flight requests may go on after an instance left the routes, ms; default 30,000. */
   drainMs: millis.optional(),
+  /** An image pushed to the tag `latest` is deployed; default false. */
+  deployOnPush: z.boolean().optional(),
   /** Buildpacks of the next builds: ids, addresses of repositories with `#REF`, folders of the source. */
   buildpacks: z
     .array(z.string().refine((text) => parseBuildpackChoice(text) !== null, `expected ${CHOICE_FORMS}`))
@@ -30,6 +32,7 @@ const changesSchema = z.strictObject({
   bootTimeoutMs: settingsShape.shape.bootTimeoutMs.nullable(),
   graceMs: settingsShape.shape.graceMs.nullable(),
   drainMs: settingsShape.shape.drainMs.nullable(),
+  deployOnPush: settingsShape.shape.deployOnPush.nullable(),
   buildpacks: settingsShape.shape.buildpacks.nullable(),
 })
 const newAppSchema = z.strictObject({ name: z.string().max(200), team: z.string().max(200).optional() })
@@ -109,7 +112,7 @@ export class AppController {
   }
 
   #answer(app: App, team: string): AppAnswer {
-    const { bootTimeoutMs, graceMs, drainMs, buildpacks } = app.settings
+    const { bootTimeoutMs, graceMs, drainMs, deployOnPush, buildpacks } = app.settings
     return {
       id: app.id,
       name: app.name,
@@ -121,6 +124,7 @@ export class AppController {
         ...(bootTimeoutMs !== undefined && { bootTimeoutMs }),
         ...(graceMs !== undefined && { graceMs }),
         ...(drainMs !== undefined && { drainMs }),
+        ...(deployOnPush !== undefined && { deployOnPush }),
         ...(buildpacks !== undefined && { buildpacks }),
       },
       createdAt: app.createdAt.toISOString(),

@@ -45,17 +45,27 @@ export class Keyring {
     return Buffer.from(hkdfSync('sha256', key, Buffer.alloc(0), `croft/${purpose}`, KEY_BYTES))
   }
 
+  /** Seals bytes for one place with the newest key. */
+  seal(plain: Buffer, context: string): SealedValue {
+    const [id, key] = [...this.keys.entries()].at(-1) as [string, Buffer]
+    return seal(plain, key, id, context)
+  }
+
+  /** What was sealed for that place. @throws CroftError `seal-broken`, `keys-missing` */
+  open(sealed: SealedValue, context: string, what: string): Buffer {
+    const key = this.keys.get(sealed.keyId)
+    if (key === undefined) throw keysMissing(`a key ring without ${sealed.keyId}`)
+    return unseal(sealed, key, context, what)
+  }
+
   /** A new data key for an app, sealed for that app's row. */
   mintDataKey(appId: AppId): SealedValue {
-    const [id, key] = [...this.keys.entries()].at(-1) as [string, Buffer]
-    return seal(randomBytes(KEY_BYTES), key, id, dataKeyContext(appId))
+    return this.seal(randomBytes(KEY_BYTES), dataKeyContext(appId))
   }
 
   /** An app's data key. @throws CroftError `seal-broken`, `keys-missing` */
   openDataKey(appId: AppId, sealed: SealedValue): Buffer {
-    const key = this.keys.get(sealed.keyId)
-    if (key === undefined) throw keysMissing(`a key ring without ${sealed.keyId}`)
-    return unseal(sealed, key, dataKeyContext(appId), `the data key of app ${appId}`)
+    return this.open(sealed, dataKeyContext(appId), `the data key of app ${appId}`)
   }
 }
 

@@ -3,6 +3,8 @@ import { DataSource } from 'typeorm'
 import { entities } from './entities.js'
 import { First1732180000000 } from './migrations/0001-first.js'
 import { Rollback1764100000000 } from './migrations/0002-rollback.js'
+import { RegistryCredentials1764110000000 } from './migrations/0003-registry-credentials.js'
+import { Rebase1764130000000 } from './migrations/0006-rebase.js'
 
 /** PostgreSQL by URL or by socket directory; `uuidv7()` needs PostgreSQL 18. Migrations run before anything serves. */
 export function createDataSource(url: string): DataSource {
@@ -10,7 +12,7 @@ export function createDataSource(url: string): DataSource {
     type: 'postgres',
     url,
     entities,
-    migrations: [First1732180000000, Rollback1764100000000],
+    migrations: [First1732180000000, Rollback1764100000000, RegistryCredentials1764110000000, Rebase1764130000000],
     migrationsTransactionMode: 'all',
     installExtensions: false,
     uuidExtension: 'pgcrypto',

@@ -5,6 +5,7 @@ import { Token } from '../auth/token.entity.js'
 import { Build } from '../build/build.entity.js'
 import { Deployment } from '../deploy/deployment.entity.js'
 import { EventRow } from '../event/event.entity.js'
+import { RegistryCredential } from '../image/registry-credential.entity.js'
 import { Instance } from '../instance/instance.entity.js'
 import { InstanceStatusRow } from '../instance/instance-status.entity.js'
 import { Node } from '../node/node.entity.js'
@@ -32,6 +33,7 @@ export const entities = [
   Leader,
   Node,
   Push,
+  RegistryCredential,
   Release,
   Revision,
   RouteRow,

@@ -1,12 +1,12 @@
 import { createHash, randomUUID, type Hash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, unlinkSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
-import { errnoOf, parseDigest, type Digest } from '@croft/kit'
+import { errnoOf, isDigest, parseDigest, systemClock, type Clock, type Digest } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
-import { CONFIG } from '../tokens.js'
+import { CLOCK, CONFIG } from '../tokens.js'
 import { DistributionError } from './errors.js'
 
 /** Largest blob, bytes. */
@@ -35,10 +35,17 @@ export class BlobStore implements OnModuleInit {
   readonly #uploads = new Map<string, Upload>()
   /** When a blob was last asked for, on the monotonic clock: such a one is not collected. */
   readonly #usedAt = new Map<Digest, number>()
+  readonly #startedAt: number
+  readonly #diffIds: string
 
-  constructor(@Inject(CONFIG) config: ControllerConfig) {
+  constructor(
+    @Inject(CONFIG) config: ControllerConfig,
+    @Inject(CLOCK) private readonly clock: Clock = systemClock,
+  ) {
+    this.#startedAt = clock.monotonic()
     this.#blobs = `${config.home}/registry/blobs/sha256`
     this.#uploading = `${config.home}/registry/uploads`
+    this.#diffIds = `${config.home}/registry/diffids`
   }
 
   /** Uploads do not outlive the controller: their hashes are in memory. */
@@ -50,7 +57,37 @@ export class BlobStore implements OnModuleInit {
 
   /** Keeps a blob from being collected for a while: whoever asked may be about to refer to it. */
   use(digest: Digest): void {
-    this.#usedAt.set(digest, performance.now())
+    this.#usedAt.set(digest, this.clock.monotonic())
+  }
+
+  /** How long ago a time of the file system is, ms. */
+  ageOf(timeMs: number): number {
+    return this.clock.now() - timeMs
+  }
+
+  /** Whether a blob was asked for within this time; before our own start nobody knows, so that counts too. */
+  isUsedWithin(digest: Digest, ms: number): boolean {
+    return this.clock.monotonic() - (this.#usedAt.get(digest) ?? this.#startedAt) < ms
+  }
+
+  /**
+   * Removes every blob that is not marked, is older than the grace time and was not asked for within it. The last look and the
+   * removal are one step: whoever asks meanwhile either finds the blob for good or does not find it.
+   */
+  async sweep(marked: ReadonlySet<Digest>, graceMs: number): Promise<{ blobs: number; bytes: number }> {
+    const swept = { blobs: 0, bytes: 0 }
+    for (const hex of await readdir(this.#blobs)) {
+      const digest = `sha256:${hex}`
+      if (!isDigest(digest) || marked.has(digest)) continue
+      const { size, mtimeMs } = await stat(`${this.#blobs}/${hex}`)
+      if (this.ageOf(mtimeMs) < graceMs || this.isUsedWithin(digest, graceMs)) continue
+      unlinkSync(`${this.#blobs}/${hex}`)
+      this.#usedAt.delete(digest)
+      await rm(`${this.#diffIds}/${hex}`, { force: true })
+      swept.blobs += 1
+      swept.bytes += size
+    }
+    return swept
   }
 
   /** Size of a blob in bytes, or undefined when it is not here. */
@@ -100,7 +137,7 @@ export class BlobStore implements OnModuleInit {
       path,
       hash: createHash('sha256'),
       bytes: 0,
-      lastUsedAt: performance.now(),
+      lastUsedAt: this.clock.monotonic(),
       isBusy: false,
       owner,
     })
@@ -144,7 +181,7 @@ export class BlobStore implements OnModuleInit {
       throw error
     } finally {
       upload.isBusy = false
-      upload.lastUsedAt = performance.now()
+      upload.lastUsedAt = this.clock.monotonic()
     }
     return upload.bytes
   }
@@ -184,7 +221,7 @@ export class BlobStore implements OnModuleInit {
   }
 
   async #forgetIdle(): Promise<void> {
-    const limit = performance.now() - UPLOAD_IDLE_MS
+    const limit = this.clock.monotonic() - UPLOAD_IDLE_MS
     for (const [id, upload] of this.#uploads) {
       if (!upload.isBusy && upload.lastUsedAt < limit) await this.cancel(id)
     }

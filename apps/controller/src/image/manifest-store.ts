@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { unlinkSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { Inject, Injectable } from '@nestjs/common'
 import { errnoOf, isDigest, parseDigest, type Digest } from '@croft/kit'
@@ -129,14 +130,38 @@ export class ManifestStore {
     )
   }
 
+  /** A manifest that is listed, without keeping it from being collected. */
+  async peek(appId: string, digest: Digest): Promise<{ mediaType: string; bytes: Buffer }> {
+    const mediaType = (await readWord(`${this.#folderOf(appId)}/manifests/${hexOf(digest)}`)) ?? ''
+    return { mediaType, bytes: await this.blobs.bytes(digest) }
+  }
+
+  /** Removes a manifest unless it was asked for within the grace time; whether it did. */
+  async collect(appId: string, digest: Digest, graceMs: number): Promise<boolean> {
+    const folder = this.#folderOf(appId)
+    const { bytes, mediaType } = await this.peek(appId, digest)
+    const { subject } = checkManifest(bytes, mediaType)
+    if (this.blobs.isUsedWithin(digest, graceMs)) return false
+    unlinkSync(`${folder}/manifests/${hexOf(digest)}`)
+    if (subject !== null) await remove(`${folder}/referrers/${hexOf(subject)}/${hexOf(digest)}`)
+    return true
+  }
+
+  /** Forgets that the app may read blobs that none of its manifests needs, unless that is young. */
+  async collectLinks(appId: string, needed: ReadonlySet<Digest>, graceMs: number): Promise<void> {
+    const folder = `${this.#folderOf(appId)}/blobs`
+    for (const hex of await namesIn(folder)) {
+      const digest = `sha256:${hex}`
+      if (!isDigest(digest) || needed.has(digest)) continue
+      const { mtimeMs } = await stat(`${folder}/${hex}`)
+      if (this.blobs.ageOf(mtimeMs) < graceMs || this.blobs.isUsedWithin(digest, graceMs)) continue
+      await remove(`${folder}/${hex}`)
+    }
+  }
+
   /** Ids of the apps that have something here. */
   async apps(): Promise<string[]> {
     return (await namesIn(this.#root)).filter((name) => UUID.test(name))
-  }
-
-  /** Forgets an app's repository; its blobs are collected later. */
-  async forget(appId: string): Promise<void> {
-    await rm(this.#folderOf(appId), { recursive: true, force: true })
   }
 
   /** Whether the app may read a blob that is here. */

@@ -46,6 +46,8 @@ interface Caller {
  */
 @Injectable()
 export class TeamAccess implements RegistryAccess {
+  /** Set by whoever deploys what is pushed. */
+  pushed?: RegistryAccess['pushed'] & {}
   readonly #key: Buffer
 
   constructor(

@@ -55,18 +55,21 @@ export function serviceSpec(source: SpecSource): ServiceSpec | null {
   const process = Object.hasOwn(release.processTypes, type) ? release.processTypes[type] : undefined
   if (release.image === null || process === undefined) return null
   const declared = Object.hasOwn(release.checks, type) ? release.checks[type] : undefined
+  const port = process.port ?? APP_PORT
   return {
     kind: 'service',
     image: release.image,
     command: process.argv,
+    ...(process.user !== undefined && { user: process.user }),
+    ...(process.dir !== undefined && { dir: process.dir }),
     env: {
       ...source.config,
-      PORT: String(APP_PORT),
+      PORT: String(port),
       CROFT_APP: source.appName,
       CROFT_INSTANCE: `${type}.${source.slot}`,
       CROFT_RELEASE: `v${release.version}`,
     },
-    port: hasTraffic(type) ? APP_PORT : null,
+    port: hasTraffic(type) ? port : null,
     health: healthOf(type, declared),
     limits: source.limits,
     graceMs: source.settings.graceMs ?? DEFAULT_GRACE_MS,

@@ -210,7 +210,8 @@ export class ServiceInstance implements NodeInstance {
       return await backend.create(containerSpec(this.item, spec, { handle, ip }), signal)
     })
     const [path = '', ...args] = spec.command
-    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, user: APP_USER, dir: APP_FOLDER })
+    const { user = APP_USER, dir = APP_FOLDER } = spec
+    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, user, dir })
     await this.#startDrain(false)
     await this.#to('starting', {
       handle,
