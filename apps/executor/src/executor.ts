@@ -24,6 +24,7 @@ import { DesiredWatch } from './sync/watch-desired.js'
 
 const ADMISSION_RETRY = { baseMs: 250, maxMs: 5_000, jitter: 0.2 }
 const SWEEP_LOGS_EVERY_MS = 24 * 60 * 60_000
+const COLLECT_LAYERS_EVERY_MS = 60 * 60_000
 
 /** What an executor is made of besides its configuration; `main.ts` chooses, tests choose otherwise. */
 export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 'logger' | 'ensureImage' | 'runBuild'> {
@@ -33,6 +34,8 @@ export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 
   bootId: string
   /** An image for the probe container; null skips the probe. */
   probeImage: string | null
+  /** Removes what none of these images needs; undefined: nothing is kept here. */
+  collectLayers?: (images: readonly string[]) => Promise<number>
   /** How instances are asked; tests put their own here. */
   check?: typeof check
   /** What the network namespace of a host pid listens on; tests, whose pids are no processes, put their own here. */
@@ -155,6 +158,7 @@ class LiveExecutor {
       this.#core.keepPlanning(signal),
       keepMeasuring(backend, () => this.#core.instances(), clock, logger, signal),
       this.#keepSweepingLogs(signal),
+      this.#keepCollectingLayers(signal),
     ])
     await this.#admission
     this.#streams.close()
@@ -230,6 +234,24 @@ class LiveExecutor {
       const { properties, containerIp } = await container.info()
       const id = properties[INSTANCE_PROPERTY]
       if (id !== undefined) await this.#addresses.reclaim(id, containerIp)
+    }
+  }
+
+  /** Whatever an instance here runs or is built on stays, wanted or not. */
+  async #keepCollectingLayers(signal: AbortSignal): Promise<void> {
+    const { clock, logger, collectLayers } = this.#ports
+    while (!signal.aborted) {
+      await clock.sleep(COLLECT_LAYERS_EVERY_MS, signal).catch(() => undefined)
+      if (signal.aborted || !this.#isResumed) continue
+      try {
+        const images = this.#core
+          .instances()
+          .map(({ item: { spec } }) => ('image' in spec ? spec.image : spec.previousImage))
+        const layers = await collectLayers?.(images.filter((image) => image !== null))
+        if (layers !== undefined && layers > 0) logger.info('layers-collected', { layers })
+      } catch (error) {
+        logger.warn('layers-not-collected', { why: messageOf(error) })
+      }
     }
   }
 

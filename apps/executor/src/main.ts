@@ -89,6 +89,7 @@ async function main(): Promise<void> {
     logger,
     bootId,
     probeImage: PROBE_IMAGE,
+    collectLayers: async (inUse) => await images.collect(inUse),
     ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
     runBuild: async (item, { handle, address }, signal) => {
       if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDigest, parseDigest, type Digest } from '@croft/kit'
 import { ImageError } from '@croft/garden-api'
@@ -13,6 +13,12 @@ export interface ImagesOptions {
   bases: BaseImages
   registry: RegistryClient
 }
+
+/** A layer nobody used for so long goes, ms; longer than any build takes. */
+const UNUSED_MS = 3 * 24 * 60 * 60_000
+const UNUSED_WHEN_FULL_MS = 60 * 60_000
+/** Share of the disk below which it is nearly full. */
+const LOW_DISK = 0.1
 
 /** The label that names the stack an image stands on. */
 export const STACK_LABEL = 'io.croft.stack'
@@ -48,6 +54,12 @@ export class Images {
     return image
   }
 
+  /** The configuration of an image whose documents are here, with all that nobody reads. @throws ImageError */
+  async rawConfig(digest: Digest): Promise<Buffer> {
+    if ((await this.#local(digest)) === null) throw new ImageError(`image ${digest} is not on this node`)
+    return readFile(this.#documentPath(digest, 'config'))
+  }
+
   /**
    * Makes everything ready to mount `croft:<digest>`: call it before a container is created with that reference. Missing layers
    * are pulled from the app's repository. @throws ImageError, RegistryError, OciError
@@ -67,6 +79,21 @@ export class Images {
       if ((await this.#baseTree(image, diffId)) !== null) continue
       await layers.pull(diffId, descriptor, () => registry.blob(appId, descriptor, signal))
     }
+  }
+
+  /**
+   * Removes layers that none of these images needs and that nobody used for days; for an hour when the disk is nearly full. What
+   * a release needs later is pulled again. How many.
+   */
+  async collect(inUse: readonly string[]): Promise<number> {
+    const keep = new Set<Digest>()
+    for (const image of inUse) {
+      const documents = isDigest(image) ? await this.#local(image) : null
+      for (const diffId of documents?.config.rootfs.diff_ids ?? []) keep.add(diffId)
+    }
+    const { bavail, blocks } = await statfs(this.#options.folder)
+    const unusedMs = bavail < blocks * LOW_DISK ? UNUSED_WHEN_FULL_MS : UNUSED_MS
+    return this.#options.layers.collect(keep, unusedMs)
   }
 
   /** The trees of an image that is ready, uppermost first, and its environment. @throws ImageError when something is missing */

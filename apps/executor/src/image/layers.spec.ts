@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -76,6 +86,32 @@ describe('the layers of a node', () => {
     ])
     expect(pulls).toBe(1)
     expect(readFileSync(join(store.path(blob.diffId), 'layers/x'), 'utf8')).toBe('content')
+  })
+
+  it('that nobody needs or used for long go, and are pulled again when somebody does', async () => {
+    const blob = await blobWith('x')
+    const source = (): Promise<Readable> => Promise.resolve(Readable.from([blob.open()]))
+    const first = await open()
+    await first.pull(blob.diffId, blob.descriptor, source)
+    expect(await first.collect(new Set(), 60_000)).toBe(0) // just made
+    const store = await open()
+    const record = join(folder, `${blob.diffId.slice(7)}.json`)
+    utimesSync(record, 0, 0)
+    expect(await store.collect(new Set([blob.diffId]), 60_000)).toBe(0) // an instance runs it
+    expect(store.has(blob.diffId)).toBe(true) // a build asks for it
+    expect(await store.collect(new Set(), 60_000)).toBe(0)
+    await waitFor(() => statSync(record).mtimeMs > 0, { what: 'the use to be written down', timeoutMs: 5_000 })
+    expect(await (await open()).collect(new Set(), 60_000)).toBe(0)
+    utimesSync(record, 0, 0)
+    const later = await open()
+    expect(await later.collect(new Set(), 60_000)).toBe(1)
+    expect([later.has(blob.diffId), existsSync(later.path(blob.diffId)), existsSync(record)]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    await later.pull(blob.diffId, blob.descriptor, source)
+    expect(readFileSync(join(later.path(blob.diffId), 'x'), 'utf8')).toBe('content')
   })
 
   it.each(['another blob', 'another tar'])('refuse %s than was promised, and keep nothing of it', async (what) => {

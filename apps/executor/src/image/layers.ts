@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { renameSync, rmSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import { bareEnv, errnoOf, messageOf, run, type Digest, type Logger } from '@croft/kit'
+import { bareEnv, errnoOf, messageOf, parseDigest, run, type Digest, type Logger } from '@croft/kit'
 import { descriptorSchema, hexOf, unpackBlob, writeOverlayMarks, type Descriptor } from '@croft/oci'
 
 const recordSchema = z.object({
@@ -17,6 +18,8 @@ const recordSchema = z.object({
 /** Long enough for the build that made a layer to be over. */
 const SYNC_AFTER_MS = 2_000
 const MAX_GUESSES = 1_000
+/** Uses are written down this often, ms. */
+const NOTE_USE_EVERY_MS = 60 * 60_000
 
 export interface LayerStoreOptions {
   /** `<node home>/layers`. */
@@ -37,6 +40,8 @@ export class LayerStore {
   readonly #likely = new Map<string, Digest>()
   readonly #pulling = new Map<string, Promise<void>>()
   readonly #unsynced = new Set<string>()
+  readonly #usedAt = new Map<string, number>()
+  readonly #notedAt = new Map<string, number>()
   #serial = 0
 
   private constructor(options: LayerStoreOptions) {
@@ -53,12 +58,15 @@ export class LayerStore {
 
   /** Whether the tree is here. */
   has(diffId: Digest): boolean {
-    return this.#present.has(hexOf(diffId))
+    const hex = hexOf(diffId)
+    if (!this.#present.has(hex)) return false
+    this.#use(hex)
+    return true
   }
 
   /** The blob of a layer that is here. */
   blobOf(diffId: Digest): Descriptor | undefined {
-    return this.#present.get(hexOf(diffId))
+    return this.has(diffId) ? this.#present.get(hexOf(diffId)) : undefined
   }
 
   /** The layer that was last made from what `key` describes, if it is here: a guess that its digest has to confirm. */
@@ -74,6 +82,27 @@ export class LayerStore {
   /** Removes a draft that is not needed, in the background. */
   discard(draft: string): void {
     this.#discard(draft)
+  }
+
+  /**
+   * Removes the trees that are not in `keep` and that nobody asked for within `unusedMs`; how many. From the moment a tree is found
+   * to be unused it is not here any more, so that whoever asks meanwhile pulls it anew.
+   */
+  async collect(keep: ReadonlySet<Digest>, unusedMs: number): Promise<number> {
+    let removed = 0
+    for (const hex of this.#present.keys()) {
+      if (keep.has(parseDigest(`sha256:${hex}`))) continue
+      const notedAt = (await stat(this.#recordPath(hex)).catch(() => null))?.mtimeMs ?? 0
+      if (Date.now() - Math.max(notedAt, this.#usedAt.get(hex) ?? 0) < unusedMs || !this.#present.has(hex)) continue
+      this.#present.delete(hex)
+      this.#serial += 1
+      const gone = join(this.#options.folder, `.new-${process.pid}-${this.#serial}`)
+      rmSync(this.#recordPath(hex), { force: true })
+      renameSync(join(this.#options.folder, hex), gone)
+      this.#discard(gone)
+      removed += 1
+    }
+    return removed
   }
 
   /** Where the tree of a layer lies, whether it is there or not. */
@@ -131,6 +160,14 @@ export class LayerStore {
       throw error
     }
     await this.adopt(diffId, descriptor, tree)
+  }
+
+  #use(hex: string): void {
+    const now = Date.now()
+    this.#usedAt.set(hex, now)
+    if (now - (this.#notedAt.get(hex) ?? 0) < NOTE_USE_EVERY_MS) return
+    this.#notedAt.set(hex, now)
+    void utimes(this.#recordPath(hex), now / 1000, now / 1000).catch(() => undefined) // of a layer that has just gone
   }
 
   #recordPath(hex: string): string {
