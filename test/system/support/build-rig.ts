@@ -48,6 +48,8 @@ export interface BuildRig {
   runIn(image: string, argv: string[], env?: string[]): Promise<{ exitCode: number; output: string }>
   /** Starts a program of an image that listens on port 8080. */
   serve(image: string, program: string, env: string[]): Promise<Serving>
+  /** Finds images in another way from now on. */
+  useResolver(resolver: CroftImageResolver): void
   /** Forgets everything unpacked, as after the loss of a node's cache. */
   loseLayers(): Promise<void>
   close(): Promise<void>
@@ -252,6 +254,9 @@ export async function buildRig(network: string): Promise<BuildRig> {
         sh: async (line) => (await runToEnd(container, ['/bin/sh', '-c', line])).output,
         end: async () => await backend.destroy(container.handle),
       }
+    },
+    useResolver(other) {
+      resolver.current = other
     },
     async loseLayers() {
       await rm(join(folder, 'layers'), { recursive: true, force: true })

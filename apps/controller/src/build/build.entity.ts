@@ -53,6 +53,10 @@ export class Build {
   @Column({ type: 'boolean', name: 'is_clean', default: false })
   isClean!: boolean
 
+  /** Nothing is built: this image gets the present base image of its stack. Null for a build. */
+  @Column({ type: 'text', name: 'rebased_from', nullable: true })
+  rebasedFrom!: string | null
+
   @Column({ type: 'integer' })
   attempt!: number
 

@@ -45,6 +45,8 @@ export interface NewBuild {
   commit: string
   tree: string
   isClean: boolean
+  /** The image that only gets another base image. */
+  rebasedFrom?: string
 }
 
 /** How a build ended. */
@@ -91,6 +93,7 @@ export class BuildService {
       tree: wanted.tree,
       stack: wanted.app.settings.stack ?? DEFAULT_STACK,
       isClean: wanted.isClean,
+      rebasedFrom: wanted.rebasedFrom ?? null,
       attempt: 1,
     })
     const id = (row.identifiers[0] as { id: BuildId }).id

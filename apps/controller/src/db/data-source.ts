@@ -4,7 +4,7 @@ import { entities } from './entities.js'
 import { First1732180000000 } from './migrations/0001-first.js'
 import { Rollback1764100000000 } from './migrations/0002-rollback.js'
 import { RegistryCredentials1764110000000 } from './migrations/0003-registry-credentials.js'
-import { Rebase1764130000000 } from './migrations/0006-rebase.js'
+import { Rebase1764130000000 } from './migrations/0004-rebase.js'
 
 /** PostgreSQL by URL or by socket directory; `uuidv7()` needs PostgreSQL 18. Migrations run before anything serves. */
 export function createDataSource(url: string): DataSource {

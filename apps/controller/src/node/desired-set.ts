@@ -135,11 +135,12 @@ function buildSpec(
     kind: 'build',
     buildId: build.id,
     stack: build.stack,
-    previousImage,
+    previousImage: build.rebasedFrom ?? previousImage,
     env,
     limits: instance.limits,
     timeoutMs: BUILD_TIMEOUT_MS,
     isClean: build.isClean,
+    ...(build.rebasedFrom !== null && { isRebase: true }),
     commit: build.commit,
   }
 }

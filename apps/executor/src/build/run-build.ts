@@ -34,6 +34,7 @@ import { canceled, DiskFull, failureOf, LogFull, SourceFailed, TimedOut, TooMany
 import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
 import { watchLimits } from './limit-watch.js'
 import type { BuildContext, BuildPorts } from './ports.js'
+import { rebaseImage } from './rebase-image.js'
 import { restoreLayers, type Restored } from './restore-layers.js'
 
 /** By this label a buildpack names config vars of which the platform makes a random value once; none of it is in the image. */
@@ -69,7 +70,10 @@ export async function runBuild(
   )
   const startedAt = ports.clock.monotonic()
   try {
-    const result = await new Build(spec, context, { ...ports, logger }, log, stop).run()
+    const result =
+      spec.isRebase === true
+        ? await rebased(spec, context, ports, log, stop.signal)
+        : await new Build(spec, context, { ...ports, logger }, log, stop).run()
     logger.info('build-finished', { tookMs: Math.round(ports.clock.monotonic() - startedAt), image: result.image })
     return result
   } catch (thrown) {
@@ -84,6 +88,19 @@ export async function runBuild(
     stop.abort(new Error('the build is over'))
     await log.close()
   }
+}
+
+/** No container, no buildpack: two documents are written. */
+async function rebased(
+  spec: BuildSpec,
+  context: BuildContext,
+  ports: BuildPorts,
+  log: BuildLog,
+  signal: AbortSignal,
+): Promise<Succeeded> {
+  const { image, newLayers, newBytes } = await rebaseImage(spec.previousImage ?? '', context, ports, signal)
+  log.step(newLayers === 0 ? 'The base image is the present one already' : `Rebasing to image ${image.slice(0, 19)}...`)
+  return { outcome: 'succeeded', image, processTypes: {}, newLayers, newBytes }
 }
 
 class Build {
