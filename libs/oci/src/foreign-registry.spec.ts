@@ -128,6 +128,16 @@ describe('a registry of somebody else', () => {
     await registry.close()
   })
 
+  it.each<[string, Handler]>([
+    ['never answers', () => undefined],
+    ['stops in the middle', (_request, response) => void response.writeHead(200).write('{')],
+  ])('that %s is left after its time', async (_what, handler) => {
+    const timeouts = { answerMs: 200, idleMs: 200 }
+    const registry = new ForeignRegistry({ host: await serve(handler), name: 'app' }, null, timeouts)
+    await expect(registry.manifest('v1', signal)).rejects.toThrow(/cannot be reached|stopped in the middle/)
+    await registry.close()
+  })
+
   it('that nobody serves is one clear line', async () => {
     const registry = new ForeignRegistry({ host: 'localhost:1', name: 'app' }, null)
     await expect(registry.manifest('v1', signal)).rejects.toThrow('the registry localhost:1 cannot be reached')

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:dns'
 import type { Readable } from 'node:stream'
-import { messageOf, type Digest } from '@croft/kit'
+import { CroftError, messageOf, type Digest } from '@croft/kit'
 import { Agent, request, type Dispatcher } from 'undici'
 import { digestOf, VerifyStream } from './digest.js'
 import { OciError, RegistryError } from './errors.js'
@@ -14,9 +14,14 @@ export interface RegistryCredentials {
   password: string
 }
 
-const ANSWER_TIMEOUT_MS = 15_000
-/** Between two pieces of a blob. */
-const IDLE_TIMEOUT_MS = 30_000
+/** How long a registry may take, ms. */
+export interface RegistryTimeouts {
+  /** To connect, and to answer. */
+  answerMs: number
+  /** Between two pieces of a blob. */
+  idleMs: number
+}
+const TIMEOUTS: RegistryTimeouts = { answerMs: 15_000, idleMs: 30_000 }
 const MAX_REDIRECTS = 5
 const DOCUMENT_LIMIT_BYTES = 4 * 1024 * 1024
 const ACCEPT = [mediaTypes.index, mediaTypes.manifest, mediaTypes.dockerIndex, mediaTypes.dockerManifest].join(', ')
@@ -31,10 +36,17 @@ export class ForeignRegistry {
   readonly #host: string
   readonly #name: string
   readonly #credentials: RegistryCredentials | null
-  readonly #agent = new Agent({ connections: 4, connect: { timeout: ANSWER_TIMEOUT_MS, lookup: guardedLookup } })
+  readonly #timeouts: RegistryTimeouts
+  readonly #agent: Agent
   #authorization: string | undefined
 
-  constructor(reference: Pick<ImageReference, 'host' | 'name'>, credentials: RegistryCredentials | null) {
+  constructor(
+    reference: Pick<ImageReference, 'host' | 'name'>,
+    credentials: RegistryCredentials | null,
+    timeouts = TIMEOUTS,
+  ) {
+    this.#timeouts = timeouts
+    this.#agent = new Agent({ connections: 4, connect: { timeout: timeouts.answerMs, lookup: guardedLookup } })
     refuseLinkLocal(reference.host)
     this.#origin = originOf(reference.host)
     this.#host = reference.host
@@ -52,7 +64,9 @@ export class ForeignRegistry {
     signal: AbortSignal,
   ): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }> {
     const response = await this.#get(`/v2/${this.#name}/manifests/${reference}`, signal, { accept: ACCEPT })
-    const bytes = await readAll(response.body)
+    const bytes = await readAll(response.body).catch((error: unknown) => {
+      throw this.#stopped(error)
+    })
     const digest = digestOf(bytes)
     if (reference.startsWith('sha256:') && digest !== reference) {
       throw new RegistryError(
@@ -67,7 +81,7 @@ export class ForeignRegistry {
   async blob(descriptor: Pick<Descriptor, 'digest' | 'size'>, signal: AbortSignal): Promise<Readable> {
     const response = await this.#get(`/v2/${this.#name}/blobs/${descriptor.digest}`, signal, {})
     const verified = new VerifyStream({ digest: descriptor.digest, bytes: descriptor.size })
-    response.body.on('error', (error) => verified.destroy(error))
+    response.body.on('error', (error) => verified.destroy(this.#stopped(error)))
     verified.on('close', () => response.body.destroy())
     return response.body.pipe(verified)
   }
@@ -110,8 +124,8 @@ export class ForeignRegistry {
         dispatcher: this.#agent,
         signal,
         headers: { 'user-agent': 'croft', ...headers },
-        headersTimeout: ANSWER_TIMEOUT_MS,
-        bodyTimeout: IDLE_TIMEOUT_MS,
+        headersTimeout: this.#timeouts.answerMs,
+        bodyTimeout: this.#timeouts.idleMs,
       })
     } catch (error) {
       signal.throwIfAborted()
@@ -150,6 +164,12 @@ export class ForeignRegistry {
     const isFine = isLoopbackHost(url.host) ? isLoopbackHost(this.#host) : url.protocol === 'https:'
     if (isFine && url.username === '' && /^https?:$/.test(url.protocol)) return url
     throw new RegistryError(`${this.#host} sends us to ${url.protocol}//${url.host}, where it may not`)
+  }
+
+  /** What ended an answer before it was whole; one of ours says more. */
+  #stopped(error: unknown): Error {
+    if (error instanceof CroftError) return error
+    return new RegistryError(`the registry ${this.#host} stopped in the middle of an answer`, messageOf(error), error)
   }
 
   #refused(status: number, path: string): OciError | RegistryError {
