@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common'
 import { RepositoryModule } from '../push/repository.module.js'
+import { TeamModule } from '../team/team.module.js'
 import { BuildLog } from './build-log.js'
 import { BuildNodeRoutes } from './build-node.routes.js'
 import { BuildController } from './build.controller.js'
@@ -10,7 +11,7 @@ import { BuildSweeper } from './build.sweeper.js'
 
 /** From a commit to an image, on an executor. */
 @Module({
-  imports: [RepositoryModule],
+  imports: [RepositoryModule, TeamModule],
   controllers: [BuildController],
   providers: [BuildLog, BuildNodeRoutes, BuildProcessor, BuildQueue, BuildService, BuildSweeper],
   exports: [BuildService],
