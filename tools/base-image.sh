@@ -1,25 +1,25 @@
 #!/bin/sh
-# Makes the base image of stack debian-12 below CACHE/base, once: the image every build and every app stands on.
+# Makes the base image of a stack below CACHE/base, once: the image every build and every app of that stack stands on.
 #
-#   tools/base-image.sh CACHE
+#   tools/base-image.sh CACHE STACK
 #
-# CACHE/base/debian-12/<hex of diffID>/  tree/ (unpacked, the image's own ids)  layer.tar.zst  image.json
-# CACHE/base/debian-12/current           a symlink to it, put there last: whoever sees it sees a whole image
+# CACHE/base/STACK/<hex of diffID>/  tree/ (unpacked, the image's own ids)  layer.tar.zst  image.json
+# CACHE/base/STACK/current           a symlink to it, put there last: whoever sees it sees a whole image
 #
 # The packages come from the Debian archives the host itself is configured with, through its proxies and with its keys. The
 # same package versions give the same bytes. Needs root, mmdebstrap and zstd. Safe to run twice at once: one waits.
 set -eu
 umask 022
-cache=${1:?usage: base-image.sh CACHE}
+cache=${1:?usage: base-image.sh CACHE STACK} stack=${2:?usage: base-image.sh CACHE STACK}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
-stack=debian-12 suite=bookworm
-base=$cache/base folder=$cache/base/$stack
 . "$here/debian-archive.sh"
+suite=$(stack_suite "$stack")
+base=$cache/base folder=$cache/base/$stack
 
 mkdir -p "$folder"
 chmod 755 "$cache"
 chmod 700 "$base" # the trees hold set-uid programs of theirs: nobody on this host may start them
-exec 9>"$base/.lock"
+exec 9>"$base/.$stack.lock"
 flock 9
 [ ! -e "$folder/current/image.json" ] || exit 0
 

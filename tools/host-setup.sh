@@ -115,7 +115,7 @@ install_packages
 : >"$setup/packages.done"
 if [ -z "${CROFT_ONLY_NODE-}" ] && [ ! -e "$cache/base/debian-12/current/image.json" ]; then
   started=$(now_ms)
-  "$root/tools/base-image.sh" "$cache" >>"$setup/host.log" 2>&1 ||
+  "$root/tools/base-image.sh" "$cache" debian-12 >>"$setup/host.log" 2>&1 ||
     failed "the base image could not be made: $(grep -E '^(E|croft): ' "$setup/host.log" | head -n 1 | cut -c1-200)" \
       "check that apt-get update works on this host; the whole log is $setup/host.log"
   printf '%s\t%s\n' "$(seconds_since "$started")" 'Making the base image (Debian 12)' >>"$setup/host.steps"

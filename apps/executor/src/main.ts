@@ -15,6 +15,7 @@ import { Images } from './image/images.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
 import { PackageLists } from './stack/package-lists.js'
+import { StackImages } from './stack/stack-images.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
 
@@ -47,16 +48,14 @@ async function main(): Promise<void> {
           clock,
         })
       : await openGarden(config.garden, resolver)
+  const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
   const buildPorts: BuildPorts = {
     backend,
     layers,
     images,
     bases,
-    packageLists: new PackageLists({
-      folder: config.tools,
-      cache: config.cache,
-      proxyEnvironment: config.build.proxyEnv,
-    }),
+    stacks: new StackImages(tools, bases),
+    packageLists: new PackageLists(tools),
     gitSource: new GitSource({
       folder: join(config.nodeHome, 'buildpacks', 'git'),
       egress: config.egress,

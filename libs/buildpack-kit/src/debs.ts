@@ -5,7 +5,7 @@ import { BuildFailure } from './failure.js'
 import type { Layer, LayerTypes } from './layer.js'
 import { run } from './run.js'
 import { say } from './say.js'
-import { PLATFORM_APT, PrivateApt } from './debs/apt.js'
+import { inRunImage, PLATFORM_APT, PrivateApt, STATUS } from './debs/apt.js'
 import { relocate } from './debs/relocate.js'
 
 /** Raised when the content of a layer changes although the packages do not. */
@@ -124,7 +124,10 @@ function distributionOf(env: Record<string, string>): string {
 
 /** Same lists, same run image, same wish: then apt need not be asked again. */
 function stateOf(platform: string, asked: readonly string[]): string {
-  const hash = createHash('sha256').update(platform).update('\0').update(readFileSync('/var/lib/dpkg/status'))
+  const hash = createHash('sha256')
+    .update(platform)
+    .update('\0')
+    .update(readFileSync(inRunImage(STATUS)))
   return hash.update(`\0${asked.join(' ')}`).digest('hex')
 }
 

@@ -25,6 +25,7 @@ import { CroftImageResolver } from '../../../apps/executor/src/image/image-resol
 import { Images } from '../../../apps/executor/src/image/images.js'
 import { LayerStore } from '../../../apps/executor/src/image/layers.js'
 import { PackageLists } from '../../../apps/executor/src/stack/package-lists.js'
+import { StackImages } from '../../../apps/executor/src/stack/stack-images.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const CACHE = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
@@ -145,12 +146,14 @@ export async function buildRig(network: string): Promise<BuildRig> {
   await bundleBuildpacks(join(folder, 'buildpacks'))
   const npmrc = join(folder, 'npmrc')
   writeFileSync(npmrc, '')
+  const tools = { folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} }
   const ports: BuildPorts = {
     backend,
     layers,
     images,
     bases,
-    packageLists: new PackageLists({ folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} }),
+    stacks: new StackImages(tools, bases),
+    packageLists: new PackageLists(tools),
     gitSource: gitSourceOf(folder, []),
     registry: client,
     controller: {

@@ -12,7 +12,7 @@ import { postgresNative } from './program-folders.js'
  */
 
 /** What makes stacks when the platform runs. */
-const TOOLS = ['debian-archive.sh', 'package-lists.sh', 'base-image.sh', 'base-image-hook.sh']
+const TOOLS = ['debian-archive.sh', 'package-lists.sh', 'base-image.sh', 'base-image-hook.sh', 'build-image.sh']
 const SOURCES = `{apps,libs}/*/{package.json,src/**,native/**},buildpacks/**,tools/{${TOOLS.join(',')}},examples/node-hello/**,package-lock.json`
 const lockSchema = z.object({
   packages: z.record(z.string(), z.looseObject({ dev: z.boolean().optional(), link: z.boolean().optional() })),

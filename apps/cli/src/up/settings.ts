@@ -89,7 +89,7 @@ export function parseHome(path: string): string {
   return parseFolder('--home', path)
 }
 
-function parseFolder(name: string, path: string): string {
+export function parseFolder(name: string, path: string): string {
   const clean = normalize(path).replace(/(?<=.)\/+$/, '')
   if (!isAbsolute(clean) || clean === '/' || /[\s:]/.test(clean)) {
     throw new UsageError(`${name} must be an absolute path without spaces and colons: ${path}`)

@@ -39,6 +39,7 @@ const NODE = '/cnb/croft/node'
 const NPM = '/cnb/croft/npm'
 const NPMRC = '/cnb/croft/npmrc'
 const APT = '/cnb/croft/apt'
+const RUN_IMAGE = '/cnb/croft/run-image'
 const CA = '/etc/ssl/certs/ca-certificates.crt'
 
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
@@ -53,12 +54,16 @@ const MAX_ENV_FILES = 1000
 const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
 const writable = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'rw', isIdmapped: true })
 
-/** The container of a build: the base image, the build user, its limits, and mounts of nothing but the platform's folders. */
+/** The container of a build: the run image or the build image, the build user, its limits, and mounts of nothing but the platform's folders. */
 export function buildContainerSpec(input: {
   spec: BuildSpec
   context: BuildContext
   paths: BuildPaths
   folders: BuildFolders
+  /** `stack:<name>`, `build:<name>`. */
+  image: string
+  /** The tree of the run image, which an app will stand on. */
+  runImage: string
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
   /** Whether buildpacks come from elsewhere than the platform. */
@@ -72,7 +77,7 @@ export function buildContainerSpec(input: {
   const layers = writable(folders.layers, LAYERS)
   return {
     handle: context.handle,
-    image: { uri: `stack:${spec.stack}` },
+    image: { uri: input.image },
     ...(context.address !== undefined && { network: context.address }),
     ...(context.properties !== undefined && { properties: context.properties }),
     hostname: 'build',
@@ -90,6 +95,7 @@ export function buildContainerSpec(input: {
       readOnly(paths.platformNode, NODE),
       readOnly(paths.platformNpm, NPM),
       readOnly(input.packageLists, APT),
+      ...(input.image.startsWith('build:') ? [readOnly(input.runImage, RUN_IMAGE)] : []),
       readOnly(folders.platform, PLATFORM),
       ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
       ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
@@ -124,7 +130,7 @@ export function operatorEnv(paths: BuildPaths): Env {
 
 /** Runs the programs of buildpacks in a build container and reads what they leave, trusting none of it. */
 export class BuildContainer implements BuildPort {
-  readonly #container: Container
+  #container: Container
   readonly #folders: BuildFolders
   readonly #trees: ReadonlyMap<string, string>
   readonly #target: Target
@@ -147,6 +153,11 @@ export class BuildContainer implements BuildPort {
     this.#target = input.target
     this.#log = input.log
     this.#signal = input.signal
+  }
+
+  /** From here on programs run in another container with the same mounts. */
+  moveTo(container: Container): void {
+    this.#container = container
   }
 
   /** Unpacks the source into `/workspace`, as the build user. */

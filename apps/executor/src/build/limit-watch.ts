@@ -7,14 +7,14 @@ const DISK_EVERY_MS = 2_000
 const DU_TIMEOUT_MS = 30_000
 
 /**
- * Watches the limits that no kernel ends a build for. Disk: what it writes into its mounts and, as `container` tells, into its
- * root; no quota covers the mounts, and one for the root alone would cost every build 60 ms. Processes: a build that has as many
+ * Watches the limits that no kernel ends a build for. Disk: what it writes into its mounts and, as its present container tells, into
+ * its root; no quota covers the mounts, and one for the root alone would cost every build 60 ms. Processes: a build that has as many
  * as it may at two looks in a row only fails to start more, for ever. Resolves with what it has too much of; never while it has
  * not, and rejects when `signal` aborts.
  */
 export async function watchLimits(
   folders: readonly string[],
-  container: Pick<Container, 'metrics'>,
+  containerOf: () => Pick<Container, 'metrics'> | null,
   limits: { diskBytes: number; pids: number },
   clock: Clock,
   signal: AbortSignal,
@@ -23,7 +23,10 @@ export async function watchLimits(
   let diskAt = clock.monotonic() + DISK_EVERY_MS
   for (;;) {
     await clock.sleep(EVERY_MS, signal)
-    const metrics = await container.metrics().catch(() => null) // it is going away, or the next look tells
+    const metrics =
+      (await containerOf()
+        ?.metrics()
+        .catch(() => null)) ?? null // it is going away, or the next look tells
     const isFull = metrics !== null && metrics.pids.current >= limits.pids
     if (isFull && wasFull) return 'processes'
     wasFull = isFull

@@ -8,6 +8,7 @@ import type { BaseImages } from '../image/base-image.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
 import type { PackageLists } from '../stack/package-lists.js'
+import type { StackImages } from '../stack/stack-images.js'
 
 /** What a build asks of the controller, on the node socket. */
 export interface BuildController {
@@ -47,6 +48,7 @@ export interface BuildPorts {
   layers: LayerStore
   images: Images
   bases: BaseImages
+  stacks: StackImages
   packageLists: PackageLists
   gitSource: GitSource
   registry: RegistryClient

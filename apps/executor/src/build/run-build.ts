@@ -16,6 +16,7 @@ import {
   processArgv,
   type BuildCache,
   type Buildpack,
+  type BuildNeed,
   type Built,
   type Detected,
   type Env,
@@ -28,6 +29,7 @@ import type { BaseImage } from '../image/base-image.js'
 import { AppCache } from './build-cache.js'
 import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
+import { needsOf, provideNeeds } from './build-needs.js'
 import { BuildLog } from './build-log.js'
 import { exportImage, type Exported } from './export-image.js'
 import { canceled, DiskFull, failureOf, LogFull, SourceFailed, TimedOut, TooManyProcesses } from './failures.js'
@@ -105,6 +107,8 @@ async function rebased(
 
 class Build {
   readonly #startedAt: number
+  #container: Container | null = null
+  #image: 'stack' | 'build' = 'stack'
 
   constructor(
     private readonly spec: BuildSpec,
@@ -120,7 +124,7 @@ class Build {
     const { ports, spec, context } = this
     const [made, ...others] = await Promise.allSettled([
       makeBuildFolders(ports.paths, context.handle, {}),
-      ports.bases.current(spec.stack),
+      this.#base(),
       readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
       this.#previousImage(),
       ports.controller.wishes(spec.buildId, this.stop.signal),
@@ -150,18 +154,20 @@ class Build {
     const { ports } = this
     const restored = await this.#restore(input)
     const trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
-    const container = await this.#create(input, [...new Set(trees.values())])
+    const { stacks } = ports
+    const isLikely = stacks.neededCompilers(this.context.appId) && (await stacks.hasCompilers(input.base))
+    this.#container = await this.#create(input, trees, isLikely ? 'build' : 'stack')
     let built: Built
     try {
-      built = await this.#build(container, trees, input)
+      built = await this.#build(trees, input)
       // From here on nothing of the tenant runs: what it wrote is sealed, and the rest of the container can go meanwhile.
-      await container.stop({ kill: true })
+      await this.#container.stop({ kill: true })
     } catch (error) {
-      await this.#destroy(container)
+      await this.#destroy()
       throw error
     }
     const startedAt = ports.clock.monotonic()
-    const destroying = this.#destroy(container)
+    const destroying = this.#destroy()
     try {
       const exported = await exportImage(
         {
@@ -206,33 +212,47 @@ class Build {
     })
   }
 
-  async #create({ folders, wishes, hasAdded }: BuildInputs, trees: string[]): Promise<Container> {
+  async #create(input: BuildInputs, trees: ReadonlyMap<string, string>, image: 'stack' | 'build'): Promise<Container> {
+    const { folders, base, wishes, hasAdded } = input
     const { ports, spec, context } = this
-    const packageLists = await ports.packageLists.folder(spec.stack)
     const containerSpec = buildContainerSpec({
       spec,
       context,
       paths: ports.paths,
       folders,
-      trees,
-      packageLists,
+      image: `${image}:${spec.stack}`,
+      runImage: base.treePath,
+      trees: [...new Set(trees.values())],
+      packageLists: await ports.packageLists.folder(spec.stack),
       hasForeign: bringsBuildpacks(wishes),
       hasAdded,
     })
+    this.#image = image
     return ports.backend.create(containerSpec, this.stop.signal)
   }
 
+  /**
+   * The build has its compilers when and only when its buildpacks ask for them: where the container was made on the other image, the
+   * same one is made anew. What a build keeps lies in its mounts, and nothing of it runs at this moment.
+   */
+  async #settleImage(needs: ReadonlySet<BuildNeed>, input: BuildInputs, trees: ReadonlyMap<string, string>) {
+    const needsCompilers = needs.has('compilers')
+    this.ports.stacks.rememberCompilers(this.context.appId, needsCompilers)
+    const image = needsCompilers ? 'build' : 'stack'
+    if (this.#image === image) return null
+    await this.#destroy()
+    return (this.#container = await this.#create(input, trees, image))
+  }
+
   /** Everything that runs in the container. */
-  async #build(
-    container: Container,
-    trees: ReadonlyMap<string, string>,
-    { folders, base, installed, wishes, appCache }: BuildInputs,
-  ): Promise<Built> {
+  async #build(trees: ReadonlyMap<string, string>, input: BuildInputs): Promise<Built> {
     const { ports, spec } = this
+    const { folders, base, installed, wishes, appCache } = input
     const { signal } = this.stop
+    const container = this.#container as Container
     const source = ports.controller.source(spec.buildId, signal)
     const written = [folders.layers, folders.workspace]
-    watchLimits(written, container, spec.limits, ports.clock, signal).then(
+    watchLimits(written, () => this.#container, spec.limits, ports.clock, signal).then(
       (what) => this.stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
       () => undefined,
     )
@@ -258,7 +278,10 @@ class Build {
       (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, user, operator)),
     )
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
-    await this.#provideNeeds(group)
+    const needs = needsOf(group, entries)
+    await provideNeeds(needs, spec.stack, ports, this.log, signal)
+    const anew = await this.#settleImage(needs, input, trees)
+    if (anew !== null) port.moveTo(anew)
     const built = await build({ group, entries, base: env, user, operator, layersDirectory: LAYERS }, port)
     if (built.processes.length === 0) {
       throw new LifecycleError(
@@ -280,17 +303,19 @@ class Build {
     }
   }
 
-  /** What the buildpacks of the group ask for besides the run image. */
-  async #provideNeeds(group: readonly Buildpack[]): Promise<void> {
-    const needs = new Set(group.flatMap(({ toml }) => toml.metadata?.croft?.needs ?? []))
-    if (!needs.has('debs')) return
-    const startedAt = this.ports.clock.monotonic()
-    const state = await this.ports.packageLists.provide(this.spec.stack, this.stop.signal)
-    if (state.kind === 'fetched') {
-      this.log.step("Fetching Debian's package lists", this.ports.clock.monotonic() - startedAt)
-    } else if (state.kind === 'stale') {
-      this.log.warning(`Debian's archive does not answer: its package lists are ${state.days} days old`)
+  /** The run image of the stack, made first when this host does not have it. */
+  async #base(): Promise<BaseImage> {
+    const { ports, spec, log } = this
+    const { clock } = ports
+    const startedAt = clock.monotonic()
+    let isMade = false
+    const onMaking = (): void => {
+      isMade = true
+      log.step(`Making the stack ${spec.stack}: once on this host`)
     }
+    const base = await ports.stacks.base(spec.stack, { signal: this.stop.signal, onMaking })
+    if (isMade) log.detail(base.labels['io.buildpacks.base.description'] ?? 'done', clock.monotonic() - startedAt)
+    return base
   }
 
   async #streamIn(port: BuildContainer, source: ReturnType<BuildPorts['controller']['source']>): Promise<void> {
@@ -302,12 +327,13 @@ class Build {
     }
   }
 
-  async #destroy(container: Container): Promise<void> {
+  async #destroy(): Promise<void> {
+    const { handle } = this.context
     try {
-      await this.ports.backend.destroy(container.handle, { ifExists: true })
+      await this.ports.backend.destroy(handle, { ifExists: true })
     } catch (error) {
       // The executor destroys what no instance of its owns.
-      this.ports.logger.error('build-container-not-destroyed', { handle: container.handle, error })
+      this.ports.logger.error('build-container-not-destroyed', { handle, error })
     }
   }
 

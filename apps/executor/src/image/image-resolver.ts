@@ -1,11 +1,12 @@
 import { isDigest } from '@croft/kit'
 import { ImageError, type ImageResolver, type ResolvedImage } from '@croft/garden-api'
 import type { BaseImages } from './base-image.js'
+import { compilersOf } from '../stack/stack-images.js'
 import type { Images } from './images.js'
 
 /**
  * Turns image references into trees to mount: `croft:<manifest digest>` (after `Images.ensure`), `stack:<name>` (a stack's bare
- * base image), `raw:///dir` (a directory used as it is).
+ * base image), `build:<name>` (the same with compilers), `raw:///dir` (a directory used as it is).
  */
 export class CroftImageResolver implements ImageResolver {
   readonly #images: Images
@@ -24,10 +25,12 @@ export class CroftImageResolver implements ImageResolver {
       case 'croft':
         if (!isDigest(rest)) throw new ImageError(`not an image digest: ${rest.slice(0, 80)}`)
         return this.#images.mounts(rest)
-      case 'stack': {
+      case 'stack':
+      case 'build': {
         const base = await this.#bases.current(rest)
+        const compilers = uri.startsWith('build:') ? [compilersOf(base)] : []
         return {
-          lowerPaths: [base.treePath],
+          lowerPaths: [...compilers, base.treePath],
           env: Object.entries(base.env).map(([name, value]) => `${name}=${value}`),
         }
       }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runStackTool, type StackTools } from './stack-tool.js'
+import { untilAborted } from './until-aborted.js'
 
 const TIMEOUT_MS = 180_000
 
@@ -48,17 +49,4 @@ function stateOf(said: string): ListsState {
   const [kind, days] = said.split(' ')
   if (kind === 'stale') return { kind, days: Number(days) }
   return { kind: kind === 'fetched' ? 'fetched' : 'kept' }
-}
-
-/** The promise's outcome, unless the signal comes first. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason as Error)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -1,11 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, type Ran } from '../run.js'
 import { aptFailure, archivesIn, candidatesIn, type Archive } from './apt-output.js'
 
 /** Below here the platform shows the sources, keys, settings and lists of this stack. */
 export const PLATFORM_APT = '/cnb/croft/apt'
-const STATUS = '/var/lib/dpkg/status'
+/** In a build on the build image: the tree that the app will stand on. */
+const RUN_IMAGE = '/cnb/croft/run-image'
+export const STATUS = '/var/lib/dpkg/status'
+
+/** A file of the run image, which a build on the build image does not stand on. */
+export function inRunImage(path: string): string {
+  return existsSync(`${RUN_IMAGE}${STATUS}`) ? `${RUN_IMAGE}${path}` : path
+}
 
 /**
  * apt as an unprivileged user: its state is a folder of its own, its lists are the platform's, and what the run image has counts as
@@ -23,7 +30,7 @@ export class PrivateApt {
     const settings = {
       'Dir::State': join(this.#folder, 'state'),
       'Dir::State::lists': join(platform, 'lists'),
-      'Dir::State::status': STATUS,
+      'Dir::State::status': inRunImage(STATUS),
       'Dir::Cache': join(this.#folder, 'cache'),
       'Dir::Etc::main': join(platform, 'apt.conf'),
       'Dir::Etc::parts': '/dev/null',

@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { inRunImage } from './apt.js'
 import { isDocumentation, MERGED, mergedPath, relocatedPkgConfig, relocatedShebang } from './relocation.js'
 
 /** Makes what was unpacked from packages into `root` work where it lies: one usr, links, interpreters, pkg-config files. */
@@ -76,7 +77,7 @@ function turnShebang(path: string): void {
   const text = readFileSync(path)
   const end = text.indexOf('\n')
   const line = text.toString('utf8', 0, end === -1 ? text.length : end)
-  const turned = relocatedShebang(line, existsSync)
+  const turned = relocatedShebang(line, (interpreter) => existsSync(inRunImage(interpreter)))
   if (turned === null) return
   writeFileSync(path, Buffer.concat([Buffer.from(turned), end === -1 ? Buffer.from('\n') : text.subarray(end)]))
 }

@@ -20,8 +20,8 @@ export interface BuildpackTarget {
   distros: { name: string; version: string }[]
 }
 
-/** What a build can ask of a node besides the run image: Debian's package lists. */
-export const BUILD_NEEDS = ['debs'] as const
+/** What a build can ask of a node besides the run image: Debian's package lists, the build image. */
+export const BUILD_NEEDS = ['debs', 'compilers'] as const
 export type BuildNeed = (typeof BUILD_NEEDS)[number]
 
 /** Names of folders beside those of buildpacks. */

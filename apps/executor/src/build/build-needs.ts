@@ -1,0 +1,41 @@
+import { BUILD_NEEDS, type BuildNeed, type Buildpack, type PlanEntry } from '@croft/lifecycle'
+import type { BuildLog } from './build-log.js'
+import type { BuildPorts } from './ports.js'
+
+/**
+ * What the buildpacks of a group want besides the run image: `needs` of `[metadata.croft]` in their buildpack.toml, and, where it
+ * depends on the app, `needs` in the metadata of what their `bin/detect` requires. Pure.
+ */
+export function needsOf(group: readonly Buildpack[], entries: readonly PlanEntry[]): Set<BuildNeed> {
+  const always = group.flatMap(({ toml }) => toml.metadata?.croft?.needs ?? [])
+  const asked = entries.flatMap(({ requires }) => requires.flatMap(({ metadata }) => metadata?.['needs'] ?? []))
+  return new Set([...always, ...BUILD_NEEDS.filter((need) => asked.includes(need))])
+}
+
+/** Provides what a build needs, and tells whoever waits what is being made. @throws StackFailed */
+export async function provideNeeds(
+  needs: ReadonlySet<BuildNeed>,
+  stack: string,
+  { stacks, packageLists, clock }: Pick<BuildPorts, 'stacks' | 'packageLists' | 'clock'>,
+  log: BuildLog,
+  signal: AbortSignal,
+): Promise<void> {
+  if (needs.has('debs')) {
+    const startedAt = clock.monotonic()
+    const state = await packageLists.provide(stack, signal)
+    if (state.kind === 'fetched') log.step("Fetching Debian's package lists", clock.monotonic() - startedAt)
+    else if (state.kind === 'stale') {
+      log.warning(`Debian's archive does not answer: its package lists are ${state.days} days old`)
+    }
+  }
+  if (needs.has('compilers')) {
+    const startedAt = clock.monotonic()
+    let isMade = false
+    const onMaking = (): void => {
+      isMade = true
+      log.step(`Making the build image of ${stack} (compilers, headers): once on this host`)
+    }
+    await stacks.compilers(stack, { signal, onMaking })
+    if (isMade) log.detail('done', clock.monotonic() - startedAt)
+  }
+}
