@@ -24,6 +24,7 @@ import { ReleaseModule } from './release/release.module.js'
 import { RouteModule } from './route/route.module.js'
 import { ScheduleModule } from './schedule/schedule.module.js'
 import { SettingsModule } from './settings/settings.module.js'
+import { StackModule } from './stack/stack.module.js'
 import { TeamModule } from './team/team.module.js'
 import { CLOCK, CONFIG, CONTROL_SERVER, DATA_SOURCE, LOGGER, NODE_SERVER, REDIS } from './tokens.js'
 
@@ -84,6 +85,7 @@ export class ControllerModule {
         AppModule,
         PushModule,
         BuildModule,
+        StackModule,
         ImageModule,
         ReleaseModule,
         DeployModule,

@@ -181,9 +181,17 @@ export class PushRig {
 
   /** A write of the public API as the operator, and the whole text of its answer. */
   async post(path: string, body: unknown): Promise<{ status: number; text: string }> {
+    return this.#write('POST', path, body)
+  }
+
+  async patch(path: string, body: unknown): Promise<{ status: number; text: string }> {
+    return this.#write('PATCH', path, body)
+  }
+
+  async #write(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
     const { port } = this.#proxy.address() as AddressInfo
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method: 'POST',
+      method,
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })

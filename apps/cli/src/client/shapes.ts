@@ -8,6 +8,7 @@ export const appShape = z.looseObject({
   url: z.string(),
   gitUrl: z.string(),
   release: z.int().nullable(),
+  settings: z.looseObject({ stack: z.string().optional(), sourceDir: z.string().optional() }).optional(),
   createdAt: z.string(),
 })
 export type AppShape = z.infer<typeof appShape>
@@ -80,3 +81,16 @@ export const configChangeShape = z.looseObject({
   release: z.int().nullable(),
   deployment: z.string().nullable(),
 })
+
+const runtimeShape = z.looseObject({ version: z.string(), upstreamEnd: z.string().nullable() })
+export const stackShape = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  endOfSupport: z.string(),
+  isExpired: z.boolean(),
+  isDefault: z.boolean(),
+  runtimes: z.object({ php: runtimeShape, ruby: runtimeShape, python: runtimeShape }),
+  isPinned: z.boolean().optional(),
+  isCurrent: z.boolean().optional(),
+})
+export type StackShape = z.infer<typeof stackShape>

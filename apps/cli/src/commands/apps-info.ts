@@ -17,6 +17,8 @@ export function register(program: Command): void {
         `address   ${app.url}`,
         `git       ${app.gitUrl}`,
         `release   ${app.release === null ? 'none yet' : `v${app.release}`}`,
+        ...(app.settings?.stack === undefined ? [] : [`stack     ${app.settings?.stack}`]),
+        ...(app.settings?.sourceDir === undefined ? [] : [`source    ${app.settings?.sourceDir}/`]),
         `created   ${app.createdAt}`,
       )
     }),

@@ -9,13 +9,22 @@ describe('apps:set', () => {
     expect(parseSettings(['drain='])).toEqual({ drainMs: null })
     expect(parseSettings(['buildpacks='])).toEqual({ buildpacks: null })
   })
-  it.each(['bogus=1', 'grace', 'grace=soon', 'grace=-1'])('refuses %s', (pair) => {
-    expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
-  })
-
   it('takes buildpacks as a list', () => {
     expect(parseSettings(['buildpacks=https://host/x.git#v1, croft/procfile'])).toEqual({
       buildpacks: ['https://host/x.git#v1', 'croft/procfile'],
     })
   })
+  it.each([
+    ['source-dir=web/', 'web'],
+    ['source-dir=./apps/web', 'apps/web'],
+    ['source-dir=a=b', 'a=b'],
+    ['source-dir=', null],
+    ['source-dir=./', null],
+  ])('%s is the folder %s', (pair, sourceDir) => expect(parseSettings([pair])).toEqual({ sourceDir }))
+  it.each(['bogus=1', 'toString=1', 'source-dir', 'source-dir=/', 'buildpacks', 'grace', 'grace=soon', 'grace=-1'])(
+    'refuses %s',
+    (pair) => {
+      expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
+    },
+  )
 })

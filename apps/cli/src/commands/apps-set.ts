@@ -5,28 +5,73 @@ import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { appPath, platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
-/** Keys of `apps:set` in seconds; an empty value goes back to the default. */
-const SECONDS = {
-  'boot-timeout': { field: 'bootTimeoutMs', meaning: 'not ready after this long is a failed start; default 60' },
-  grace: { field: 'graceMs', meaning: 'between SIGTERM and SIGKILL; default 30' },
-  drain: { field: 'drainMs', meaning: 'how long requests may go on after an instance left the routes; default 30' },
-} as const
-const DEPLOY_ON_PUSH = 'true: an image pushed to the tag latest is deployed; default false'
-const BUILDPACKS = 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF, separated by commas'
+type Value = number | string | boolean | string[] | null
 
-/** `croft apps:set APP KEY=VALUE`: settings of an app; the next instances have them. */
+interface SettingOf {
+  field: string
+  /** What its values look like. */
+  form: string
+  meaning: string
+  example: string
+  /** The value as the API takes it; undefined for one that is no such value. */
+  parse(text: string): Value | undefined
+}
+
+const seconds = (field: string, meaning: string): SettingOf => ({
+  field,
+  form: 'SECONDS',
+  meaning: `${meaning}, in seconds`,
+  example: '10',
+  parse: (text) => (/^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1_000) : undefined),
+})
+
+/** Keys of `apps:set`; an empty value goes back to the default. */
+const SETTINGS: Readonly<Record<string, SettingOf>> = {
+  'boot-timeout': seconds('bootTimeoutMs', 'not ready after this long is a failed start; default 60'),
+  grace: seconds('graceMs', 'between SIGTERM and SIGKILL; default 30'),
+  drain: seconds('drainMs', 'how long requests may go on after an instance left the routes; default 30'),
+  buildpacks: {
+    field: 'buildpacks',
+    form: 'A,B',
+    meaning: 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF, separated by commas',
+    example: './mine,croft/procfile',
+    parse: (text) =>
+      text
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+  },
+  'deploy-on-push': {
+    field: 'deployOnPush',
+    form: 'true or false',
+    meaning: 'true: an image pushed to the tag latest is deployed; default false',
+    example: 'true',
+    parse: (text) => (['true', 'false'].includes(text) ? text === 'true' : undefined),
+  },
+  'source-dir': {
+    field: 'sourceDir',
+    form: 'FOLDER',
+    meaning: 'the folder of the repository that is the app; default all of it',
+    example: 'web/',
+    parse: (text) => {
+      const folder = text.replace(/^(\.\/+)+/, '').replace(/(?<=[^/])\/+$/, '')
+      if (folder.startsWith('/')) return undefined
+      return folder === '' || folder === '.' ? null : folder
+    },
+  },
+}
+
+/** `croft apps:set APP KEY=VALUE`: settings of an app; the next instances and builds have them. */
 export function register(program: Command): void {
   const command = program
     .command('apps:set')
-    .description('change settings of an app; instances made from now on have them')
+    .description('change settings of an app; instances and builds from now on have them')
     .argument('<app>', 'name of the app')
     .argument(
       '<key=value...>',
-      [
-        ...Object.entries(SECONDS).map(([key, { meaning }]) => `${key} (seconds): ${meaning}`),
-        `buildpacks: ${BUILDPACKS}`,
-        `deploy-on-push: ${DEPLOY_ON_PUSH}`,
-      ].join('; '),
+      Object.entries(SETTINGS)
+        .map(([key, { meaning }]) => `${key}: ${meaning}`)
+        .join('; '),
     )
   platformVerb(command).action((app: string, pairs: string[], options: VerbOptions) => {
     const changes = parseSettings(pairs)
@@ -41,35 +86,24 @@ export function register(program: Command): void {
     'croft apps:set shop boot-timeout=120',
     'croft apps:set shop drain=',
     'croft apps:set shop buildpacks=./mine,croft/procfile',
+    'croft apps:set shop source-dir=web/',
   )
 }
 
-/** `boot-timeout=5` and `buildpacks=a,b` arguments as the API takes them. @throws UsageError. Pure. */
-export function parseSettings(pairs: readonly string[]): Record<string, SettingValue> {
+/** `boot-timeout=5` arguments as the API takes them. @throws UsageError. Pure. */
+export function parseSettings(pairs: readonly string[]): Record<string, Value> {
   return Object.fromEntries(pairs.map(parseSetting))
 }
 
-type SettingValue = number | string[] | boolean | null
-
-function parseSetting(pair: string): [field: string, value: SettingValue] {
-  const [key = '', value] = pair.split('=', 2)
-  if (key === 'buildpacks') {
-    if (value === undefined) throw new UsageError(`${pair} is not buildpacks=A,B`, 'croft apps:set shop buildpacks=')
-    const names = value.split(',').map((name) => name.trim())
-    return ['buildpacks', value === '' ? null : names.filter((name) => name !== '')]
+function parseSetting(pair: string): [field: string, value: Value] {
+  const [, key = pair, text] = /^([^=]*)=(.*)$/s.exec(pair) ?? []
+  const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined
+  if (setting === undefined) {
+    throw new UsageError(`there is no setting ${key}`, `one of ${Object.keys(SETTINGS).join(', ')}`)
   }
-  if (key === 'deploy-on-push') {
-    if (value === undefined || !['true', 'false', ''].includes(value))
-      throw new UsageError(`${pair} is not deploy-on-push=true or false`, 'croft apps:set shop deploy-on-push=true')
-    return ['deployOnPush', value === '' ? null : value === 'true']
+  const value = text === '' ? null : text === undefined ? undefined : setting.parse(text)
+  if (value === undefined) {
+    throw new UsageError(`${pair} is not ${key}=${setting.form}`, `croft apps:set shop ${key}=${setting.example}`)
   }
-  const setting = Object.entries(SECONDS).find(([name]) => name === key)?.[1]
-  if (setting === undefined)
-    throw new UsageError(
-      `there is no setting ${key}`,
-      `one of ${[...Object.keys(SECONDS), 'buildpacks', 'deploy-on-push'].join(', ')}`,
-    )
-  if (value === undefined || !/^(\d+(\.\d+)?)?$/.test(value))
-    throw new UsageError(`${pair} is not ${key}=SECONDS`, `croft apps:set shop ${key}=10`)
-  return [setting.field, value === '' ? null : Math.round(Number(value) * 1_000)]
+  return [setting.field, value]
 }

@@ -27,6 +27,10 @@ import { register as registryLogin } from './registry-login.js'
 import { register as releasesInfo } from './releases-info.js'
 import { register as releases } from './releases.js'
 import { register as rollback } from './rollback.js'
+import { register as settings } from './settings.js'
+import { register as stackBuild } from './stack-build.js'
+import { register as stackSet } from './stack-set.js'
+import { register as stack } from './stack.js'
 
 /** The verbs that ask a platform, wherever it runs. */
 export const platformVerbs: readonly ((program: Command) => void)[] = [
@@ -58,4 +62,8 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   releases,
   releasesInfo,
   rollback,
+  settings,
+  stack,
+  stackSet,
+  stackBuild,
 ]

@@ -1,3 +1,5 @@
+import type { StackId } from '@croft/stacks'
+
 /** Per-app settings (`apps:set`); an absent key has the platform's default. */
 export interface AppSettings {
   /** Boot time-out, ms; default 60,000. */
@@ -10,8 +12,10 @@ export interface AppSettings {
   isStopped?: boolean
   /** An image pushed to the tag `latest` is deployed; default false. */
   deployOnPush?: boolean
-  /** Stack the next build uses; default `debian-12`. */
-  stack?: string
+  /** Stack the next build uses; by default what the app asks for decides, else `debian-12`. */
+  stack?: StackId
   /** Buildpacks of the next builds, as people name them; before what the source says. */
   buildpacks?: string[]
+  /** The folder of the repository that is the app, e.g. `apps/web`; by default all of it. */
+  sourceDir?: string
 }

@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common'
 import { CHOICE_FORMS, parseBuildpackChoice } from '@croft/lifecycle'
+import { STACKS } from '@croft/stacks'
 import { z } from 'zod'
 import { appUrl, gitUrl } from '../addresses.js'
 import { Policy } from '../auth/policy.js'
@@ -11,6 +12,8 @@ import { CONFIG } from '../tokens.js'
 import type { App } from './app.entity.js'
 import { AppService } from './app.service.js'
 
+/** A relative path without empty, `.` or `..` parts. */
+const SOURCE_DIR = /^(?!\.{1,2}(?:\/|$))[^/\0]+(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)*$/
 const millis = z.int().min(0).max(3_600_000)
 
 export const settingsShape = z.object({
@@ -27,6 +30,10 @@ export const settingsShape = z.object({
     .array(z.string().refine((text) => parseBuildpackChoice(text) !== null, `expected ${CHOICE_FORMS}`))
     .max(20)
     .optional(),
+  /** What builds stand on; by default the app's files choose. */
+  stack: z.enum(STACKS.map(({ id }) => id)).optional(),
+  /** The folder of the repository that is the app; by default all of it. */
+  sourceDir: z.string().max(500).regex(SOURCE_DIR, 'must be a folder of the repository, e.g. apps/web').optional(),
 })
 const changesSchema = z.strictObject({
   bootTimeoutMs: settingsShape.shape.bootTimeoutMs.nullable(),
@@ -34,6 +41,8 @@ const changesSchema = z.strictObject({
   drainMs: settingsShape.shape.drainMs.nullable(),
   deployOnPush: settingsShape.shape.deployOnPush.nullable(),
   buildpacks: settingsShape.shape.buildpacks.nullable(),
+  stack: settingsShape.shape.stack.nullable(),
+  sourceDir: settingsShape.shape.sourceDir.nullable(),
 })
 const newAppSchema = z.strictObject({ name: z.string().max(200), team: z.string().max(200).optional() })
 const confirmSchema = z.object({ confirm: z.string().optional() })
@@ -112,7 +121,7 @@ export class AppController {
   }
 
   #answer(app: App, team: string): AppAnswer {
-    const { bootTimeoutMs, graceMs, drainMs, deployOnPush, buildpacks } = app.settings
+    const { bootTimeoutMs, graceMs, drainMs, deployOnPush, buildpacks, stack, sourceDir } = app.settings
     return {
       id: app.id,
       name: app.name,
@@ -126,6 +135,8 @@ export class AppController {
         ...(drainMs !== undefined && { drainMs }),
         ...(deployOnPush !== undefined && { deployOnPush }),
         ...(buildpacks !== undefined && { buildpacks }),
+        ...(stack !== undefined && { stack }),
+        ...(sourceDir !== undefined && { sourceDir }),
       },
       createdAt: app.createdAt.toISOString(),
     }

@@ -30,13 +30,13 @@ export class BuildNodeRoutes implements OnModuleInit {
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/source', async (request, reply) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const repository = this.repositories.path(app.repositoryId)
-      const tar = sourceTar(repository, build.commit, ignoredOf(await wishFilesOf(repository, build.commit)))
+      const tar = sourceTar(repository, build.tree, ignoredOf(await wishFilesOf(repository, build.tree)))
       tar.on('error', (error) => this.logger.error('source-failed', { build: build.id, why: messageOf(error) }))
       return reply.type('application/x-tar').send(tar)
     })
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/wishes', async (request) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
-      const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.commit)
+      const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.tree)
       const [sources, team] = await Promise.all([this.settings.get('buildpackSources'), this.teams.get(app.teamId)])
       return wishesOf(files, app.settings.buildpacks ?? [], { sources, team: team.name })
     })
@@ -59,9 +59,9 @@ export class BuildNodeRoutes implements OnModuleInit {
   }
 }
 
-/** The text of the files of a commit by which the app tells how it is built; links and folders are none. */
-async function wishFilesOf(repository: string, commit: string): Promise<WishFiles> {
-  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', commit, '--', ...WISH_FILES])
+/** The text of the files of a tree by which the app tells how it is built; links and folders are none. */
+async function wishFilesOf(repository: string, tree: string): Promise<WishFiles> {
+  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', tree, '--', ...WISH_FILES])
   const wanted = listed.split('\0').flatMap((entry) => {
     const [, objectId, name] = /^100(?:644|755) blob ([0-9a-f]{40,64})\t(.*)$/.exec(entry) ?? []
     return objectId === undefined || name === undefined ? [] : [{ objectId, name }]

@@ -24,8 +24,6 @@ import { buildMachine, type BuildReason } from './build.machine.js'
 import { BuildNotFound } from './errors.js'
 import { nextBuild, type OpenBuild } from './next-build.js'
 
-export const DEFAULT_STACK = 'debian-12'
-
 /** A running build whose node was not heard of for so long is interrupted, seconds. */
 const LEASE_SECONDS = 30
 /** How often somebody who waits looks by himself, ms; a notification wakes him at once. */
@@ -44,6 +42,7 @@ export interface NewBuild {
   pushId: PushId | null
   commit: string
   tree: string
+  stack: string
   isClean: boolean
   /** The image that only gets another base image. */
   rebasedFrom?: string
@@ -91,7 +90,7 @@ export class BuildService {
       state: 'queued',
       commit: wanted.commit,
       tree: wanted.tree,
-      stack: wanted.app.settings.stack ?? DEFAULT_STACK,
+      stack: wanted.stack,
       isClean: wanted.isClean,
       rebasedFrom: wanted.rebasedFrom ?? null,
       attempt: 1,

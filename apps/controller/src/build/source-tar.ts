@@ -5,7 +5,7 @@ import { startGit } from '../push/git.js'
 import type { IsIgnored } from '../push/ignore-file.js'
 import { TreeReader, type TreeEntry } from '../push/tree-caps.js'
 
-/** How an entry of a commit becomes an entry of the tar; a submodule has no content. */
+/** How an entry of a tree becomes an entry of the tar; a submodule has no content. */
 const KINDS: Readonly<Record<string, { type: 'file' | 'symlink'; mode: number }>> = {
   '100644': { type: 'file', mode: 0o644 },
   '100755': { type: 'file', mode: 0o755 },
@@ -16,21 +16,21 @@ const MODIFIED = new Date(Date.UTC(1980, 0, 1, 0, 0, 1))
 const MAX_LINK_BYTES = 4_096
 
 /**
- * The source of a commit as a tar stream: from `ls-tree` and `cat-file --batch`, so that no attribute of the pushed tree has a
+ * The files of a tree as a tar stream: from `ls-tree` and `cat-file --batch`, so that no attribute of the pushed tree has a
  * say, and never through a checkout. Blobs are streamed one after the other. The stream fails when git does.
  */
-export function sourceTar(repository: string, commit: string, isIgnored: IsIgnored): Readable {
+export function sourceTar(repository: string, tree: string, isIgnored: IsIgnored): Readable {
   const tar = pack()
-  void fill(tar, repository, commit, isIgnored).catch((error: unknown) =>
+  void fill(tar, repository, tree, isIgnored).catch((error: unknown) =>
     tar.destroy(error instanceof Error ? error : new Error(String(error))),
   )
   return Readable.from(tar, { objectMode: false })
 }
 
-async function fill(tar: Pack, repository: string, commit: string, isIgnored: IsIgnored): Promise<void> {
+async function fill(tar: Pack, repository: string, tree: string, isIgnored: IsIgnored): Promise<void> {
   const blobs = new BlobStream(repository)
   try {
-    for await (const entry of entriesOf(repository, commit)) {
+    for await (const entry of entriesOf(repository, tree)) {
       const kind = KINDS[entry.mode]
       const name = entry.path.toString('utf8')
       if (kind === undefined || isIgnored(name, false)) continue
@@ -46,8 +46,8 @@ async function fill(tar: Pack, repository: string, commit: string, isIgnored: Is
   }
 }
 
-async function* entriesOf(repository: string, commit: string): AsyncGenerator<TreeEntry> {
-  const child = startGit(repository, ['ls-tree', '-r', '-z', '--full-tree', commit])
+async function* entriesOf(repository: string, tree: string): AsyncGenerator<TreeEntry> {
+  const child = startGit(repository, ['ls-tree', '-r', '-z', '--full-tree', tree])
   const closed = once(child, 'close') as Promise<[code: number | null]>
   closed.catch(() => undefined)
   child.stdin?.end()

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { assertNever, CroftError } from '@croft/kit'
+import { DEFAULT_STACK } from '@croft/stacks'
 import type { DataSource } from 'typeorm'
 import { AppService } from '../app/app.service.js'
 import type { Principal } from '../auth/principal.js'
@@ -49,6 +50,7 @@ export class RebaseService {
       pushId: null,
       commit: current.commit ?? '',
       tree: '',
+      stack: (await this.builds.ofImage(app.id, current.image))?.stack ?? DEFAULT_STACK,
       isClean: false,
       rebasedFrom: current.image,
     })

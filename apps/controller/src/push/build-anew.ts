@@ -47,7 +47,7 @@ export class BuildAnew {
     const repository = await this.repositories.ensure(app.repositoryId)
     const commit = await this.repositories.readRef(repository, last.ref)
     if (commit === undefined) throw new NothingPushed(app.name)
-    const { manifest } = await checkSource(repository, commit)
+    const source = await checkSource(repository, commit, app.settings.sourceDir ?? null)
     return {
       id: await this.pushes.newId(),
       app,
@@ -56,7 +56,7 @@ export class BuildAnew {
       command: { ref: last.ref, oldValue: commit, newValue: commit },
       options: { rebuild: true },
       build: isClean ? 'clean' : 'always',
-      manifest,
+      ...source,
     }
   }
 

@@ -1,15 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { assertNever, failpoint, type Clock } from '@croft/kit'
-import { BuildService, DEFAULT_STACK, type BuildEnd } from '../build/build.service.js'
+import { choiceLine, chooseStack, expiryWarning } from '@croft/stacks'
+import { BuildService, type BuildEnd } from '../build/build.service.js'
 import { DeployService } from '../deploy/deploy.service.js'
 import type { Deployment } from '../deploy/deployment.entity.js'
 import { DeploymentActive } from '../deploy/errors.js'
 import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
+import { SettingsService } from '../settings/settings.service.js'
 import { CLOCK } from '../tokens.js'
+import { commitTree } from './commit-tree.js'
 import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
 import { PushRefused } from './refusal.js'
-import { Repositories } from './repository.js'
 
 /** What is released: an image, and how to run it. */
 interface Built {
@@ -32,10 +34,10 @@ const RETRY_MS = 250
 @Injectable()
 export class Delivery {
   constructor(
-    @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(ReleaseService) private readonly releases: ReleaseService,
     @Inject(DeployService) private readonly deploys: DeployService,
+    @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -44,7 +46,8 @@ export class Delivery {
    * @throws PushRefused
    */
   async run(job: PushJob): Promise<Release> {
-    const built = (await this.#reused(job)) ?? (await this.#build(job))
+    const stack = await this.#chooseStack(job)
+    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack))
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -66,6 +69,27 @@ export class Delivery {
     await this.#await(job, deployment, built)
     failpoint('deployment-succeeded')
     return release
+  }
+
+  /** The stack to build on, with the lines that say why and how long it lives. @throws PushRefused */
+  async #chooseStack(job: PushJob): Promise<string> {
+    const wanted = job.runtime?.wanted ?? null
+    const choice = chooseStack(job.app.settings.stack ?? null, wanted === null ? [] : [wanted])
+    if (choice.kind !== 'chosen') {
+      throw new PushRefused({ reason: 'stack', cause: choice.message, suggestion: choice.remedy })
+    }
+    const line = choiceLine(choice)
+    if (line !== null) job.output.step(line)
+    const today = new Date(this.clock.now()).toISOString().slice(0, 'YYYY-MM-DD'.length)
+    const warning = expiryWarning(choice.stack, job.runtime?.runtime ?? null, today)
+    if (warning !== null) {
+      const suggestion = 'croft stack lists the stacks that are kept up'
+      if ((await this.settings.get('expiredStacks')) === 'refuse') {
+        throw new PushRefused({ reason: 'stack-expired', cause: warning, suggestion })
+      }
+      job.output.warning(warning)
+    }
+    return choice.stack.id
   }
 
   async #await(job: PushJob, deployment: Deployment, built: Built): Promise<void> {
@@ -97,33 +121,25 @@ export class Delivery {
   }
 
   /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
-  async #reused(job: PushJob): Promise<Built | undefined> {
+  async #reused(job: PushJob, stack: string): Promise<Built | undefined> {
     if (job.build !== 'if-needed') return undefined
     const running = await this.releases.current(job.app)
     if (running === null || running.image === null || running.commit === null) return undefined
     const build = await this.builds.ofImage(job.app.id, running.image)
-    const isSameStack = build === null || build.stack === (job.app.settings.stack ?? DEFAULT_STACK)
-    if (!isSameStack || !(await this.#isSameTree(job, running.commit))) return undefined
+    const isSameStack = build === null || build.stack === stack
+    const tree = build?.tree ?? (await commitTree(job.repository, running.commit, job.app.settings.sourceDir ?? null))
+    if (!isSameStack || tree !== job.tree) return undefined
     job.output.step(`Source unchanged: image of v${running.version} is used again`)
     return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
   }
 
-  async #isSameTree(job: PushJob, commit: string): Promise<boolean> {
-    const [before, now] = await Promise.all([
-      this.repositories.treeOf(job.repository, commit),
-      this.repositories.treeOf(job.repository, job.command.newValue),
-    ])
-    return before !== undefined && before === now
-  }
-
-  async #build(job: PushJob): Promise<Built> {
-    const tree = await this.repositories.treeOf(job.repository, job.command.newValue)
-    if (tree === undefined) throw new Error(`commit ${job.command.newValue} has no tree`)
+  async #build(job: PushJob, stack: string): Promise<Built> {
     const build = await this.builds.create({
       app: job.app,
       pushId: job.id,
       commit: job.command.newValue,
-      tree,
+      tree: job.tree,
+      stack,
       isClean: job.build === 'clean',
     })
     const end = await this.builds.wait(build.id, {

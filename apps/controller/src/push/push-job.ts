@@ -1,4 +1,5 @@
 import type { PushId } from '@croft/kit'
+import type { AppRuntime } from '@croft/stacks'
 import type { App } from '../app/app.entity.js'
 import type { AppManifest } from './app-manifest.js'
 import type { PushOptions } from './push-options.js'
@@ -17,6 +18,9 @@ export interface PushJob {
   /** `if-needed`: an image of the same tree serves again. `always`: it is built anew. `clean`: without caches too. */
   build: 'if-needed' | 'always' | 'clean'
   manifest: AppManifest
+  /** What is built. */
+  tree: string
+  runtime: AppRuntime | null
   output: PushOutput
   /** Aborted when the client left and did not ask to be left alone. */
   abandoned: AbortSignal

@@ -72,6 +72,11 @@ export class PushOutput {
     this.line(DETAIL + text)
   }
 
+  /** Something is not as it should be, and the push goes on. */
+  warning(text: string): void {
+    this.line(ERROR + text)
+  }
+
   /** The last line of a push that worked. */
   result(text: string): void {
     this.line(`=====> ${text}`)

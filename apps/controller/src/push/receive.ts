@@ -73,9 +73,11 @@ export class Receive {
     if (deployed === undefined) return false
     const { command } = deployed
     try {
-      const source = await checkSource(receiving.repository, command.newValue, this.#quarantineEnv(quarantine))
+      const { repository, app } = receiving
+      const env = this.#quarantineEnv(quarantine)
+      const source = await checkSource(repository, command.newValue, app.settings.sourceDir ?? null, env)
       const build = receiving.options.rebuild === true ? 'clean' : 'if-needed'
-      const job: PushJob = { ...receiving, command, build, manifest: source.manifest }
+      const job: PushJob = { ...receiving, command, build, ...source }
       await this.pushes.received(job)
       this.#job = job
       return true
@@ -136,6 +138,8 @@ const SHORT: Readonly<Record<string, string>> = {
   buildpack: 'build failed',
   'no-buildpack': 'no buildpack matches',
   source: 'source could not be read',
+  stack: 'no stack for it',
+  'stack-expired': 'its stack is expired',
   export: 'image could not be made',
   timeout: 'build timed out',
   'out-of-memory': 'build ran out of memory',

@@ -69,15 +69,6 @@ export class Repositories implements OnModuleInit {
     return line?.slice(0, line.indexOf(' '))
   }
 
-  /** The tree of a commit, or undefined when the repository does not have it. */
-  async treeOf(repository: string, commit: string): Promise<string | undefined> {
-    if (!/^[0-9a-f]{40,64}$/.test(commit)) return undefined
-    return git(repository, ['rev-parse', '--quiet', '--verify', '--end-of-options', `${commit}^{tree}`]).then(
-      (out) => out.trim(),
-      () => undefined,
-    )
-  }
-
   /**
    * Moves a ref by compare-and-swap. True when the ref has the new value afterwards, also when somebody else moved it there;
    * false when it has any other value.

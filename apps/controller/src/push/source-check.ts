@@ -1,7 +1,9 @@
 import { messageOf } from '@croft/kit'
 import { parseBuildpacksFile, parseProjectToml, BuildpacksFileError, TomlProblem } from '@croft/lifecycle'
 import { ignoredOf, WISH_FILES } from '../build/build-wishes.js'
+import { appRuntime, LANGUAGE_MARKS, VERSION_FILES, type AppRuntime } from '@croft/stacks'
 import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
+import { commitTree } from './commit-tree.js'
 import { startGit } from './git.js'
 import type { IsIgnored } from './ignore-file.js'
 import { readObjects, readSizes } from './object-reader.js'
@@ -13,6 +15,10 @@ import { TreeCaps, TreeReader, type TreeEntry } from './tree-caps.js'
 /** What the platform needs to know of a commit before it builds it. */
 export interface CheckedSource {
   manifest: AppManifest
+  /** What is built: the tree of the commit, or of the app's folder in it. */
+  tree: string
+  /** What of it comes with the stack; null when nothing does. */
+  runtime: AppRuntime | null
 }
 
 const WALK_TIMEOUT_MS = 20_000
@@ -27,23 +33,30 @@ const MAX_LFS_CANDIDATES = 20_000
 
 interface Walked {
   files: Map<string, TreeEntry>
+  /** Files that say which version of a language the app asks for. */
+  versionFiles: Map<string, TreeEntry>
+  /** Those of LANGUAGE_MARKS that are files here. */
+  marks: Set<string>
   submodules: string[]
   /** Each blob once. */
   blobs: Map<string, { objectId: string; path: Buffer; times: number; bytes: number }>
 }
 
 /**
- * Walks the tree of a commit under caps and reads the platform's files from git objects, never from a checkout. `env` names
- * the quarantine while the objects are there.
+ * Walks the tree of a commit, or of `folder` in it, under caps and reads the platform's files from git objects, never from a
+ * checkout. `env` names the quarantine while the objects are there.
  * @throws PushRefused
  */
 export async function checkSource(
   repository: string,
   commit: string,
+  folder: string | null,
   env: Record<string, string> = {},
 ): Promise<CheckedSource> {
+  const tree = await commitTree(repository, commit, folder, env)
+  if (tree === undefined) throw noSource(commit, folder)
   const caps = new TreeCaps()
-  const walked = await walk(repository, commit, env, caps)
+  const walked = await walk(repository, tree, env, caps)
   await measure(repository, walked, env, caps)
   if (walked.blobs.size === 0) {
     throw new PushRefused({
@@ -58,14 +71,31 @@ export async function checkSource(
   refuseSubmodules(walked.submodules, isIgnored)
   await refuseLfsPointers(repository, walked, files.get('.gitattributes') ?? '', isIgnored, env)
   checkProcfile(files.get('Procfile'))
-  return { manifest: manifestOf(files.get('app.json')) }
+  const runtime = appRuntime(walked.marks, await readFiles(repository, readable(walked), env))
+  return { manifest: manifestOf(files.get('app.json')), tree, runtime }
 }
 
-function walk(repository: string, commit: string, env: Record<string, string>, caps: TreeCaps): Promise<Walked> {
+function noSource(commit: string, folder: string | null): Error {
+  if (folder === null) return new Error(`commit ${commit} has no tree`)
+  const name = named(folder, 100)
+  return new PushRefused({
+    reason: 'source-dir',
+    cause: `the commit has no folder ${name}/, which the app's setting source-dir names`,
+    suggestion: `commit ${name}/, or go back to the whole repository with croft apps:set APP source-dir=`,
+  })
+}
+
+function walk(repository: string, tree: string, env: Record<string, string>, caps: TreeCaps): Promise<Walked> {
   return new Promise((resolve, reject) => {
-    const child = startGit(repository, ['ls-tree', '-r', '-t', '-z', '--full-tree', commit], env)
+    const child = startGit(repository, ['ls-tree', '-r', '-t', '-z', '--full-tree', tree], env)
     const reader = new TreeReader()
-    const walked: Walked = { files: new Map(), submodules: [], blobs: new Map() }
+    const walked: Walked = {
+      files: new Map(),
+      versionFiles: new Map(),
+      marks: new Set(),
+      submodules: [],
+      blobs: new Map(),
+    }
     let failure: Error | undefined
     let stderr = ''
     const stop = (error: Error): void => {
@@ -113,6 +143,10 @@ function remember(walked: Walked, entry: TreeEntry): Refusal | undefined {
     if (entry.mode !== '100644' && entry.mode !== '100755') return notAFile(path)
     walked.files.set(path, entry)
   }
+  if (entry.mode !== '120000') {
+    if (LANGUAGE_MARKS.has(path)) walked.marks.add(path)
+    if (VERSION_FILES.has(path)) walked.versionFiles.set(path, entry)
+  }
   const blob = walked.blobs.get(entry.objectId)
   if (blob !== undefined) blob.times += 1
   else walked.blobs.set(entry.objectId, { objectId: entry.objectId, path: entry.path, times: 1, bytes: 0 })
@@ -134,6 +168,11 @@ async function measure(repository: string, walked: Walked, env: Record<string, s
       suggestion: `make ${path} smaller and push again`,
     })
   }
+}
+
+/** A lock file larger than anybody reads says nothing about the version: the build will. */
+function readable({ versionFiles, blobs }: Walked): Map<string, TreeEntry> {
+  return new Map([...versionFiles].filter(([, { objectId }]) => (blobs.get(objectId)?.bytes ?? 0) <= MAX_FILE_BYTES))
 }
 
 function notAFile(path: string): Refusal {

@@ -16,6 +16,8 @@ export const settingsSchema = z.object({
   appsPerTeam: z.int().positive().default(100),
   /** How long the name of a destroyed app stays closed to other teams, days. */
   nameQuarantineDays: z.int().nonnegative().default(30),
+  /** A push on a stack whose support has ended: `warn` or `refuse`. */
+  expiredStacks: z.enum(['warn', 'refuse']).default('warn'),
 })
 export type Settings = z.infer<typeof settingsSchema>
 export type SettingKey = keyof Settings

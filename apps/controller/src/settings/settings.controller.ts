@@ -1,0 +1,48 @@
+import { Body, Controller, Get, Inject, Patch } from '@nestjs/common'
+import { z } from 'zod'
+import { Policy } from '../auth/policy.js'
+import { Answers } from '../http/answers.js'
+import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
+
+const { appsPerTeam, nameQuarantineDays, expiredStacks } = settingsSchema.shape
+
+/** The settings an operator may change while the platform runs. */
+export const openSettingsSchema = z.object({ appsPerTeam, nameQuarantineDays, expiredStacks })
+type OpenSettings = z.infer<typeof openSettingsSchema>
+
+const changesSchema = z.strictObject({
+  appsPerTeam: appsPerTeam.unwrap().optional(),
+  nameQuarantineDays: nameQuarantineDays.unwrap().optional(),
+  expiredStacks: expiredStacks.unwrap().optional(),
+})
+
+@Controller('api/v1/settings')
+export class SettingsController {
+  constructor(@Inject(SettingsService) private readonly settings: SettingsService) {}
+
+  @Get()
+  @Policy('platform:operate')
+  @Answers(openSettingsSchema)
+  async read(): Promise<OpenSettings> {
+    return openOf(await this.settings.all())
+  }
+
+  @Patch()
+  @Policy('platform:operate')
+  @Answers(openSettingsSchema)
+  async change(@Body({ schema: changesSchema }) changes: z.infer<typeof changesSchema>): Promise<OpenSettings> {
+    for (const key of ['appsPerTeam', 'nameQuarantineDays', 'expiredStacks'] as const) {
+      const value = changes[key]
+      if (value !== undefined) await this.settings.set(key, value)
+    }
+    return this.read()
+  }
+}
+
+function openOf(all: Settings): OpenSettings {
+  return {
+    appsPerTeam: all.appsPerTeam,
+    nameQuarantineDays: all.nameQuarantineDays,
+    expiredStacks: all.expiredStacks,
+  }
+}
