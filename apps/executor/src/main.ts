@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
 import { createLogger, systemClock } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
+import { DEFAULT_STACK } from '@croft/stacks'
 import type { BuildPorts } from './build/ports.js'
 import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
@@ -15,11 +16,12 @@ import { Images } from './image/images.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
 import { PackageLists } from './stack/package-lists.js'
+import { prepareBuildImage } from './stack/prepare-build-image.js'
 import { StackImages } from './stack/stack-images.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
 
-const PROBE_IMAGE = 'stack:debian-12'
+const PROBE_IMAGE = `stack:${DEFAULT_STACK}`
 
 const logger = createLogger('executor')
 
@@ -111,7 +113,10 @@ async function main(): Promise<void> {
       )
     })
   }
+  const ended = new AbortController()
+  prepareBuildImage(buildPorts.stacks, clock, logger, ended.signal).catch(() => undefined)
   await executor.run()
+  ended.abort(new Error('the executor ended'))
 }
 
 main().catch((error: unknown) => {

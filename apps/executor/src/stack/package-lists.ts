@@ -37,7 +37,7 @@ export class PackageLists {
   }
 
   #fetch(stack: string): Promise<ListsState> {
-    const fetching = runStackTool(this.#tools, 'package-lists.sh', [stack], TIMEOUT_MS).then(stateOf)
+    const fetching = runStackTool(this.#tools, 'package-lists.sh', [stack], { timeoutMs: TIMEOUT_MS }).then(stateOf)
     this.#running.set(stack, fetching)
     const forget = (): void => void this.#running.delete(stack)
     fetching.then(forget, forget)

@@ -13,6 +13,8 @@ export interface Waiting {
   signal: AbortSignal
   /** Called once when the image has to be made. */
   onMaking: () => void
+  /** Whether it is made ahead and nobody waits. */
+  isBackground?: boolean
 }
 
 /**
@@ -36,7 +38,7 @@ export class StackImages {
     const there = await this.#bases.current(stack).catch(() => null)
     if (there !== null) return there
     waiting.onMaking()
-    await untilAborted(this.#make('base-image.sh', stack), waiting.signal)
+    await untilAborted(this.#make('base-image.sh', stack, waiting), waiting.signal)
     return this.#bases.current(stack)
   }
 
@@ -45,7 +47,7 @@ export class StackImages {
     const base = await this.base(stack, waiting)
     if (await this.hasCompilers(base)) return
     waiting.onMaking()
-    await untilAborted(this.#make('build-image.sh', stack), waiting.signal)
+    await untilAborted(this.#make('build-image.sh', stack, waiting), waiting.signal)
   }
 
   async hasCompilers(base: BaseImage): Promise<boolean> {
@@ -65,11 +67,13 @@ export class StackImages {
     else this.#appsWithCompilers.delete(appId)
   }
 
-  #make(script: string, stack: string): Promise<void> {
+  #make(script: string, stack: string, { isBackground = false }: Waiting): Promise<void> {
     const key = `${script} ${stack}`
     const running = this.#running.get(key)
     if (running !== undefined) return running
-    const making = runStackTool(this.#tools, script, [stack], TIMEOUT_MS).then(() => undefined)
+    const making = runStackTool(this.#tools, script, [stack], { timeoutMs: TIMEOUT_MS, isBackground }).then(
+      () => undefined,
+    )
     this.#running.set(key, making)
     const forget = (): void => void this.#running.delete(key)
     making.then(forget, forget)

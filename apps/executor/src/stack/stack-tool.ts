@@ -17,6 +17,12 @@ export interface StackTools {
   proxyEnvironment: Record<string, string>
 }
 
+export interface ToolOptions {
+  timeoutMs: number
+  /** Nobody waits for it: it takes what the machine has left. */
+  isBackground?: boolean
+}
+
 /**
  * Runs one of the scripts that prepare stacks below the cache, and gives what it printed. They lock, so that homes and processes can
  * ask for the same at once. @throws StackFailed with the script's own cause and remedy
@@ -25,13 +31,16 @@ export async function runStackTool(
   tools: StackTools,
   script: string,
   args: readonly string[],
-  timeoutMs: number,
+  { timeoutMs, isBackground = false }: ToolOptions,
 ): Promise<string> {
+  const [program = '', ...rest] = [
+    ...(isBackground ? ['/usr/bin/nice', '-n', '19'] : []),
+    join(tools.folder, script),
+    tools.cache,
+    ...args,
+  ]
   try {
-    const ran = await run(join(tools.folder, script), [tools.cache, ...args], {
-      env: bareEnv({ HOME: '/root', ...tools.proxyEnvironment }),
-      timeoutMs,
-    })
+    const ran = await run(program, rest, { env: bareEnv({ HOME: '/root', ...tools.proxyEnvironment }), timeoutMs })
     return ran.stdout.toString().trim()
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
