@@ -21,7 +21,38 @@ chmod 755 "$cache"
 chmod 700 "$base" # the trees hold set-uid programs of theirs: nobody on this host may start them
 exec 9>"$base/.$stack.lock"
 flock 9
-[ ! -e "$folder/current/image.json" ] || exit 0
+
+# describe IMAGE HEX: its image.json, what the rest of Croft wants to know of it
+describe() {
+  _version=$(cat "$1/tree/etc/debian_version")
+  _blob=$(sha256sum <"$1/layer.tar.zst" | cut -d' ' -f1)
+  _packages=$(dpkg-query --admindir="$1/tree/var/lib/dpkg" --show --showformat '${Package}=${Version} ' | sed 's/ $//')
+  cat >"$1/image.json.new" <<JSON
+{
+  "diffId": "sha256:$2",
+  "blobDigest": "sha256:$_blob",
+  "blobBytes": $(stat -c %s "$1/layer.tar.zst"),
+  "treeBytes": $(du -sxb "$1/tree" | cut -f1),
+  "stack": "$stack",
+  "env": { "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+  "user": "1002:1002",
+  "labels": {
+    "io.buildpacks.base.distro.name": "debian",
+    "io.buildpacks.base.distro.version": "${_version%%.*}",
+    "io.buildpacks.base.id": "croft.$stack",
+    "io.buildpacks.base.description": "Debian $_version for Croft apps",
+    "io.croft.base.packages": "$_packages"
+  }
+}
+JSON
+  mv "$1/image.json.new" "$1/image.json"
+}
+
+if [ -e "$folder/current/image.json" ]; then
+  # made before images named their packages
+  grep -q '"io.croft.base.packages"' "$folder/current/image.json" || describe "$folder/current" "$(readlink "$folder/current")"
+  exit 0
+fi
 
 work=$(mktemp -d "$folder/.new.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
@@ -56,25 +87,7 @@ tar --extract --file "$work/layer.tar" --directory "$image/tree" --numeric-owner
 wait "$zstd"
 rm "$work/layer.tar"
 mv "$work/layer.tar.zst" "$image/"
-version=$(cat "$image/tree/etc/debian_version")
-blob=$(sha256sum <"$image/layer.tar.zst" | cut -d' ' -f1)
-cat >"$image/image.json" <<JSON
-{
-  "diffId": "sha256:$hex",
-  "blobDigest": "sha256:$blob",
-  "blobBytes": $(stat -c %s "$image/layer.tar.zst"),
-  "treeBytes": $(du -sxb "$image/tree" | cut -f1),
-  "stack": "$stack",
-  "env": { "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-  "user": "1002:1002",
-  "labels": {
-    "io.buildpacks.base.distro.name": "debian",
-    "io.buildpacks.base.distro.version": "${version%%.*}",
-    "io.buildpacks.base.id": "croft.$stack",
-    "io.buildpacks.base.description": "Debian $version for Croft apps"
-  }
-}
-JSON
+describe "$image" "$hex"
 chmod 755 "$image" "$image/tree"
 sync -f "$image"
 [ -e "$folder/$hex" ] || mv "$image" "$folder/$hex"

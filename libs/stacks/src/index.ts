@@ -1,6 +1,7 @@
 export * from './app-runtime.js'
 export * from './choose-stack.js'
 export * from './composer-constraint.js'
+export * from './cyclone-dx.js'
 export * from './stacks.js'
 export * from './support.js'
 export * from './wanted-php.js'

@@ -27,6 +27,7 @@ import { register as registryLogin } from './registry-login.js'
 import { register as releasesInfo } from './releases-info.js'
 import { register as releases } from './releases.js'
 import { register as rollback } from './rollback.js'
+import { register as sbom } from './sbom.js'
 import { register as settings } from './settings.js'
 import { register as stackBuild } from './stack-build.js'
 import { register as stackSet } from './stack-set.js'
@@ -62,6 +63,7 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   releases,
   releasesInfo,
   rollback,
+  sbom,
   settings,
   stack,
   stackSet,

@@ -120,6 +120,11 @@ export class BuildService {
     return this.#builds().findOne({ where: { appId, image }, order: { createdAt: 'DESC' } })
   }
 
+  /** The newest build on a stack that made an image, of any app. */
+  async newestOn(stack: string): Promise<Build | null> {
+    return this.#builds().findOne({ where: { stack, state: 'succeeded' }, order: { createdAt: 'DESC' } })
+  }
+
   /**
    * Waits for the end of a build and hands on its log as it comes. An aborted signal cancels the build.
    */
