@@ -72,6 +72,9 @@ describe.skipIf(needs !== null)('a classic buildpack', () => {
       /-----> Using buildpacks of \.buildpacks\n {7}https:\/\/127\.0\.0\.1:\d+\/greet\.git at [0-9a-f]{12}\n/,
     )
     expect(first.log).toContain('-----> Installing greet for heroku-22\n       built 1 times before and now\n')
+    expect(succeeded(first).buildpacks).toEqual([
+      { id: 'croft/classic', version: '0.1.0', origin: expect.stringMatching(/greet\.git at [0-9a-f]{12}$/) },
+    ])
   })
 
   it('leaves an app that runs behind its profiles, with the variables of its release', async () => {
@@ -208,7 +211,9 @@ describe.skipIf(needs !== null)('a buildpack that an operator added', () => {
     await addBuildpacks(join(rig.folder, 'home'), join(FIXTURES, 'cnb'), ['web'], new Date())
     const pushed = await build('web')
     expect(pushed.log).toContain('-----> Using buildpacks of project.toml\n       fixture/marker 1.2.3\n')
-    succeeded(pushed)
+    expect(succeeded(pushed).buildpacks).toEqual([
+      { id: 'fixture/marker', version: '1.2.3', origin: expect.stringMatching(/^sha256:/) },
+    ])
     expect(failed(await build('others'))).toContain('there is no buildpack fixture/marker here')
   })
 })
@@ -254,7 +259,7 @@ const theirs =
 
 /**
  * An app that many buildpacks take. Beside the folder of a buildpack may lie `<name>.app`, another app for it; `<name>.env`,
- * lines of NAME=VALUE; `<name>.group`, names of all buildpacks that take part, one a line; `<name>.app.output`, what the app's
+ * lines of NAME=VALUE; `<name>.group`, names of all buildpacks that take part, one a line, or ids of installed ones; `<name>.app.output`, what the app's
  * first process has to say.
  */
 const COMMON = {
@@ -276,11 +281,11 @@ describe.skipIf(needs !== null || THEIRS === '')('an unmodified buildpack of oth
   it.each(theirs.map(({ name }) => name))('%s builds an app that starts', async (name) => {
     const own = join(THEIRS, `${name}.app`)
     const group = linesOf(`${name}.group`, [name])
-    for (const one of group) await git.publish(one, join(THEIRS, one))
+    for (const one of group) if (!one.includes('/')) await git.publish(one, join(THEIRS, one))
     const env = linesOf(`${name}.env`, []).map((line) => line.split('=', 2) as [string, string])
     const pushed = await rig.build(existsSync(own) ? {} : COMMON, {
       appId: app(50 + theirs.findIndex((one) => one.name === name)),
-      wishes: { group: wished(...group.map((one) => git.url(one))), from: '.buildpacks' },
+      wishes: { group: wished(...group.map((one) => (one.includes('/') ? one : git.url(one)))), from: '.buildpacks' },
       change: { env: Object.fromEntries(env) },
       ...(existsSync(own) && { folders: { '.': own } }),
     })

@@ -68,8 +68,14 @@ describe('a push', () => {
     await app.commit('more words')
     const rebuilt = await app.git('push', '-o', 'rebuild', 'croft', 'main')
     expect(rebuilt.output).toContain('Exporting')
+    const changed = await rig.patch('/api/v1/apps/same-tree', { buildpacks: ['croft/node'] })
+    expect(JSON.parse(changed.text)).toMatchObject({ settings: { buildpacks: ['croft/node'] } })
+    await app.commit('the same with other buildpacks')
+    expect((await app.push()).output).toContain('Exporting')
+    await app.commit('and with the same ones')
+    expect((await app.push()).output).not.toContain('Exporting')
     const rows = await releases('same-tree')
-    expect(rows.map((row) => row.version)).toEqual([1, 2, 3])
+    expect(rows.map((row) => row.version)).toEqual([1, 2, 3, 4, 5])
     expect(new Set(rows.map((row) => row.image)).size).toBe(1)
   })
   it('of an app whose image needs a key gets one, once, and never over one of its own', async () => {
@@ -114,6 +120,15 @@ describe('a push', () => {
     })
     expect((await app.push()).code).toBe(0)
     expect(rig.sources.at(-1)?.toSorted()).toEqual(['.croftignore', 'package.json', 'server.js'])
+  })
+  it('leaves out what project.toml does not include', async () => {
+    const app = await rig.clone('including', {
+      'project.toml': '[_]\nschema-version = "0.2"\n[io.buildpacks]\ninclude = ["src/", "package.json"]\n',
+      'src/a.js': 'x',
+      'docs/a.txt': 'x',
+    })
+    expect((await app.push()).code).toBe(0)
+    expect(rig.sources.at(-1)?.toSorted()).toEqual(['package.json', 'src/a.js'])
   })
   it('says something within a second while a build says nothing, and its text is plain', async () => {
     const slow = gate()
@@ -220,6 +235,15 @@ describe('a push that is refused before anything is built', () => {
     await link.commit('link')
     expect((await link.push()).output).toMatch(/Procfile is not a regular file/)
     expect(await rig.pushes('files')).toEqual([])
+  })
+  it('names the line and the rule of a wrong project.toml or .buildpacks', async () => {
+    const both = '[_]\nschema-version = "0.2"\n[io.buildpacks]\ninclude = ["a"]\nexclude = ["b"]\n'
+    const app = await rig.clone('wishes', { 'project.toml': both })
+    expect((await app.push()).output).toMatch(/project\.toml, line 3: .*include and exclude exclude each other/)
+    app.write({ 'project.toml': '', '.buildpacks': 'croft/node\nfile:///etc\n' })
+    await app.commit('buildpacks')
+    expect((await app.push()).output).toMatch(/\.buildpacks, line 2: not a buildpack: file:\/\/\/etc/)
+    expect(await rig.pushes('wishes')).toEqual([])
   })
   it('names submodules and LFS pointers, unless they are ignored', async () => {
     const app = await rig.clone('modules', { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n' })

@@ -10,6 +10,8 @@ export interface Buildpack {
   /** Its folder as the build container sees it. */
   directory: string
   toml: BuildpackToml
+  /** Where its files are from, with the commit or the digest they have; absent for those of the platform. */
+  origin?: string
 }
 
 /** What images are built for; an empty member is not known and fits everything. */

@@ -47,6 +47,8 @@ export const buildResultSchema = z.discriminatedUnion('outcome', [
     newBytes: z.int(),
     /** Config vars the app needs and gets a random value of, once: keys that sign sessions. */
     generatedConfig: z.array(z.string()).max(10).optional(),
+    /** What built it, in order; `origin` tells where the files of one come from, with their commit or digest. */
+    buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).optional(),
   }),
   z.object({
     outcome: z.literal('failed'),

@@ -69,6 +69,7 @@ export const buildShape = z.looseObject({
   suggestion: z.string().nullable(),
   commit: z.string(),
   image: z.string().nullable(),
+  buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).nullish(),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),

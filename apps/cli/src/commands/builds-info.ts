@@ -27,6 +27,9 @@ export function register(program: Command): void {
         `state     ${build.state}${build.reason === null ? '' : ` (${build.reason})`}`,
         `commit    ${build.commit}`,
         `image     ${build.image ?? '-'}`,
+        ...(build.buildpacks ?? []).map(
+          ({ id, version, origin }) => `built by  ${id} ${version}${origin === null ? '' : ` (${origin})`}`,
+        ),
         `created   ${build.createdAt}`,
         `ended     ${build.endedAt ?? '-'}`,
         ...(build.message === null ? [] : [`why       ${build.message}`]),

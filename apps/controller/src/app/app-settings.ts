@@ -18,4 +18,6 @@ export interface AppSettings {
   buildpacks?: string[]
   /** The folder of the repository that is the app, e.g. `apps/web`; by default all of it. */
   sourceDir?: string
+  /** When `buildpacks` last changed, ISO 8601: an image that was built before is not used for another push. */
+  buildpacksChangedAt?: string
 }

@@ -28,6 +28,8 @@ export const buildSchema = z.object({
   stack: z.string(),
   /** Manifest digest. */
   image: z.string().nullable(),
+  /** What built it, in order, with the commit or digest of what is not the platform's own; null until it succeeded. */
+  buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).nullable(),
   push: z.uuid().nullable(),
   attempt: z.int(),
   createdAt: z.iso.datetime(),
@@ -125,6 +127,7 @@ function viewOf(build: Build): BuildView {
     suggestion: build.suggestion,
     commit: build.commit,
     stack: build.stack,
+    buildpacks: build.result?.outcome === 'succeeded' ? (build.result.buildpacks ?? null) : null,
     image: build.image,
     push: build.pushId,
     attempt: build.attempt,

@@ -128,7 +128,9 @@ export class Delivery {
     const build = await this.builds.ofImage(job.app.id, running.image)
     const isSameStack = build === null || build.stack === stack
     const tree = build?.tree ?? (await commitTree(job.repository, running.commit, job.app.settings.sourceDir ?? null))
-    if (!isSameStack || tree !== job.tree) return undefined
+    const changedAt = job.app.settings.buildpacksChangedAt
+    const isSameBuild = changedAt === undefined || (build !== null && build.createdAt.toISOString() > changedAt)
+    if (!isSameStack || !isSameBuild || tree !== job.tree) return undefined
     job.output.step(`Source unchanged: image of v${running.version} is used again`)
     return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
   }

@@ -66,6 +66,8 @@ export function buildContainerSpec(input: {
   runImage: string
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
+  /** apt's configuration for buildpacks that call it themselves; null: they find none. */
+  aptConfiguration: string | null
   /** Whether buildpacks come from elsewhere than the platform. */
   hasForeign: boolean
   /** Whether operators added some. */
@@ -96,6 +98,12 @@ export function buildContainerSpec(input: {
       readOnly(paths.platformNpm, NPM),
       readOnly(input.packageLists, APT),
       ...(input.image.startsWith('build:') ? [readOnly(input.runImage, RUN_IMAGE)] : []),
+      ...(input.aptConfiguration === null
+        ? []
+        : [
+            readOnly(join(input.aptConfiguration, 'sources.list.d'), '/etc/apt/sources.list.d'),
+            readOnly(join(input.aptConfiguration, 'apt.conf'), '/etc/apt/apt.conf'),
+          ]),
       readOnly(folders.platform, PLATFORM),
       ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
       ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),

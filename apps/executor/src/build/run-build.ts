@@ -105,10 +105,14 @@ async function rebased(
   return { outcome: 'succeeded', image, processTypes: {}, newLayers, newBytes }
 }
 
+/** Where the buildpacks that took part come from, by id. */
+type Origins = ReadonlyMap<string, string>
+
 class Build {
   readonly #startedAt: number
   #container: Container | null = null
   #image: 'stack' | 'build' = 'stack'
+  #origins: Origins = new Map()
 
   constructor(
     private readonly spec: BuildSpec,
@@ -185,7 +189,7 @@ class Build {
       )
       await input.appCache.write(exported.cache)
       this.log.step(exportLine(exported), ports.clock.monotonic() - startedAt)
-      return succeeded(exported, built)
+      return succeeded(exported, built, this.#origins)
     } finally {
       await destroying
     }
@@ -215,6 +219,7 @@ class Build {
   async #create(input: BuildInputs, trees: ReadonlyMap<string, string>, image: 'stack' | 'build'): Promise<Container> {
     const { folders, base, wishes, hasAdded } = input
     const { ports, spec, context } = this
+    const hasForeign = bringsBuildpacks(wishes)
     const containerSpec = buildContainerSpec({
       spec,
       context,
@@ -224,7 +229,8 @@ class Build {
       runImage: base.treePath,
       trees: [...new Set(trees.values())],
       packageLists: await ports.packageLists.folder(spec.stack),
-      hasForeign: bringsBuildpacks(wishes),
+      hasForeign,
+      aptConfiguration: hasForeign || hasAdded ? await this.#aptConfiguration() : null,
       hasAdded,
     })
     this.#image = image
@@ -277,6 +283,7 @@ class Build {
       { order: wished.order, buildpacks: wished.buildpacks, target, execEnv: EXEC_ENV },
       (buildpack) => port.detect(buildpack, buildpackEnv(env, buildpack, user, operator)),
     )
+    this.#origins = new Map(group.flatMap(({ id, origin }) => (origin === undefined ? [] : [[id, origin] as const])))
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
     const needs = needsOf(group, entries)
     await provideNeeds(needs, spec.stack, ports, this.log, signal)
@@ -301,6 +308,19 @@ class Build {
       if (error instanceof LifecycleError) for (const line of error.lines) this.log.detail(line)
       throw error
     }
+  }
+
+  /** Buildpacks that are not Croft's may call apt; without it they are told so by apt. */
+  async #aptConfiguration(): Promise<string | null> {
+    const { packageLists } = this.ports
+    const { stack } = this.spec
+    if ((await packageLists.configuration(stack)) === null) {
+      await packageLists.provide(stack, this.stop.signal).catch((error: unknown) => {
+        this.stop.signal.throwIfAborted()
+        this.ports.logger.warn('package-lists-not-provided', { stack, why: messageOf(error) })
+      })
+    }
+    return packageLists.configuration(stack)
   }
 
   /** The run image of the stack, made first when this host does not have it. */
@@ -384,7 +404,7 @@ async function allOf<T extends readonly unknown[]>(settled: {
   )) as unknown as T
 }
 
-function succeeded(exported: Exported, { processes, labels }: Built): Succeeded {
+function succeeded(exported: Exported, { processes, labels, buildpacks }: Built, origins: Origins): Succeeded {
   const { image, newLayers, newBytes } = exported
   const types = processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }])
   const generatedConfig = (labels[GENERATED_CONFIG_LABEL] ?? '').split(/[\s,]+/).filter((name) => name !== '')
@@ -394,6 +414,7 @@ function succeeded(exported: Exported, { processes, labels }: Built): Succeeded 
     processTypes: Object.fromEntries(types),
     newLayers,
     newBytes,
+    buildpacks: buildpacks.map(({ id, version }) => ({ id, version, origin: origins.get(id) ?? null })),
     ...(generatedConfig.length > 0 && { generatedConfig: generatedConfig.slice(0, MAX_GENERATED) }),
   }
 }

@@ -24,7 +24,15 @@ async function readOne(folder: string, name: string, team: string): Promise<Buil
       `buildpack.toml of ${name}`,
     )
     const { id, version } = toml.buildpack
-    return { id, version, api: toml.api, name: toml.buildpack.name ?? id, directory: `${ADDED}/${name}`, toml }
+    return {
+      id,
+      version,
+      api: toml.api,
+      name: toml.buildpack.name ?? id,
+      directory: `${ADDED}/${name}`,
+      toml,
+      origin: record.digest,
+    }
   } catch {
     return null // it is just being replaced
   }

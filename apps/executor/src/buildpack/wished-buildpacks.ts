@@ -102,10 +102,10 @@ class Bringer {
   /** What the buildpack for classic ones reads: their names, in the order of their folders. */
   async nameClassics(): Promise<void> {
     if (this.#classics.length === 0) return
-    await writeFile(
-      join(this.input.folders.foreign, 'classic', 'names'),
-      this.#classics.map((name) => `${name}\n`).join(''),
-    )
+    const names = this.#classics.map((name) => `${name}\n`).join('')
+    await writeFile(join(this.input.folders.foreign, 'classic', 'names'), names)
+    const runner = this.input.installed.buildpacks.find(({ id }) => id === CLASSIC)
+    if (runner !== undefined) this.brought.push({ ...runner, origin: this.#classics.join(', ') })
   }
 
   async #bringOne(wished: WishedBuildpack): Promise<OrderEntry> {
@@ -171,7 +171,8 @@ class Bringer {
     const read = parseBuildpackToml(toml ?? '', `buildpack.toml of ${name}`)
     const { id, version } = read.buildpack
     const directory = `${FOREIGN}/${draft.split('/').at(-1)}`
-    this.brought.push({ id, version, api: read.api, name: read.buildpack.name ?? id, directory, toml: read })
+    const found = { id, version, api: read.api, name: read.buildpack.name ?? id, directory, toml: read }
+    this.brought.push({ ...found, origin: name })
     return { id, version }
   }
 

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runStackTool, type StackTools } from './stack-tool.js'
 import { untilAborted } from './until-aborted.js'
@@ -28,6 +28,11 @@ export class PackageLists {
     const folder = join(this.#tools.cache, 'apt', stack)
     await mkdir(folder, { recursive: true, mode: 0o755 })
     return folder
+  }
+
+  /** Where apt's own configuration for a stack lies, `apt.conf` and `sources.list.d/`; null while there is none. */
+  async configuration(stack: string): Promise<string | null> {
+    return realpath(join(this.#tools.cache, 'apt', stack, 'current')).catch(() => null)
   }
 
   /** Makes sure that there are lists. `signal` ends only the waiting: others may wait for the same. @throws StackFailed */
