@@ -45,7 +45,7 @@ export async function restoreLayers(input: RestoreInput): Promise<Map<string, Re
   for (const { id, layers, store } of planRestore(input.group, input.label, input.cache)) {
     const name = escapeId(id)
     const folder = join(input.folders.layers, name)
-    await mkdir(folder, { mode: 0o755 })
+    await mkdir(folder, { recursive: true, mode: 0o755 }) // two ids may have one folder name
     await chown(folder, BUILD_USER.uid, BUILD_USER.gid)
     const write = async (file: string, text: string): Promise<void> => {
       await writeFile(join(folder, file), text, { mode: 0o644 })

@@ -257,7 +257,7 @@ class Build {
     const { signal } = this.stop
     const container = this.#container as Container
     const source = ports.controller.source(spec.buildId, signal)
-    const written = [folders.layers, folders.workspace]
+    const written = [folders.layers, folders.workspace, folders.exchange, folders.foreign]
     watchLimits(written, () => this.#container, spec.limits, ports.clock, signal).then(
       (what) => this.stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
       () => undefined,
