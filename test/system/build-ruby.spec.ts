@@ -114,7 +114,7 @@ loop do
 end
 `
   const app = async (): Promise<Record<string, string | Buffer>> => {
-    const ours = await gem('ours', '1.0.0', "module Ours\n  WORD = 'vendored'\nend\n")
+    const ours = await gem('ours', '1.0.0', { 'lib/ours.rb': "module Ours\n  WORD = 'vendored'\nend\n" })
     return {
       Gemfile: "source 'https://rubygems.org'\ngem 'ours'\n",
       'Gemfile.lock':

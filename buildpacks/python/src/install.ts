@@ -130,7 +130,8 @@ export class PackageInstaller {
       what.push('--requirement', list)
       if (forPip.hasEverything && forPip.lines.length > 0) what.push('--no-deps')
     }
-    const env = { ...python.env, PYTHONPATH: python.pip, HOME: '/tmp' }
+    const include = join(python.root, 'usr/include') // the headers of Python ask for one another from there
+    const env = { ...python.env, PYTHONPATH: python.pip, CPATH: include, HOME: '/tmp' }
     const program = join(layer.path, 'bin/python')
     const install = async (...args: string[]): Promise<{ exitCode: number | null; output: string }> => {
       const ran = await run(program, ['-m', 'pip', 'install', ...FLAGS, ...options, ...args], {

@@ -9,6 +9,8 @@ import { presentPackage } from './package-name.js'
 const LAYOUT = 'python 1'
 /** The second brings pip, as wheels that a virtual environment is given. */
 const PYTHON = ['python3', 'python3-venv']
+/** Where it is there, packages can be compiled, and find the headers of Python beside it. */
+const COMPILER = '/usr/bin/cc'
 /** What processes of an image get unless config vars say otherwise. */
 const DEFAULTS = { 'LANG.default': 'C.UTF-8', 'PYTHONUNBUFFERED.default': '1', 'PYTHONHASHSEED.default': 'random' }
 /** Parts of the library that no app's start reads, for the compiler of bytecode. */
@@ -62,17 +64,21 @@ export async function providePython(
     PATH: `${paths.PATH}:${env['PATH'] ?? '/usr/bin:/bin'}`,
     LD_LIBRARY_PATH: [paths.LD_LIBRARY_PATH, env['LD_LIBRARY_PATH'] ?? ''].filter((part) => part !== '').join(':'),
   }
-  const versions = await installDebs(layer, [...PYTHON, ...packages], {
-    env,
-    layout: LAYOUT,
-    finish: async () => {
-      const program = join(layer.path, 'usr/bin', `python${lineOf(layer.path)}`)
-      symlinkSync('python3', join(layer.path, 'usr/bin/python'))
-      await compileBytecode(program, [join(layer.path, 'usr/lib')], withPython)
-      layer.env(prepended(paths))
-      layer.launchEnv(DEFAULTS)
+  const versions = await installDebs(
+    layer,
+    [...PYTHON, ...(existsSync(COMPILER) ? ['python3-dev'] : []), ...packages],
+    {
+      env,
+      layout: LAYOUT,
+      finish: async () => {
+        const program = join(layer.path, 'usr/bin', `python${lineOf(layer.path)}`)
+        symlinkSync('python3', join(layer.path, 'usr/bin/python'))
+        await compileBytecode(program, [join(layer.path, 'usr/lib')], withPython)
+        layer.env(prepended(paths))
+        layer.launchEnv(DEFAULTS)
+      },
     },
-  })
+  )
   const program = join(layer.path, 'usr/bin', `python${lineOf(layer.path)}`)
   const said = await run(program, ['-c', 'import platform; print(platform.python_version())'], {
     cwd: '/tmp',

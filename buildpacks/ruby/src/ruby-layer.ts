@@ -9,6 +9,8 @@ import { gemFolders, releaseOfLibrary, rubyPaths, type RubyPlaces } from './ruby
 /** Raised when the layer's own files change although the packages do not. */
 const LAYOUT = 'ruby 1'
 const RUBY = ['ruby', 'ruby-bundler', 'rake']
+/** Where it is there, gems can be compiled, and find the headers of Ruby beside it. */
+const COMPILER = '/usr/bin/cc'
 /** What processes of an image get unless config vars say otherwise. */
 const DEFAULTS = { 'LANG.default': 'C.UTF-8', 'MALLOC_ARENA_MAX.default': '2' }
 
@@ -46,7 +48,7 @@ export async function provideRuby(
   env: Record<string, string>,
 ): Promise<RubyLayer> {
   say.step(asked === null ? "Installing Ruby (the stack's own)" : `Installing Ruby (${asked.text} in ${asked.source})`)
-  const versions = await installDebs(layer, [...RUBY, ...gemPackages], {
+  const versions = await installDebs(layer, [...RUBY, ...(existsSync(COMPILER) ? ['ruby-dev'] : []), ...gemPackages], {
     env,
     layout: LAYOUT,
     finish: () => {

@@ -2,10 +2,14 @@ import { gzipSync } from 'node:zlib'
 import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 
-/** A gem of one file, as `gem build` would write it: enough for Bundler to install. */
-export async function gem(name: string, version: string, code: string): Promise<{ file: string; content: Buffer }> {
-  const data = await tar({ [`lib/${name}.rb`]: code })
-  const content = await tar({ 'metadata.gz': gzipSync(specification(name, version)), 'data.tar.gz': gzipSync(data) })
+/** A gem, as `gem build` would write it: enough for Bundler to install. With an `ext/<name>/extconf.rb` it is compiled. */
+export async function gem(
+  name: string,
+  version: string,
+  files: Record<string, string>,
+): Promise<{ file: string; content: Buffer }> {
+  const text = specification(name, version, Object.keys(files))
+  const content = await tar({ 'metadata.gz': gzipSync(text), 'data.tar.gz': gzipSync(await tar(files)) })
   return { file: `${name}-${version}.gem`, content }
 }
 
@@ -16,7 +20,10 @@ function tar(files: Record<string, string | Buffer>): Promise<Buffer> {
   return buffer(archive)
 }
 
-function specification(name: string, version: string): string {
+function specification(name: string, version: string, files: readonly string[]): string {
+  const extensions = files.filter((file) => file.endsWith('/extconf.rb'))
+  const list = (names: readonly string[]): string =>
+    names.length === 0 ? ' []' : names.map((one) => `\n- ${one}`).join('')
   const any =
     '!ruby/object:Gem::Requirement\n  requirements:\n  - - ">="\n    - !ruby/object:Gem::Version\n      version: "0"'
   return `--- !ruby/object:Gem::Specification
@@ -31,10 +38,9 @@ cert_chain: []
 date: 2020-01-01 00:00:00.000000000 Z
 dependencies: []
 executables: []
-extensions: []
+extensions:${list(extensions)}
 extra_rdoc_files: []
-files:
-- lib/${name}.rb
+files:${list(files)}
 licenses: []
 metadata: {}
 rdoc_options: []
