@@ -45,6 +45,7 @@ export async function followPage(name: string, platform: Platform): Promise<void
     const croft = `#!/bin/sh\nexec '${join(checkout, 'croft')}' "$@" --home '${platform.home}'\n`
     writeFileSync(join(home, '.bin/croft'), croft)
     chmodSync(join(home, '.bin/croft'), 0o755)
+    writeFileSync(join(home, '.curlrc'), 'no-progress-meter\n') // which curl only draws where there is no terminal
     // The shell of a person goes on from block to block: each ends by saying where it is.
     let cwd = checkout
     for (const { shell, expected } of steps) {
