@@ -103,6 +103,31 @@ describe.skipIf(needs !== null || !isLong)('a stack', () => {
   )
 
   it(
+    'that takes the place of another gets nothing back of what was made on that one',
+    async () => {
+      addBuildpack(
+        'keeps',
+        `[ -f kept ] || exit 100
+printf '[[provides]]\nname = "keeps"\n[[requires]]\nname = "keeps"\n' >"$CNB_BUILD_PLAN_PATH"`,
+        `if [ -f "$CNB_LAYERS_DIR/kept/file" ]; then echo "came back"; else echo "made anew"; fi
+mkdir -p "$CNB_LAYERS_DIR/kept"
+touch "$CNB_LAYERS_DIR/kept/file"
+printf '[types]\nlaunch = true\ncache = true\n' >"$CNB_LAYERS_DIR/kept.toml"
+printf '[[processes]]\ntype = "web"\ncommand = ["true"]\ndefault = true\n' >"$CNB_LAYERS_DIR/launch.toml"`,
+      )
+      const on = (stack: string, previousImage: string | null) =>
+        rig.build({ kept: '' }, { previousImage, change: { stack, timeoutMs: MAKING_MS } })
+      const first = await on('debian-12', null)
+      const same = await on('debian-12', succeeded(first).image)
+      expect(same.log).toContain('came back')
+      const other = await on('debian-13', succeeded(same).image)
+      expect(other.log).toContain('made anew')
+      succeeded(other)
+    },
+    MAKING_MS,
+  )
+
+  it(
     'made again from the same packages is the same, bit for bit',
     async () => {
       const cache = mkdtempSync('/tmp/stacks-spec-')

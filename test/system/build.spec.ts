@@ -276,7 +276,7 @@ describe.skipIf(needs !== null)('a build that fails', () => {
       'no buildpack matches',
       { 'main.rs': '' },
       'no-buildpack',
-      /looked for package\.json \(Node\.js\), Procfile \(Procfile\)/,
+      /looked for (?=.*package\.json \(Node\.js\))(?=.*Procfile \(Procfile\))/,
     ],
     [
       'the Procfile has a mistake',

@@ -26,6 +26,7 @@ import {
 import { addedBuildpacks } from '../buildpack/added-buildpacks.js'
 import { bringsBuildpacks, wishedBuildpacks } from '../buildpack/wished-buildpacks.js'
 import type { BaseImage } from '../image/base-image.js'
+import { STACK_LABEL } from '../image/images.js'
 import { AppCache } from './build-cache.js'
 import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
@@ -198,9 +199,12 @@ class Build {
   /** Layers are restored before it is known which buildpacks take part: mounting is all it costs. */
   async #restore({ folders, installed, previous, appCache }: BuildInputs): Promise<Map<string, Restored>> {
     const { ports, spec } = this
-    const text = previous?.config.config?.Labels?.[LIFECYCLE_LABEL]
-    const label = spec.isClean ? null : parseLifecycleLabel(text)
-    const cache = spec.isClean ? {} : await appCache.read()
+    const labels = previous?.config.config?.Labels
+    const formerStack = labels?.[STACK_LABEL]
+    // what was made on another release of the distribution is bound to its libraries
+    const isClean = spec.isClean || (formerStack !== undefined && formerStack !== spec.stack)
+    const label = isClean ? null : parseLifecycleLabel(labels?.[LIFECYCLE_LABEL])
+    const cache = isClean ? {} : await appCache.read()
     return restoreLayers({
       group: [...idsOf(installed, label, cache)].map((id) => ({ id })),
       appId: this.context.appId,
