@@ -189,6 +189,21 @@ describe.skipIf(needs !== null)('the servers of a PHP app', () => {
     expect(output).toMatch(why)
     expect(exitCode).toBe(1)
   })
+  it('show the log files of the app that they are told of', async () => {
+    const show = 'for i in $(seq 100); do grep -q mine out && break; echo mine >>log/a.log; sleep 0.1; done; cat out'
+    const { output } = await rig.runIn(
+      image,
+      script(
+        'mkdir log',
+        `${start('-v -l log/a.log')} >out 2>&1 & pid=$!`,
+        up,
+        show,
+        'kill $pid; wait $pid; echo "exit $?"',
+      ),
+    )
+    expect(output).toMatch(/^mine$/m)
+    expect(output).toMatch(/exit 0\n$/)
+  })
   it('have as many workers as memory allows', async () => {
     const { output } = await rig.runIn(
       image,
