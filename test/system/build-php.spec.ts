@@ -130,6 +130,21 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
     expect(succeeded(again)).toMatchObject({ image: succeeded(first).image, newLayers: 0 })
   })
 
+  it('has its assets built by Node.js beforehand', async () => {
+    const scripts = { build: `node -e "require('fs').writeFileSync('public/app.js', 'built by ' + process.version)"` }
+    const files = {
+      'composer.json': '{}',
+      'package.json': JSON.stringify({ name: 'assets', private: true, engines: { node: '24' }, scripts }),
+      'public/index.php': '<?php echo "page";\n',
+    }
+    const pushed = await rig.build(files, after(plain))
+    expect(succeeded(pushed).processTypes).toMatchObject({ web: { command: 'heroku-php-apache2 public' } })
+    const run = await serve(pushed)
+    expect(await run.get('/')).toBe('page')
+    expect(await run.get('/app.js')).toMatch(/^built by v24\./)
+    await run.end()
+  })
+
   it('is not built with what this stack or Debian does not have, and told what there is', async () => {
     expect(refused(await rig.build(app({ require: { php: '7.4.*' } })))).toBe(
       'the stack debian-12 has PHP 8.2, not PHP 7.4.x, which composer.json asks for',

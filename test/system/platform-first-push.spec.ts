@@ -373,7 +373,7 @@ describe('verbs', () => {
 
 describe('a page for beginners', () => {
   const isLong = process.env['CROFT_TEST_LONG'] !== undefined
-  const pages = ['first-node.md', 'first-ruby.md', 'first-python.md']
+  const pages = ['first-node.md', 'first-php.md', 'first-python.md', 'first-ruby.md', 'first-static.md']
 
   it.each([...pages, ...(isLong ? ['first-rails.md', 'first-django.md'] : [])])(
     'docs/%s, followed literally, does what it says',
