@@ -102,6 +102,16 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(first.log).toMatch(/^[\n -~]*$/) // ASCII
     expect(processTypes).toEqual({ web: { command: 'node server.js', argv: ['/cnb/process/web'] } })
     expect(newLayers).toBe(6)
+    const { record } = succeeded(first)
+    expect(record?.steps.map(({ name }) => name)).toEqual([
+      expect.stringContaining('detected'),
+      'Node.js',
+      expect.stringContaining('Exporting'),
+    ])
+    expect(record?.layers.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['stack debian-12', 'croft/node: node', 'app']),
+    )
+    expect(record?.layers.filter(({ isNew }) => isNew)).toHaveLength(6)
     await expectNothingLeft()
   })
 

@@ -520,6 +520,13 @@ describe('builds', () => {
       `SELECT b.is_clean AS clean FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'anew' ORDER BY b.id`,
     )
     expect(built.map(({ clean }) => clean)).toEqual([false, false, true])
+    expect(await rig.delete('/api/v1/apps/anew/builds/cache')).toBe(204)
+    await ask({})
+    await ask({})
+    const afterwards = await rig.query<{ clean: boolean }>(
+      `SELECT b.is_clean AS clean FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'anew' ORDER BY b.id OFFSET 3`,
+    )
+    expect(afterwards.map(({ clean }) => clean)).toEqual([true, false])
     expect((await ask({ cash: false })).status).toBe(400)
   })
   it('are followed and canceled by their id, once', async () => {

@@ -37,6 +37,15 @@ export const processTypeSchema = z.object({
 })
 export type ProcessType = z.infer<typeof processTypeSchema>
 
+/** How a build went and what it made; for whoever asks later. */
+export const buildRecordSchema = z.object({
+  /** In the order they ended. */
+  steps: z.array(z.object({ name: z.string(), tookMs: z.int() })),
+  /** Compressed, from the stack up; `name` says what is in it. */
+  layers: z.array(z.object({ name: z.string(), digest: z.string(), bytes: z.int(), isNew: z.boolean() })),
+})
+export type BuildRecord = z.infer<typeof buildRecordSchema>
+
 /** What a finished build instance reports. */
 export const buildResultSchema = z.discriminatedUnion('outcome', [
   z.object({
@@ -49,6 +58,7 @@ export const buildResultSchema = z.discriminatedUnion('outcome', [
     generatedConfig: z.array(z.string()).max(10).optional(),
     /** What built it, in order; `origin` tells where the files of one come from, with their commit or digest. */
     buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).optional(),
+    record: buildRecordSchema.optional(),
   }),
   z.object({
     outcome: z.literal('failed'),

@@ -198,6 +198,16 @@ export class PushRig {
     return { status: answer.status, text: await answer.text() }
   }
 
+  /** A removal through the public API as the operator: the status of its answer. */
+  async delete(path: string): Promise<number> {
+    const { port } = this.#proxy.address() as AddressInfo
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${TOKEN}` },
+    })
+    return answer.status
+  }
+
   /** Makes an app that nothing was pushed to. */
   async createApp(name: string): Promise<void> {
     const { status, text } = await this.post('/api/v1/apps', { name })

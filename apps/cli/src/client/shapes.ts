@@ -73,6 +73,12 @@ export const buildShape = z.looseObject({
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),
+  record: z
+    .looseObject({
+      steps: z.array(z.looseObject({ name: z.string(), tookMs: z.int() })),
+      layers: z.array(z.looseObject({ name: z.string(), bytes: z.int(), isNew: z.boolean() })),
+    })
+    .nullish(),
 })
 
 export const configNameShape = z.looseObject({ name: z.string(), updatedAt: z.string() })

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { buildShape } from '../client/shapes.js'
 import { examples } from '../examples.js'
-import { printJson, printLines } from '../output.js'
+import { printJson, printLines, table } from '../output.js'
 import { plainText } from '../plain-text.js'
 import { appPath, appVerb, withApp, type VerbOptions } from '../verb.js'
 
@@ -34,10 +34,29 @@ export function register(program: Command): void {
         `ended     ${build.endedAt ?? '-'}`,
         ...(build.message === null ? [] : [`why       ${build.message}`]),
         ...(build.suggestion === null ? [] : [`try       ${build.suggestion}`]),
+        ...(build.record === undefined || build.record === null ? [] : recordLines(build.record)),
         '',
         ...log.map(plainText),
       )
     }),
   )
   examples(command, 'croft builds:info -a shop', 'croft builds:info 0193…  -a shop --json')
+}
+
+/** How long each step took, and the layers from the stack up. */
+function recordLines(record: NonNullable<z.infer<typeof buildShape>['record']>): string[] {
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+  return [
+    '',
+    ...table(
+      ['STEP', 'TOOK'],
+      record.steps.map(({ name, tookMs }) => [plainText(name), seconds(tookMs)]),
+    ),
+    '',
+    ...table(
+      ['LAYER', 'SIZE', ''],
+      record.layers.map(({ name, bytes, isNew }) => [plainText(name), megabytes(bytes), isNew ? 'new' : '']),
+    ),
+  ]
 }

@@ -4,6 +4,7 @@ import { register as appsDestroy } from './apps-destroy.js'
 import { register as appsInfo } from './apps-info.js'
 import { register as appsSet } from './apps-set.js'
 import { register as apps } from './apps.js'
+import { register as buildsCacheClear } from './builds-cache-clear.js'
 import { register as buildsCancel } from './builds-cancel.js'
 import { register as buildsCreate } from './builds-create.js'
 import { register as buildsInfo } from './builds-info.js'
@@ -45,6 +46,7 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   buildsLogs,
   buildsCreate,
   buildsCancel,
+  buildsCacheClear,
   config,
   configGet,
   configSet,

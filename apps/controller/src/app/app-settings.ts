@@ -14,6 +14,8 @@ export interface AppSettings {
   deployOnPush?: boolean
   /** Stack the next build uses; by default what the app asks for decides, else `debian-12`. */
   stack?: StackId
+  /** `builds:cache:clear`: what builds before this moment kept is not used; ISO 8601. */
+  cacheClearedAt?: string
   /** Buildpacks of the next builds, as people name them; before what the source says. */
   buildpacks?: string[]
   /** The folder of the repository that is the app, e.g. `apps/web`; by default all of it. */

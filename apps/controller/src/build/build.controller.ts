@@ -1,7 +1,8 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
+import { buildRecordSchema } from '@croft/protocol'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
@@ -32,6 +33,8 @@ export const buildSchema = z.object({
   buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).nullable(),
   push: z.uuid().nullable(),
   attempt: z.int(),
+  /** How it went and what it made; of builds that succeeded. */
+  record: buildRecordSchema.nullable(),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),
@@ -67,6 +70,14 @@ export class BuildController {
   ): Promise<BuildView[]> {
     const app = await this.apps.findInTeam(who.teamId, name)
     return (await this.builds.list(app.teamId, app.id, query.limit)).map(viewOf)
+  }
+
+  /** What earlier builds of the app kept is not used again. */
+  @Delete('cache')
+  @HttpCode(204)
+  @Policy('app:deploy')
+  async clearCache(@Who() who: Principal, @Param('app') name: string): Promise<void> {
+    await this.apps.changeSettings(who, name, { cacheClearedAt: new Date().toISOString() })
   }
 
   @Get(':build')
@@ -131,6 +142,7 @@ function viewOf(build: Build): BuildView {
     image: build.image,
     push: build.pushId,
     attempt: build.attempt,
+    record: (build.result?.outcome === 'succeeded' ? build.result.record : undefined) ?? null,
     createdAt: build.createdAt.toISOString(),
     startedAt: build.startedAt?.toISOString() ?? null,
     endedAt: build.endedAt?.toISOString() ?? null,

@@ -10,7 +10,7 @@ import {
   type TeamId,
 } from '@croft/kit'
 import type { BuildResult, InstanceStatus } from '@croft/protocol'
-import { In, type DataSource, type EntityManager } from 'typeorm'
+import { In, MoreThan, type DataSource, type EntityManager } from 'typeorm'
 import { App } from '../app/app.entity.js'
 import { Instance } from '../instance/instance.entity.js'
 import { notify, Signals } from '../db/signals.js'
@@ -91,7 +91,7 @@ export class BuildService {
       commit: wanted.commit,
       tree: wanted.tree,
       stack: wanted.stack,
-      isClean: wanted.isClean,
+      isClean: wanted.isClean || (await this.#isCacheCleared(wanted.app)),
       rebasedFrom: wanted.rebasedFrom ?? null,
       attempt: 1,
     })
@@ -338,6 +338,14 @@ export class BuildService {
     this.logger.warn('build-interrupted', { build: id, now: state })
     if (state === 'failed') return this.#ended(id, 'failed')
     void this.queue.wake(id)
+  }
+
+  /** Whether no build of the app succeeded since its caches were cleared. */
+  async #isCacheCleared({ id, settings }: App): Promise<boolean> {
+    const { cacheClearedAt } = settings
+    if (cacheClearedAt === undefined) return false
+    const since = MoreThan(new Date(cacheClearedAt))
+    return !(await this.#builds().existsBy({ appId: id, state: 'succeeded', createdAt: since }))
   }
 
   async #isWanted(manager: EntityManager, build: Build): Promise<boolean> {

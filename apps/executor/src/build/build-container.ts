@@ -210,6 +210,7 @@ export class BuildContainer implements BuildPort {
       if (line.trim() !== '') last = line.trim()
     }
     const outputs = [this.#log.lines(onLine), this.#log.lines(onLine)] as const
+    const startedAt = performance.now()
     const process = await this.#container.run(
       {
         path: `${buildpack.directory}/bin/build`,
@@ -226,6 +227,7 @@ export class BuildContainer implements BuildPort {
     )
     const exitCode = await this.#waitFor(process)
     await Promise.all(outputs.map((output) => finished(output.end())))
+    this.#log.took(buildpack.name, performance.now() - startedAt)
     if (exitCode === 0) return
     const told = (await readBeneath(this.#folders.exchange, [failureFile], SMALL_FILE_BYTES)) ?? ''
     const [cause = '', remedy = ''] = told.split('\n')

@@ -25,6 +25,8 @@ export class BuildLog {
   readonly #stop = new AbortController()
   /** Ends the pauses between sends: nothing more will come. */
   readonly #hurry = new AbortController()
+  /** What was done so far, and how long it took. */
+  readonly steps: { name: string; tookMs: number }[] = []
   #waiting: string[] = []
   #waitingBytes = 0
   #totalBytes = 0
@@ -36,7 +38,12 @@ export class BuildLog {
   }
 
   step(text: string, tookMs?: number): void {
+    if (tookMs !== undefined) this.took(text, tookMs)
     this.#write(stepLine(text, tookMs))
+  }
+  /** Notes a step that says so itself. */
+  took(name: string, tookMs: number): void {
+    this.steps.push({ name, tookMs: Math.round(tookMs) })
   }
   detail(text: string, tookMs?: number): void {
     this.#write(detailLine(text, tookMs))

@@ -32,6 +32,7 @@ import {
   type SbomCopy,
   type Slice,
 } from '@croft/lifecycle'
+import type { BuildRecord } from '@croft/protocol'
 import type { BaseImage } from '../image/base-image.js'
 import { STACK_LABEL, type Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
@@ -66,6 +67,7 @@ export interface Exported {
   image: Digest
   newLayers: number
   newBytes: number
+  layers: BuildRecord['layers']
   cache: BuildCache
 }
 
@@ -139,11 +141,24 @@ class Exporter {
       registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes, signal),
     ])
     const before = new Set(this.input.previous?.config.rootfs.diff_ids ?? [base.diffId])
+    const named = new Map<ImageLayer, string>([
+      [baseLayer, `stack ${base.stack}`],
+      ...[...launch.layers].flatMap(([id, layers]) =>
+        [...layers].map(([name, layer]): [ImageLayer, string] => [layer, `${id}: ${name}`]),
+      ),
+      ...app.map((layer): [ImageLayer, string] => [layer, 'app']),
+    ])
     const added = image.layers.filter(({ diffId }) => !before.has(diffId) && diffId !== base.diffId)
     return {
       image: digest,
       newLayers: added.length,
       newBytes: added.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+      layers: image.layers.map((layer) => ({
+        name: named.get(layer) ?? 'croft',
+        digest: layer.descriptor.digest,
+        bytes: layer.descriptor.size,
+        isNew: added.includes(layer),
+      })),
       cache: launch.cache,
     }
   }

@@ -190,7 +190,7 @@ class Build {
       )
       await input.appCache.write(exported.cache)
       this.log.step(exportLine(exported), ports.clock.monotonic() - startedAt)
-      return succeeded(exported, built, this.#origins)
+      return succeeded(exported, built, this.#origins, this.log.steps)
     } finally {
       await destroying
     }
@@ -408,8 +408,9 @@ async function allOf<T extends readonly unknown[]>(settled: {
   )) as unknown as T
 }
 
-function succeeded(exported: Exported, { processes, labels, buildpacks }: Built, origins: Origins): Succeeded {
-  const { image, newLayers, newBytes } = exported
+function succeeded(exported: Exported, built: Built, origins: Origins, steps: BuildLog['steps']): Succeeded {
+  const { processes, labels, buildpacks } = built
+  const { image, newLayers, newBytes, layers } = exported
   const types = processes.map((one) => [one.type, { command: describeProcess(one), argv: processArgv(one.type) }])
   const generatedConfig = (labels[GENERATED_CONFIG_LABEL] ?? '').split(/[\s,]+/).filter((name) => name !== '')
   return {
@@ -419,6 +420,7 @@ function succeeded(exported: Exported, { processes, labels, buildpacks }: Built,
     newLayers,
     newBytes,
     buildpacks: buildpacks.map(({ id, version }) => ({ id, version, origin: origins.get(id) ?? null })),
+    record: { steps: [...steps], layers },
     ...(generatedConfig.length > 0 && { generatedConfig: generatedConfig.slice(0, MAX_GENERATED) }),
   }
 }
