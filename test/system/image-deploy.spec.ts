@@ -210,13 +210,18 @@ describe('a rebase', () => {
     code: string
     title: string
   }
+  const answered = new Set<string>()
   /** Asks for a rebase and answers it as the node would. */
   async function rebase(app: App, result: NonNullable<InstanceStatus['build']>): Promise<Rebased> {
     const asked = rig.api<Rebased>('POST', `/apps/${app.name}/rebase`, {})
     const item = await waitFor(
-      () => [...node.items.values()].find(({ appId, spec }) => appId === app.id && spec.kind === 'build'),
+      () =>
+        [...node.items.values()].find(
+          ({ id, appId, spec }) => appId === app.id && spec.kind === 'build' && !answered.has(id),
+        ),
       { what: 'the node to hear of it', timeoutMs: 10_000 },
     )
+    answered.add(item.id)
     expect(item.spec).toMatchObject({ kind: 'build', isRebase: true })
     node.say(item.id, { observed: 'exited', build: result })
     return (await asked).body

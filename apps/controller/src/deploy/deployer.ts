@@ -160,7 +160,7 @@ export class Deployer {
         const text = explain(step.failure, {
           appName: app.name,
           version: deployment.releaseVersion,
-          port: APP_PORT,
+          port: app.releases.get(deployment.releaseVersion)?.port ?? APP_PORT,
           bootTimeoutMs: app.settings.bootTimeoutMs ?? DEFAULT_BOOT_TIMEOUT_MS,
         })
         const reason = step.failure.reason ?? step.failure.kind

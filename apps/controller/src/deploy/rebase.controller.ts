@@ -1,9 +1,10 @@
-import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common'
-import type { FastifyRequest } from 'fastify'
+import { Controller, HttpCode, Inject, Param, Post, Res } from '@nestjs/common'
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
 import { Answers } from '../http/answers.js'
+import { clientGone } from '../http/client-gone.js'
 import { RebaseService } from './rebase.service.js'
 
 export const rebaseSchema = z.object({
@@ -26,11 +27,9 @@ export class RebaseController {
   async rebase(
     @Who() principal: Principal,
     @Param('app') name: string,
-    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<z.infer<typeof rebaseSchema>> {
-    const gone = new AbortController()
-    request.raw.socket.once('close', () => gone.abort(new Error('the client left')))
-    const { image, deployment } = await this.rebases.start(principal, name, gone.signal)
+    const { image, deployment } = await this.rebases.start(principal, name, clientGone(reply))
     return { image, release: deployment?.releaseVersion ?? null, deployment: deployment?.id ?? null }
   }
 }

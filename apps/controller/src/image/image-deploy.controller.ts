@@ -1,9 +1,10 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common'
-import type { FastifyRequest } from 'fastify'
+import { Body, Controller, HttpCode, Inject, Param, Post, Res } from '@nestjs/common'
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
 import { Answers } from '../http/answers.js'
+import { clientGone } from '../http/client-gone.js'
 import { ImageDeployService } from './image-deploy.service.js'
 
 /** The longest an image may take to be pulled, ms. */
@@ -36,10 +37,8 @@ export class ImageDeployController {
     @Who() principal: Principal,
     @Param('app') name: string,
     @Body({ schema: wishSchema }) wish: z.infer<typeof wishSchema>,
-    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<z.infer<typeof imageDeploymentSchema>> {
-    const gone = new AbortController()
-    request.raw.socket.once('close', () => gone.abort(new Error('the client left')))
-    return this.images.deploy(principal, name, wish, AbortSignal.any([gone.signal, AbortSignal.timeout(PULL_MS)]))
+    return this.images.deploy(principal, name, wish, AbortSignal.any([clientGone(reply), AbortSignal.timeout(PULL_MS)]))
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { unlinkSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { Inject, Injectable } from '@nestjs/common'
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { errnoOf, isDigest, parseDigest, type Digest } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
 import { CONFIG } from '../tokens.js'
@@ -30,7 +30,7 @@ export interface StoredTag {
  * into it, or belongs to an image of it.
  */
 @Injectable()
-export class ManifestStore {
+export class ManifestStore implements OnModuleInit {
   readonly #root: string
 
   constructor(
@@ -38,6 +38,17 @@ export class ManifestStore {
     @Inject(BlobStore) private readonly blobs: BlobStore,
   ) {
     this.#root = `${config.home}/registry/apps`
+  }
+
+  /** An image may read its own blobs, also one from before it was written down which ones those are. */
+  async onModuleInit(): Promise<void> {
+    for (const appId of await this.apps()) {
+      if ((await namesIn(`${this.#folderOf(appId)}/blobs`)).length > 0) continue
+      for (const { digest } of await this.list(appId)) {
+        const { bytes, mediaType } = await this.peek(appId, digest)
+        for (const blob of checkManifest(bytes, mediaType).blobs) await this.link(appId, blob)
+      }
+    }
   }
 
   /** The manifest of a digest or stored tag, or undefined. */

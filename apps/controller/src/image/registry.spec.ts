@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { silentLogger } from '@croft/kit'
+import { parseDigest, silentLogger } from '@croft/kit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ControllerConfig } from '../config.js'
 import { InternalServer } from '../http/internal-server.js'
@@ -88,6 +88,20 @@ describe('blobs', () => {
       expect((await call('GET', `/v2/${APP}/blobs/${digest}`)).statusCode).toBe(400)
     },
   )
+})
+
+describe('images from before repositories had blobs of their own', () => {
+  it('may read them after the next start', async () => {
+    const text = manifest(await upload('{}'), await upload('layer'))
+    await call('PUT', `/v2/${APP}/manifests/v1`, text, { 'content-type': TYPE })
+    rmSync(`${home}/registry/apps/${APP}/blobs`, { recursive: true })
+    const config = { home } as ControllerConfig
+    const store = new ManifestStore(config, new BlobStore(config))
+    const layer = parseDigest(sha('layer'))
+    expect(await store.mayRead(APP, layer)).toBe(false)
+    await store.onModuleInit()
+    expect(await store.mayRead(APP, layer)).toBe(true)
+  })
 })
 
 describe('manifests', () => {

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm'
 import type { AppSettings } from '../app/app-settings.js'
 import type { DeploymentState } from '../deploy/deployment.machine.js'
 import type { NodeCapacity } from '../node/node-capacity.js'
+import { TRAFFIC_TYPE } from '../release/service-spec.js'
 
 /** Everything the control loop decides from, as one snapshot of the database. */
 export interface World {
@@ -52,6 +53,8 @@ export interface WorldRelease {
   id: ReleaseId
   version: number
   processTypes: string[]
+  /** Where its type with traffic listens; null: where apps are told to. */
+  port: number | null
 }
 
 export interface WorldDeployment {
@@ -119,7 +122,7 @@ const APPS = `SELECT a.id, a.team_id AS "teamId", a.name, a.settings, a.current_
     (SELECT coalesce(json_agg(json_build_object('type', f.type, 'quantity', f.quantity, 'limits', f.limits)), '[]')
        FROM formation f WHERE f.app_id = a.id) AS formation,
     (SELECT coalesce(json_agg(json_build_object('id', r.id, 'version', r.version, 'processTypes',
-         ARRAY(SELECT jsonb_object_keys(r.process_types)))), '[]')
+         ARRAY(SELECT jsonb_object_keys(r.process_types)), 'port', r.process_types->'${TRAFFIC_TYPE}'->'port')), '[]')
        FROM release r WHERE r.app_id = a.id AND (
          r.version = a.current_release
          OR r.version IN (SELECT i.release_version FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
