@@ -54,6 +54,7 @@ const PURE = [
   'apps/controller/src/push/report.ts',
   'apps/controller/src/push/text.ts',
   'apps/controller/src/push/tree-caps.ts',
+  'apps/controller/src/release/kept-releases.ts',
   'apps/controller/src/release/release-status.ts',
   'apps/controller/src/release/rollback-formation.ts',
   'apps/controller/src/release/service-spec.ts',

@@ -353,6 +353,24 @@ describe('a rollback', () => {
     expect(await formation(app)).toEqual({ web: 1, worker: 2 })
   })
 
+  it('is refused to a release so old that its image is gone', async () => {
+    const app = await newApp()
+    await deploy(app)
+    const first = await rig.dataSource.query<{ id: string }[]>('SELECT id FROM release WHERE app_id = $1', [app.id])
+    await rig.dataSource.query(
+      `WITH served AS (INSERT INTO release (team_id, app_id, version, image, process_types, config, checks, formation, description, author)
+         SELECT r.team_id, r.app_id, n, r.image, r.process_types, r.config, r.checks, r.formation, r.description, r.author
+         FROM release r, generate_series(2, 51) n WHERE r.id = $1 RETURNING *)
+       INSERT INTO deployment (team_id, app_id, release_id, release_version, state)
+         SELECT team_id, app_id, id, version, 'succeeded' FROM served`,
+      [first[0]?.id],
+    )
+    await rig.dataSource.query('UPDATE app SET current_release = 51 WHERE id = $1', [app.id])
+    const refused = await rollback(app, { release: 'v1' })
+    expect(refused.body as unknown).toMatchObject({ code: 'release-too-old' })
+    expect((await rollback(app, { release: 'v2' })).status).toBe(202)
+  })
+
   it('is refused to what serves, to what never served, to what is not there, and while another release rolls', async () => {
     const app = await newApp()
     const code = async (body: object = {}): Promise<unknown> =>

@@ -7,6 +7,7 @@ import { ConfigStore } from '../app/config-store.js'
 import type { Principal } from '../auth/principal.js'
 import { EventService } from '../event/event.service.js'
 import { FormationService } from '../release/formation.service.js'
+import { ROLLBACK_RELEASES } from '../release/kept-releases.js'
 import type { Release } from '../release/release.entity.js'
 import { NothingReleased, ReleaseService } from '../release/release.service.js'
 import { rollbackFormation } from '../release/rollback-formation.js'
@@ -27,14 +28,19 @@ export class NoFormerRelease extends CroftError {
   }
 }
 
-/** The release somebody wants back serves already, or never served. */
+/** The release somebody wants back serves already, never served, or is so old that its image is gone. */
 export class CannotRollBack extends CroftError {
-  constructor(app: string, version: number, why: 'serves' | 'never-served') {
+  constructor(app: string, version: number, why: 'serves' | 'never-served' | 'too-old') {
+    const titles = {
+      serves: 'serves already',
+      'never-served': 'never served',
+      'too-old': 'is too old: its image is gone',
+    }
     super({
-      code: why === 'serves' ? 'release-serves' : 'release-never-served',
+      code: `release-${why}`,
       status: 409,
-      title: why === 'serves' ? `v${version} of ${app} serves already` : `v${version} of ${app} never served`,
-      suggestion: `croft releases -a ${app} lists those that did`,
+      title: `v${version} of ${app} ${titles[why]}`,
+      suggestion: `croft releases -a ${app} lists the newer ones; those of the last ${ROLLBACK_RELEASES} that served can come back`,
     })
   }
 }
@@ -115,6 +121,8 @@ export class RollbackService {
     const target = await this.releases.find(app, wanted)
     if (target.version === current) throw new CannotRollBack(app.name, current, 'serves')
     if (!versions.includes(target.version)) throw new CannotRollBack(app.name, target.version, 'never-served')
+    if (versions.indexOf(target.version) >= ROLLBACK_RELEASES)
+      throw new CannotRollBack(app.name, target.version, 'too-old')
     return target
   }
 }

@@ -1,14 +1,13 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { messageOf, type Clock, type Digest, type Logger } from '@croft/kit'
 import type { DataSource } from 'typeorm'
+import { ROLLBACK_RELEASES } from '../release/kept-releases.js'
 import { CLOCK, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { BlobStore } from './blob-store.js'
 import { manifestsToKeep } from './collect.js'
 import { checkManifest } from './manifest-check.js'
 import { ManifestStore } from './manifest-store.js'
 
-/** How many releases that served can be rolled back to: their images stay. */
-export const ROLLBACK_RELEASES = 50
 /** Longer than any build or push takes between a blob and the manifest that refers to it, ms. */
 const GRACE_MS = 2 * 60 * 60_000
 const EVERY_MS = 60 * 60_000
