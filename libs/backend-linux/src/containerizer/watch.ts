@@ -82,7 +82,9 @@ export class ContainerWatch {
         await shim.ended
         watched.shim = undefined
       } catch (error) {
-        this.host.logger.warn('shim-does-not-answer', { handle: entry.handle, why: messageOf(error) })
+        /* one that is being destroyed need not */
+        if (entry.state.step === 'created')
+          this.host.logger.warn('shim-does-not-answer', { handle: entry.handle, why: messageOf(error) })
       }
       const { shim } = entry.state
       /* one that lives and does not answer is slow: its container is not lost, and asked for again */
