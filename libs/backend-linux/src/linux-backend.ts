@@ -96,7 +96,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     depot,
     cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
     networker,
-    drains: new Drains(depot, networker, options.logger),
+    drains: new Drains(networker, options.logger),
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
     addresses: undefined,
     imageSizes: new ImageSizes(),

@@ -4,7 +4,6 @@ import { GardenError } from '@croft/garden-api'
 import { failpoint, messageOf, systemClock } from '@croft/kit'
 import { endProcess, hasEnded, isAlive, killQuietly, signalProcess } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
-import { removeTree } from '../depot/remove-tree.js'
 import type { Cgroups } from '../cgroup/cgroups.js'
 import { runcId } from '../home/naming.js'
 import { ShimClient } from '../shim/client.js'
@@ -63,10 +62,10 @@ export async function removeContainer(host: Host, entry: Entry, timeoutMs = DEST
     failpoint('container-killed')
     await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
     failpoint('container-cgroups-removed')
-    await removeTree(join(host.options.runcRoot, runcId(handle)))
+    await host.drains.removeFolder(host.options.runcRoot, runcId(handle))
     await rm(entry.client.socketPath, { force: true })
     failpoint('container-unknown-to-runc')
-    await host.drains.removeFiles(handle)
+    await host.drains.removeFolder(host.depot.dir, handle)
     failpoint('container-removed')
   } catch (error) {
     throw new DestroyPendingError(handle, error)
@@ -109,8 +108,8 @@ export async function removeUnknown(host: Host, handle: string, timeoutMs = DEST
     await endMaking(folder, await findShims((path) => path === folder), deadline)
     await emptyCgroup(host.cgroups, handle, deadline.leftMs)
     await deadline.within(host.cgroups.remove(handle), 'its cgroups to be empty')
-    await removeTree(join(host.options.runcRoot, runcId(handle)))
-    await host.drains.removeFiles(handle)
+    await host.drains.removeFolder(host.options.runcRoot, runcId(handle))
+    await host.drains.removeFolder(host.depot.dir, handle)
   } catch (error) {
     throw new DestroyPendingError(handle, error)
   }

@@ -1,8 +1,13 @@
-import { failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
-import type { Depot } from '../depot/journal.js'
+import { randomUUID } from 'node:crypto'
+import { readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf, failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
 import { removeTrees } from '../depot/remove-tree.js'
 import type { Networker } from '../networker/apply.js'
 
+/** On its way off the disk: no handle, and nothing of runc's, begins so. */
+const GONE = '.gone-'
+export const isGoing = (name: string): boolean => name.startsWith(GONE)
 /** A destroy waits while the files of so many containers are still going, or they would go slower than they come. */
 const MAX_TREES = 64
 const GATHER_MS = 50
@@ -24,7 +29,6 @@ export class Drains {
   #going: Promise<void> | undefined
 
   constructor(
-    private readonly depot: Depot,
     private readonly networker: Pick<Networker, 'unlink'>,
     private readonly logger: Logger,
   ) {}
@@ -38,16 +42,21 @@ export class Drains {
     return this.#links
   }
 
-  /** Takes a container's folder out of the depot; its files go off the disk behind that. */
-  async removeFiles(handle: string): Promise<void> {
-    const away = await this.depot.remove(handle)
-    if (away === null) return
+  /** Takes a folder out of the one it lies in; its files go off the disk behind that. One that is gone is fine. */
+  async removeFolder(dir: string, name: string): Promise<void> {
+    const away = join(dir, `${GONE}${randomUUID()}`)
+    try {
+      await rename(join(dir, name), away)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return
+      throw error
+    }
     this.removeTree(away)
     while (this.#trees.length > MAX_TREES) await this.#going
   }
   /** Goes on with what an earlier daemon was removing. */
-  async removeGone(): Promise<void> {
-    for (const tree of await this.depot.gone()) this.removeTree(tree)
+  async removeGone(dir: string): Promise<void> {
+    for (const name of await readdir(dir)) if (isGoing(name)) this.removeTree(join(dir, name))
   }
   /** Takes a tree that nobody looks at any more off the disk. */
   removeTree(path: string): void {

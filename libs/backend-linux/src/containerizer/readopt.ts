@@ -8,6 +8,7 @@ import { deleteLink, listLinks } from '../networker/links.js'
 import { linkName, runcId } from '../home/naming.js'
 import type { ShimWatch } from '../shim/client.js'
 import { socketPath } from './create.js'
+import { isGoing } from './drains.js'
 import { emptyCgroup, entryOf, removeContainer, removeUnknown } from './destroy.js'
 import { shimFolder } from './find-shims.js'
 import type { Entry, Host } from './host.js'
@@ -48,7 +49,7 @@ export async function readopt(host: Host): Promise<Readopted> {
   const pending: Entry[] = []
   const gate = new Turnstile(CONCURRENCY)
   /* what a destroyed container had on disk may be much, and keeps nobody waiting */
-  await host.drains.removeGone()
+  for (const dir of [host.depot.dir, host.options.runcRoot]) await host.drains.removeGone(dir)
   const handles = await host.depot.list()
   await Promise.all(
     handles.map((handle) =>
@@ -142,7 +143,7 @@ async function sweep(host: Host, entries: readonly Entry[], report: RecoverRepor
     ...[...known].map(runcId),
     ...peas.map(({ entry, pea }) => peaRuncId(entry, pea.state.number)),
   ])
-  await removeOthers(host.options.runcRoot, (_path, name) => runcIds.has(name))
+  await removeOthers(host.options.runcRoot, (_path, name) => runcIds.has(name) || isGoing(name))
 }
 
 async function removeOthers(dir: string, isKept: (path: string, name: string) => boolean): Promise<void> {

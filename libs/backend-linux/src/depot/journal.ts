@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -59,8 +58,6 @@ export interface DepotEntry {
 
 const SPEC = 'spec.json'
 const STATE = 'state.json'
-/** Entries on their way off the disk; no handle begins with a dot. */
-const GONE = '.gone-'
 
 /**
  * `<depot>/<handle>/`: everything a container has on disk. Each write is whole or not there at all, whenever this process
@@ -150,21 +147,6 @@ export class Depot {
       if (['ENOENT', 'EISDIR', 'ELOOP'].includes(errnoOf(error) ?? '') || error instanceof SyntaxError) return null
       throw error
     }
-  }
-  /** Takes an entry out of the depot; the answer is the tree that is left to remove, null when there was none. */
-  async remove(handle: string): Promise<string | null> {
-    const away = join(this.dir, `${GONE}${randomUUID()}`)
-    try {
-      await rename(this.folder(handle), away)
-      return away
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return null
-      throw error
-    }
-  }
-  /** Trees that have left the depot and not yet the disk. */
-  async gone(): Promise<string[]> {
-    return (await readdir(this.dir)).filter((name) => name.startsWith(GONE)).map((name) => join(this.dir, name))
   }
   /** Removes the depot itself. */
   async destroy(): Promise<void> {
