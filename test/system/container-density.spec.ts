@@ -32,9 +32,10 @@ describe(`${COUNT} idle containers at once`, () => {
     home = await makeHome()
     backend = await home.open()
     await backend.recover()
+    const fresh = await tracesOf(home)
     await backend.create({ ...image, handle: 'first' }) // what is made once for all of them
     await backend.destroy('first')
-    nothing = await tracesOf(home)
+    nothing = await settledTraces(home, fresh)
   })
   afterAll(async () => {
     await backend.close()
