@@ -1,5 +1,5 @@
 import { errnoOf } from '@croft/kit'
-import { CommanderError } from 'commander'
+import { CommanderError, type Command } from 'commander'
 import { joinTopic } from './argv.js'
 import { printError } from './output.js'
 import { createProgram, verbsOf } from './program.js'
@@ -7,7 +7,7 @@ import { UsageError } from './usage.js'
 
 /** Runs one command line and gives its exit code: 0 done, 1 failed, 2 typed wrongly; a verb may set `process.exitCode` itself. */
 export async function main(args: readonly string[]): Promise<number> {
-  const program = createProgram()
+  const program = createProgram(await verbsFor(args))
   for (const command of [program, ...program.commands]) command.exitOverride()
   try {
     await program.parseAsync(joinTopic(args, verbsOf(program)), { from: 'user' })
@@ -17,6 +17,12 @@ export async function main(args: readonly string[]): Promise<number> {
     printError(error, args.includes('--json'))
     return error instanceof UsageError ? 2 : 1
   }
+}
+
+/** Most of the program's start is the verbs of a platform: the container API by itself goes without, and is back sooner. */
+async function verbsFor(args: readonly string[]): Promise<(program: Command) => void> {
+  if (args[0] === 'garden') return (await import('./commands/garden.js')).register
+  return (await import('./commands/index.js')).registerAll
 }
 
 /** Verbs that go on to their end when nobody reads what they say any more. */

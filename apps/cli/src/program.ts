@@ -1,9 +1,8 @@
 import { Command } from 'commander'
-import { registerAll } from './commands/index.js'
 import { version } from './version.js'
 
-/** The whole command line: every verb of `commands/`, nothing run yet. */
-export function createProgram(): Command {
+/** The command line with the verbs that are registered, nothing run yet. */
+export function createProgram(register: (program: Command) => void): Command {
   const program = new Command('croft')
     .description('Croft: git push, and the app answers')
     .version(version, '-V, --version')
@@ -11,7 +10,7 @@ export function createProgram(): Command {
     .helpCommand('help [verb]', 'show help for a verb')
     .addHelpText('after', '\nEvery verb takes --help. `croft TOPIC VERB` is the same as `croft TOPIC:VERB`.')
     .configureHelp({ sortSubcommands: true })
-  registerAll(program)
+  register(program)
   for (const command of program.commands) command.copyInheritedSettings(program)
   return program
 }

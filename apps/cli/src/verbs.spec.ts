@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
-import { ApiError, apiErrorOf, PlatformUnreachable } from './client/api-error.js'
+import { ApiError, PlatformUnreachable } from './client/api-error.js'
+import { apiErrorOf } from './client/problem.js'
+import { registerAll } from './commands/index.js'
 import { findPlatform } from './client/find-platform.js'
 import { parsePairs } from './commands/config-set.js'
 import { parseQuantities } from './commands/ps-scale.js'
@@ -10,7 +12,7 @@ import { ago } from './time-text.js'
 import { UsageError } from './usage.js'
 
 describe('the verbs that ask a platform', () => {
-  const program = createProgram()
+  const program = createProgram(registerAll)
   const names =
     'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases releases:info rollback rebase deploy registry registry:login registry:logout builds builds:info builds:logs builds:create builds:cancel builds:cache:clear config config:get config:set config:unset git:remote buildpacks buildpacks:add buildpacks:remove sbom settings settings:set stack stack:set stack:build status doctor'.split(
       ' ',

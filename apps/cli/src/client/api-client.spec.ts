@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { registerAll } from '../commands/index.js'
 import { createProgram } from '../program.js'
 import { ApiClient } from './api-client.js'
 import { ApiError, PlatformUnreachable } from './api-error.js'
@@ -116,7 +117,7 @@ describe('verbs against a platform', () => {
       printed += String(text)
       return true
     })
-    await createProgram().parseAsync(args, { from: 'user' })
+    await createProgram(registerAll).parseAsync(args, { from: 'user' })
     return printed
   }
 

@@ -4,7 +4,8 @@ import type { Agent, Dispatcher } from 'undici'
 import { z } from 'zod'
 import { lookup } from '../platform/loopback.js'
 import { version } from '../version.js'
-import { apiErrorOf, PlatformUnreachable } from './api-error.js'
+import { PlatformUnreachable } from './api-error.js'
+import { apiErrorOf } from './problem.js'
 
 /** An ordinary request. */
 const REQUEST_TIMEOUT_MS = 30_000

@@ -1,21 +1,21 @@
 import { CroftError } from '@croft/kit'
-import { z } from 'zod'
 
-const problemSchema = z.object({
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  detail: z.string().optional(),
-  suggestion: z.string().optional(),
-  requestId: z.string().optional(),
-  fields: z.record(z.string(), z.string()).optional(),
-})
+/** What the platform's API says of a refusal. */
+export interface Problem {
+  title: string
+  status: number
+  code: string
+  detail?: string | undefined
+  suggestion?: string | undefined
+  requestId?: string | undefined
+  fields?: Record<string, string> | undefined
+}
 
 /** A refusal of the platform, with the id under which its log has it. */
 export class ApiError extends CroftError {
   readonly requestId: string | undefined
 
-  constructor(problem: z.infer<typeof problemSchema>) {
+  constructor(problem: Problem) {
     super({
       code: problem.code,
       status: problem.status,
@@ -40,21 +40,5 @@ export class PlatformUnreachable extends CroftError {
       suggestion: './croft status says what runs; ./croft up starts it',
       cause,
     })
-  }
-}
-
-/** The failure an answer other than 2xx stands for; an error page of the router is told apart by its header. */
-export function apiErrorOf(url: string, status: number, routerCode: string | undefined, body: string): CroftError {
-  if (routerCode !== undefined) return new PlatformUnreachable(url, `its router answered ${status} ${routerCode}`)
-  const problem = problemSchema.safeParse(parseJson(body))
-  if (problem.success) return new ApiError(problem.data)
-  return new PlatformUnreachable(url, `something else answered ${status} there`)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
