@@ -15,6 +15,7 @@ import { dataSourceOf } from './support/data-source-of.js'
 
 /** Bodies and queries with which a route gets past its validation; `{}` where none is named. */
 const BODIES: Record<string, unknown> = {
+  'ImageDeployController.deploy': { image: 'localhost:1/app' },
   'AppController.create': { name: 'matrix-app' },
   'AppController.change': { graceMs: 1_000 },
   'ConfigController.change': { set: { MATRIX: '1' } },
