@@ -68,11 +68,11 @@ export class ApiClient {
     )
     const target = `${this.url}/api/v1${path}${query.length === 0 ? '' : `?${new URLSearchParams(query).toString()}`}`
     /* a third of the program's start would be this package, and not every verb asks the API */
-    const undici = await import('undici')
-    this.#agent ??= new undici.Agent({ connect: { lookup, timeout: CONNECT_TIMEOUT_MS }, keepAliveTimeout: 1_000 })
+    const http = await import('./http.js')
+    this.#agent ??= new http.Agent({ connect: { lookup, timeout: CONNECT_TIMEOUT_MS }, keepAliveTimeout: 1_000 })
     let answer: Dispatcher.ResponseData
     try {
-      answer = await undici.request(target, {
+      answer = await http.request(target, {
         method,
         dispatcher: this.#agent,
         headers: {
