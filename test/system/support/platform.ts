@@ -188,6 +188,8 @@ export class Repository {
 
 /** A whole platform under its own home, driven through the public contract only. */
 export class Platform {
+  readonly #repositories: string[] = []
+
   private constructor(
     readonly home: string,
     readonly httpPort: number,
@@ -289,7 +291,7 @@ export class Platform {
   /** A fresh repository whose remote `croft` is the app of that name. */
   async repository(app: string, files: Record<string, string>): Promise<Repository> {
     const directory = mkdtempSync(join(tmpdir(), 'croft-repo-'))
-    cleanups.push(() => rmSync(directory, { recursive: true, force: true }))
+    this.#repositories.push(directory)
     const repository = new Repository(directory, app, this).write(files)
     await repository.git('init', '-q', '-b', 'main')
     await repository.git('remote', 'add', 'croft', this.gitUrl(app))
@@ -340,14 +342,9 @@ export class Platform {
 
   /** Removes the home of a platform that is down. */
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true })
+    for (const directory of [...this.#repositories, this.folder]) rmSync(directory, { recursive: true, force: true })
   }
 }
-
-const cleanups: (() => void)[] = []
-process.on('exit', () => {
-  for (const cleanup of cleanups) cleanup()
-})
 
 /** A web app in one file: answers `text`, and what a test asks of it. */
 export function webApp(text: string): Record<string, string> {
