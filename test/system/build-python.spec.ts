@@ -139,3 +139,51 @@ describe.skipIf(needs !== null || !isLong)('a Django app where no package index 
     expect(succeeded(again).image).toBe(succeeded(first).image)
   })
 })
+
+describe.skipIf(needs !== null || !isLong)('the other Pythons', () => {
+  it.each([
+    ['debian-11', '3.9', '01890000-0000-7000-8000-000000000011'],
+    ['debian-13', '3.13', '01890000-0000-7000-8000-000000000013'],
+  ])(
+    'on %s, Python %s serves an app with the packages of its Debian',
+    async (stack, line, appId) => {
+      const files = { 'requirements.txt': 'flask\ngunicorn\n', '.python-version': `${line}\n`, 'app.py': OWN_VERSION }
+      const built = await rig.build(files, { appId, change: { env: OFFLINE, stack, timeoutMs: 300_000 } })
+      expect(await firstPage(rig, succeeded(built).image)).toMatch(
+        new RegExp(`^Python ${line.replace('.', '\\.')}\\.\\d+$`),
+      )
+    },
+    400_000,
+  )
+
+  it.each([
+    ['debian-11', '3.9', '01890000-0000-7000-8000-000000000021'],
+    ['debian-13', '3.13', '01890000-0000-7000-8000-000000000023'],
+  ])(
+    'on %s, Python %s installs the wheels an app brings',
+    async (stack, line, appId) => {
+      const ours = wheel('ours', '1.0', 'WORD = "vendored"\n')
+      const files = {
+        'requirements.txt': 'ours\n',
+        '.python-version': `${line}\n`,
+        Procfile: 'web: python -m ours\n',
+        [`wheels/${ours.file}`]: ours.content,
+      }
+      const built = await rig.build(files, { appId, change: { env: OFFLINE, stack, timeoutMs: 300_000 } })
+      const said = await rig.runIn(succeeded(built).image, [
+        '/cnb/lifecycle/launcher',
+        'python -c "import ours; print(ours.WORD)"',
+      ])
+      expect(said.output).toBe('vendored\n')
+    },
+    400_000,
+  )
+})
+
+const OWN_VERSION = `import platform
+from flask import Flask
+app = Flask(__name__)
+@app.get("/")
+def index():
+    return "Python " + platform.python_version()
+`

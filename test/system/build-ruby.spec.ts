@@ -22,7 +22,7 @@ afterAll(async () => await rig?.close())
 
 /** As on a host that no gem server is reached from, whatever this one reaches. */
 const OFFLINE = { BUNDLE_MIRROR__ALL: 'http://127.0.0.1:9/' }
-const offline = { change: { env: OFFLINE } }
+const offline = { change: { env: OFFLINE, timeoutMs: 300_000 } } // the first may have to make the build image
 
 describe.skipIf(needs !== null)('a Sinatra app where no gem server answers', () => {
   const files = exampleFiles('ruby-sinatra')
@@ -183,3 +183,48 @@ describe.skipIf(needs !== null || !isLong)('a Rails app where no gem server answ
     expect(succeeded(again).image).toBe(succeeded(first).image)
   })
 })
+
+describe.skipIf(needs !== null || !isLong)('an app with a gem in C', () => {
+  it('has it compiled, and runs it without a compiler', async () => {
+    const ours = await gem('ours', '1.0.0', {
+      'ext/ours/extconf.rb': "require 'mkmf'\ncreate_makefile('ours')\n",
+      'ext/ours/ours.c':
+        '#include <ruby.h>\nstatic VALUE word(VALUE self) { return rb_str_new_cstr("compiled"); }\n' +
+        'void Init_ours(void) { rb_define_singleton_method(rb_define_module("Ours"), "word", word, 0); }\n',
+    })
+    const built = await rig.build(
+      {
+        Gemfile: "source 'https://rubygems.org'\ngem 'ours'\n",
+        Procfile: 'web: bundle exec ruby -rours -e "puts Ours.word; puts File.exist?(%q(/usr/bin/cc))"\n',
+        [`vendor/cache/${ours.file}`]: ours.content,
+      },
+      { appId: '01890000-0000-7000-8000-000000000005', change: { env: OFFLINE, timeoutMs: 300_000 } },
+    )
+    const said = await rig.runIn(succeeded(built).image, ['/cnb/process/web'])
+    expect(said.output).toBe('compiled\nfalse\n')
+  }, 400_000)
+})
+
+describe.skipIf(needs !== null || !isLong)('the other Rubies', () => {
+  it.each([
+    ['debian-11', '2.7', '01890000-0000-7000-8000-000000000011'],
+    ['debian-13', '3.3', '01890000-0000-7000-8000-000000000013'],
+  ])(
+    'on %s, Ruby %s serves an app with the gems of its Debian',
+    async (stack, line, appId) => {
+      const files = { ...exampleFiles('ruby-sinatra'), '.ruby-version': `${line}\n`, 'app.rb': OWN_VERSION }
+      const built = await rig.build(files, { appId, change: { env: OFFLINE, stack, timeoutMs: 300_000 } })
+      expect(await firstPage(rig, succeeded(built).image)).toMatch(
+        new RegExp(`^Ruby ${line.replace('.', '\\.')}\\.\\d+$`),
+      )
+    },
+    400_000,
+  )
+})
+
+const OWN_VERSION = `require 'sinatra/base'
+class App < Sinatra::Base
+  set :host_authorization, { permitted_hosts: [] }
+  get('/') { "Ruby #{RUBY_VERSION}" }
+end
+`
