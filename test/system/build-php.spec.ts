@@ -161,6 +161,38 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
   })
 })
 
+/** Two more stacks are made for it, which takes minutes. */
+const isLong = process.env['CROFT_TEST_LONG'] !== undefined
+
+describe.skipIf(needs !== null || !isLong)('PHP of another stack', () => {
+  it.each([
+    ['7.4', 'debian-11'],
+    ['8.4', 'debian-13'],
+  ])(
+    '%s on %s serves beside that of debian-12, with its .htaccess and with Composer',
+    async (line, stack) => {
+      const files = {
+        ...exampleFiles('php-plain'),
+        'composer.json': JSON.stringify({
+          require: { php: `${line}.*`, 'ext-redis': '*' },
+          autoload: { files: ['one.php'] },
+        }),
+        'one.php': '<?php const ONE = 1;\n',
+        'all.php':
+          '<?php require "vendor/autoload.php"; echo PHP_VERSION, " ", ONE, " ", extension_loaded("redis") ? "redis" : "-";\n',
+      }
+      const appId = `01890000-0000-7000-8000-0000000000${line.replace('.', '')}`
+      const pushed = await rig.build(files, { appId, change: { stack, timeoutMs: 1_200_000 } })
+      const [run, present] = await Promise.all([serve(pushed), serve(plain)])
+      expect(await run.get('/all.php')).toMatch(new RegExp(`^${line}\\.\\d+ 1 redis$`))
+      expect(await run.get('/greet/Ada')).toBe('Good day, Ada\n')
+      expect(await present.get('/')).toMatch(/^Hello from PHP 8\.2/)
+      await Promise.all([run.end(), present.end()])
+    },
+    1_500_000,
+  )
+})
+
 describe.skipIf(needs !== null)('the servers of a PHP app', () => {
   let image: string
   beforeAll(async () => {
