@@ -3,6 +3,7 @@ import { buildNeeds, buildRig, exampleFiles, type BuildRig, type Pushed, type Se
 
 /** PHP apps and static sites from source to answers, in containers; packages come from the Debian archives of this host. */
 const needs = buildNeeds()
+const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 let rig: BuildRig
 /** The two examples; what is built after them takes their layers of packages. */
 let plain: Pushed
@@ -130,7 +131,7 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
     expect(succeeded(again)).toMatchObject({ image: succeeded(first).image, newLayers: 0 })
   })
 
-  it('has its assets built by Node.js beforehand', async () => {
+  it.skipIf(!isLong)('has its assets built by Node.js beforehand', async () => {
     const scripts = { build: `node -e "require('fs').writeFileSync('public/app.js', 'built by ' + process.version)"` }
     const files = {
       'composer.json': '{}',
@@ -162,7 +163,6 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
 })
 
 /** Two more stacks are made for it, which takes minutes. */
-const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 
 describe.skipIf(needs !== null || !isLong)('PHP of another stack', () => {
   it.each([

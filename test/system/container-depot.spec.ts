@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { LinuxBackend } from '@croft/backend-linux'
 import { GardenError, type Container } from '@croft/garden-api'
-import { bareEnv, run } from '@croft/kit'
+import { bareEnv, run, waitFor } from '@croft/kit'
 import { image, lib, makeHome, output, sh, type TestHome } from './support/backend-rig.js'
 import { settledTraces, tracesOf } from './support/traces.js'
 
@@ -116,14 +116,17 @@ describe('a depot that is not as it was left', () => {
         adopted: ['kept'],
         removed: [{ handle: 'copy', why: 'its journal is of another container' }],
       })
-      expect((await readdir(depot())).toSorted()).toEqual(['kept', 'lost+found', 'notes.txt'])
+      const names = async (): Promise<string[]> => (await readdir(depot())).toSorted()
+      const isGone = async (): Promise<boolean> => !(await names()).some((name) => name.startsWith('.gone-'))
+      await waitFor(isGone, { what: 'what was removed to be gone', timeoutMs: 10_000 })
+      expect(await names()).toEqual(['kept', 'lost+found', 'notes.txt'])
       expect(await output(await backend.lookup('kept'), 'echo fine')).toBe('fine\n')
       await writeFile(depot('taken'), 'no folder')
       expect(await failure(backend.create({ ...image, handle: 'taken' }))).toMatchObject({ code: 'already-in-use' })
       expect(await readFile(depot('taken'), 'utf8')).toBe('no folder')
     } finally {
       await backend.close()
-      for (const name of ['lost+found', 'notes.txt', 'taken']) await rm(depot(name), { recursive: true })
+      for (const name of ['lost+found', 'notes.txt', 'taken']) await rm(depot(name), { recursive: true, force: true })
     }
     expect(await settledTraces(home, nothing)).toEqual(nothing)
   })

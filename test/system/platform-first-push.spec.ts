@@ -373,9 +373,11 @@ describe('verbs', () => {
 
 describe('a page for beginners', () => {
   const isLong = process.env['CROFT_TEST_LONG'] !== undefined
-  const pages = ['first-node.md', 'first-php.md', 'first-python.md', 'first-ruby.md', 'first-static.md']
+  const pages = ['first-node.md', 'first-static.md']
+  // each of these languages is built in the short form too, by a spec of its own
+  const more = ['first-php.md', 'first-python.md', 'first-ruby.md', 'first-rails.md', 'first-django.md']
 
-  it.each([...pages, ...(isLong ? ['first-rails.md', 'first-django.md'] : [])])(
+  it.each([...pages, ...(isLong ? more : [])])(
     'docs/%s, followed literally, does what it says',
     async (page) => {
       await followPage(page, platform)

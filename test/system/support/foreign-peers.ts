@@ -32,7 +32,9 @@ export function peer(
   name: 'skopeo' | 'umoci' | 'docker-registry',
   home: string,
 ): { file: string; env: Record<string, string> } {
-  const libraries = readdirSync(join(root, 'usr/lib')).map((one) => join(root, 'usr/lib', one))
+  const libraries = ['lib', 'usr/lib'].flatMap((folder) =>
+    existsSync(join(root, folder)) ? readdirSync(join(root, folder)).map((one) => join(root, folder, one)) : [],
+  )
   return {
     file: join(root, 'usr/bin', name),
     env: { LD_LIBRARY_PATH: libraries.join(':'), HOME: home, XDG_RUNTIME_DIR: home, TMPDIR: home },
