@@ -82,7 +82,7 @@ describe.skipIf(needs !== null)('a Flask app where no package index answers', ()
     expect(refused.suggestion).toMatch(suggestion)
   })
 
-  it('with wheels of its own needs no index', async () => {
+  it.runIf(isLong)('with wheels of its own needs no index', async () => {
     const ours = wheel('ours', '1.0', 'WORD = "vendored"\n')
     const program =
       'from http.server import BaseHTTPRequestHandler, HTTPServer\nimport os\nimport ours\n' +

@@ -162,7 +162,7 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(succeeded(clean).image).toBe(image)
   })
 
-  it('runs and builds again after the node lost all it had unpacked', async () => {
+  it.runIf(isLong)('runs and builds again after the node lost all it had unpacked', async () => {
     const { image } = succeeded(first)
     await rig.loseLayers()
     const run = await rig.serve(image, '/cnb/process/web', ['PORT=8080'])
@@ -203,7 +203,7 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(documentsOf(succeeded(first).image).diffIds.filter((diffId) => diffIds.includes(diffId))).toHaveLength(5)
   })
 
-  it('may write into its dependencies while it builds: the image has what it saw', async () => {
+  it.runIf(isLong)('may write into its dependencies while it builds: the image has what it saw', async () => {
     const scripted = (version: number): Record<string, string> => ({
       ...files,
       'version.txt': String(version),

@@ -78,6 +78,8 @@ describe('two homes on one host', () => {
   })
 })
 
+const isLong = process.env['CROFT_TEST_LONG'] !== undefined
+
 describe('two homes under the same path, one in a root of its own', () => {
   let root: PivotedRoot | undefined
   let inner: Platform | undefined
@@ -86,31 +88,34 @@ describe('two homes under the same path, one in a root of its own', () => {
     root?.remove()
   })
 
-  it('run side by side, and the end of either leaves the other serving and nothing of itself', async () => {
-    root = await PivotedRoot.make(one.home)
-    inner = Platform.within(root, one.home)
-    await inner.up('--no-example')
-    const indexes = { one: indexOf(one), inner: indexOf(inner) }
-    expect(indexes.inner).not.toBe(indexes.one)
-    const app = await inner.repository('same', webApp('inner'))
-    const pushed = await app.push()
-    expect(pushed.code, pushed.output).toBe(0)
-    expect((await inner.get('same')).body).toBe('inner')
-    expect((await one.get('same')).body).toBe(one.home)
+  it.runIf(isLong)(
+    'run side by side, and the end of either leaves the other serving and nothing of itself',
+    async () => {
+      root = await PivotedRoot.make(one.home)
+      inner = Platform.within(root, one.home)
+      await inner.up('--no-example')
+      const indexes = { one: indexOf(one), inner: indexOf(inner) }
+      expect(indexes.inner).not.toBe(indexes.one)
+      const app = await inner.repository('same', webApp('inner'))
+      const pushed = await app.push()
+      expect(pushed.code, pushed.output).toBe(0)
+      expect((await inner.get('same')).body).toBe('inner')
+      expect((await one.get('same')).body).toBe(one.home)
 
-    expect((await one.down()).code).toBe(0)
-    expect(await kernelTraces(indexes.one)).toEqual([])
-    expect((await inner.get('same')).body).toBe('inner')
-    expect((await inner.status()).ready).toBe(true)
-    await one.up('--no-example')
-    await one.serves('same', one.home)
-    expect(indexOf(one)).not.toBe(indexes.inner)
+      expect((await one.down()).code).toBe(0)
+      expect(await kernelTraces(indexes.one)).toEqual([])
+      expect((await inner.get('same')).body).toBe('inner')
+      expect((await inner.status()).ready).toBe(true)
+      await one.up('--no-example')
+      await one.serves('same', one.home)
+      expect(indexOf(one)).not.toBe(indexes.inner)
 
-    expect((await inner.down()).code).toBe(0)
-    expect(await kernelTraces(indexes.inner)).toEqual([])
-    expect((await one.get('same')).body).toBe(one.home)
-    expect((await one.status()).ready).toBe(true)
-  })
+      expect((await inner.down()).code).toBe(0)
+      expect(await kernelTraces(indexes.inner)).toEqual([])
+      expect((await one.get('same')).body).toBe(one.home)
+      expect((await one.status()).ready).toBe(true)
+    },
+  )
 })
 
 describe('kill -9 of every process of a platform at once', () => {

@@ -81,6 +81,7 @@ export class PushRig {
     })
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
     const node = new ScriptedNode(join(folder, 'run/node/node.sock'))
+    node.memoryBytes = 256 * 1024 ** 3 // room for every app of the specs
     const router = new ScriptedRouter(join(folder, 'run/control/control.sock'))
     const rig = new PushRig(folder, database, node, router, proxy)
     await rig.boot()
