@@ -1,14 +1,16 @@
-import type { Command } from 'commander'
 import { join } from 'node:path'
 import { start } from '@croft/kit'
+import { DEFAULT_STACK } from '@croft/stacks'
+import type { Command } from 'commander'
 import { examples } from '../examples.js'
 import { checkoutFolder } from '../up/host-part.js'
 import { setUpHost } from '../up/set-up.js'
 import { DEFAULT_CACHE } from '../up/settings.js'
+import { stackTool } from '../up/stack-tool.js'
 import { Steps } from '../up/steps.js'
 import { requireRoot } from './options.js'
 
-/** `croft test`: the set-up of `up`, then the whole suite; closes with `N passed, N failed, N skipped`. */
+/** `croft test`: the set-up of `up` and the default stack's build image, then the whole suite; closes with `N passed, N failed, N skipped`. */
 export function register(program: Command): void {
   const command = program
     .command('test')
@@ -17,7 +19,13 @@ export function register(program: Command): void {
     .option('--long', 'also the tests that take minutes')
     .action(async (filters: string[], options: { long?: boolean }) => {
       requireRoot('test')
-      await setUpHost(process.env['CROFT_CACHE'] ?? DEFAULT_CACHE, new Steps())
+      const cache = process.env['CROFT_CACHE'] ?? DEFAULT_CACHE
+      const steps = new Steps()
+      await setUpHost(cache, steps)
+      // the first build of a test that needs compilers would wait for it
+      await steps.quick(`Making the build image of ${DEFAULT_STACK}`, () =>
+        stackTool('build-image.sh', cache, DEFAULT_STACK),
+      )
       process.exitCode = await runVitest(filters, options.long === true)
     })
   examples(command, 'croft test', 'croft test --long', 'croft test libs/kit')

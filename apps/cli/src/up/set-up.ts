@@ -55,13 +55,13 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     await mkdir(settings.cache, { recursive: true, mode: 0o755 })
     return { found, shim: await buildShim({ cacheDir: settings.cache }) }
   })
-  const installed = quick(steps, 'Installing the program', () =>
+  const installed = steps.quick('Installing the program', () =>
     installProgram(checkout, join(settings.home, 'program'), hash),
   )
   const database = installed.then(async (program) => {
     if (settings.databaseUrl !== undefined) return
     const place = { native: postgresNative(program), folder: join(settings.home, 'pg'), socketFolder: '' }
-    await quick(steps, 'Preparing PostgreSQL', () => preparePostgres(place, users['croft-db']))
+    await steps.quick('Preparing PostgreSQL', () => preparePostgres(place, users['croft-db']))
   })
   const npm = hasPlatformNpm(settings.cache)
     ? ensurePlatformNpm(settings.cache)
@@ -139,17 +139,6 @@ export async function readAptSources(): Promise<string> {
 function runPhase(phase: Check['phase'], settings: Settings): Promise<CheckReport[]> {
   return Promise.all(checks.filter((check) => check.phase === phase).map((check) => runCheck(check, settings)))
 }
-
-/** A step that is worth a line only when there was something to do. */
-function quick<T>(steps: Steps, text: string, work: () => Promise<T>): Promise<T> {
-  return steps.run(text, async (say) => {
-    const started = performance.now()
-    const result = await work()
-    if (performance.now() - started < WORTH_A_LINE_MS) say('')
-    return result
-  })
-}
-const WORTH_A_LINE_MS = 300
 
 /** Promise.all that lets every branch end before it fails, so that none works on behind an error message. */
 async function all<T extends readonly unknown[]>(promises: { [K in keyof T]: Promise<T[K]> }): Promise<T> {

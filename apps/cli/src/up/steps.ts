@@ -2,6 +2,7 @@ import { paint } from '../output.js'
 
 const FRAMES = ['|', '/', '-', '\\']
 const FRAME_MS = 100
+const WORTH_A_LINE_MS = 300
 
 /**
  * Shows work in steps, each with a line and its time when it is done, in the order they end. Steps may run side by side; a
@@ -36,6 +37,16 @@ export class Steps {
       if (this.#running.size === 0) clearInterval(this.#timer)
       if (this.#running.size === 0) this.#timer = undefined
     }
+  }
+
+  /** Runs a step that is worth a line only when there was something to do. */
+  quick<T>(text: string, work: () => Promise<T>): Promise<T> {
+    return this.run(text, async (say) => {
+      const started = performance.now()
+      const result = await work()
+      if (performance.now() - started < WORTH_A_LINE_MS) say('')
+      return result
+    })
   }
 
   /** A step that somebody else did. */
