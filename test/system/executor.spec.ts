@@ -80,9 +80,7 @@ describe('a service instance in a real container', () => {
   ])('that listens $what is told so', async ({ env, reason, says }) => {
     const web = rig.web(SERVER, { env, bootTimeoutMs: 1_500 })
     rig.controller.want([web])
-    const status = await rig
-      .observed(web.id, 'exited', ({ crashesBeforeReady }) => crashesBeforeReady > 0)
-      .catch(async () => await rig.observed(web.id, 'backoff'))
+    const status = await rig.observed(web.id, ['exited', 'backoff'], ({ crashesBeforeReady }) => crashesBeforeReady > 0)
     expect(status.reason).toBe(reason)
     expect(status.message).toContain(says)
   })

@@ -82,7 +82,7 @@ describe('up', () => {
   })
 
   it('says so when the same home is already up', async () => {
-    const again = await command('./croft', ['up', '--detach', ...platform.portOptions])
+    const again = await command('./croft', ['up', '--detach', '--no-example', ...platform.portOptions])
     expect(again.output).toMatch(/already (runs|running|up)/i)
   })
 

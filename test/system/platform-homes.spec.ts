@@ -56,8 +56,7 @@ const indexOf = (platform: Platform): string => readFileSync(`${platform.folder}
 
 describe('two homes on one host', () => {
   it('run side by side: the same app name on both, each with its own answer', async () => {
-    await one.up()
-    await two.up('--no-example')
+    await Promise.all([one.up(), two.up('--no-example')])
     expect(indexOf(one)).not.toBe(indexOf(two))
     expect((await one.get('node-hello')).status).toBe(200)
     for (const platform of [one, two]) {

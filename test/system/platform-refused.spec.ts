@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { command, Platform, webApp } from './support/platform.js'
+import { command, Platform, webApp, type Repository } from './support/platform.js'
 
 /** What a person sees when a push cannot be deployed: a cause, a remedy, and the former release still serving. */
 
@@ -16,61 +16,58 @@ afterAll(async () => {
 })
 
 describe('a push that cannot be deployed leaves the former release serving', () => {
+  const NAME = 'serving'
+  let app: Repository
+  let head = ''
+  let versions = 0
+  const headOf = async (): Promise<string> =>
+    (await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)
+  beforeAll(async () => {
+    app = await platform.repository(NAME, webApp('good'))
+    expect((await app.push()).code).toBe(0)
+    await platform.croft('apps:set', NAME, 'boot-timeout=3')
+    head = await headOf()
+    versions = (await platform.releases(NAME)).length
+  })
+
+  const startsServer = JSON.stringify({
+    name: 'a',
+    version: '1.0.0',
+    engines: { node: '24' },
+    scripts: { start: 'node server.js' },
+  })
   it.each([
     {
-      name: 'breaks',
       what: 'a failing build script',
-      files: {
-        'package.json': JSON.stringify({
-          name: 'a',
-          version: '1.0.0',
-          engines: { node: '24' },
-          scripts: { build: 'echo compiling; exit 7', start: 'node server.js' },
-        }),
-      },
+      failsIn: 'build',
+      files: { 'package.json': startsServer.replace('"start"', '"build":"echo compiling; exit 7","start"') },
       says: /build/,
     },
     {
-      name: 'crashes',
       what: 'a crash at boot, with its last 20 lines',
-      files: { 'server.js': 'for (let n = 1; n <= 25; n += 1) console.log(`boot ${n}.`); process.exitCode = 4\n' },
+      failsIn: 'deployment',
+      files: {
+        'server.js': 'for (let n = 1; n <= 25; n += 1) console.log(`boot ${n}.`); process.exitCode = 4\n',
+      },
       says: /boot 6\.[^]*boot 25\./,
       never: /boot 5\./,
     },
     {
-      name: 'wrongport',
       what: 'an app that listens on another port',
-      files: {
-        'server.js': "require('node:http').createServer((q, a) => a.end()).listen(9999)\n",
-        'package.json': JSON.stringify({
-          name: 'a',
-          version: '1.0.0',
-          engines: { node: '24' },
-          scripts: { start: 'node server.js' },
-        }),
-      },
+      failsIn: 'deployment',
+      files: { 'server.js': "require('node:http').createServer((q, a) => a.end()).listen(9999)\n" },
       says: /9999/,
     },
     {
-      name: 'loopback',
       what: 'an app that listens on 127.0.0.1 only',
+      failsIn: 'deployment',
       files: {
         'server.js': "require('node:http').createServer((q, a) => a.end()).listen(process.env.PORT, '127.0.0.1')\n",
-        'package.json': JSON.stringify({
-          name: 'a',
-          version: '1.0.0',
-          engines: { node: '24' },
-          scripts: { start: 'node server.js' },
-        }),
       },
       says: /127\.0\.0\.1/,
     },
-  ])('$what', async ({ name, files, says, never }) => {
-    const app = await platform.repository(name, webApp('good'))
-    expect((await app.push()).code).toBe(0)
-    await platform.croft('apps:set', name, 'boot-timeout=5')
-    const head = (await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)
-    app.write(files)
+  ])('$what', async ({ files, failsIn, says, never }) => {
+    app.write({ 'package.json': startsServer, ...files })
     await app.commit('bad')
     const pushed = await app.push()
     expect(pushed.code, pushed.output).not.toBe(0)
@@ -78,12 +75,13 @@ describe('a push that cannot be deployed leaves the former release serving', () 
     if (never !== undefined) expect(pushed.output).not.toMatch(never)
     expect(pushed.output).toMatch(/remote: +! {5}/)
     expect(pushed.output).toMatch(/[Tt]ry/)
-    expect((await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)).toBe(head)
-    expect((await platform.get(name)).body).toBe('good')
-    if (name === 'breaks') {
-      expect((await platform.json<{ state: string }[]>('builds', '-a', name))[0]?.state).toBe('failed')
+    expect(await headOf()).toBe(head)
+    expect((await platform.get(NAME)).body).toBe('good')
+    if (failsIn === 'build') {
+      expect((await platform.json<{ state: string }[]>('builds', '-a', NAME))[0]?.state).toBe('failed')
     } else {
-      expect((await platform.releases(name))[0]).toMatchObject({ version: 2, status: 'failed' })
+      versions += 1
+      expect((await platform.releases(NAME))[0]).toMatchObject({ version: versions, status: 'failed' })
     }
   })
 })

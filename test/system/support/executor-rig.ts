@@ -107,14 +107,14 @@ export class ExecutorRig {
 
   async observed(
     id: string,
-    state: Observed,
+    state: Observed | readonly Observed[],
     also: (status: InstanceStatus) => boolean = () => true,
   ): Promise<InstanceStatus> {
     try {
       return await waitFor(
         () => {
           const status = this.controller.status(id)
-          return status?.observed === state && also(status) ? status : undefined
+          return status !== undefined && [state].flat().includes(status.observed) && also(status) ? status : undefined
         },
         { what: `${id} to be ${state}`, timeoutMs: 20_000 },
       )

@@ -43,6 +43,20 @@ export interface BuildScript {
   until: Promise<void>
 }
 
+/** A release as the database has it. */
+export interface ReleaseRow {
+  version: number
+  image: string
+  commit: string
+}
+
+/** A promise and what resolves it. */
+export function gate(): { open: () => void; until: Promise<void> } {
+  let open = (): void => undefined
+  const until = new Promise<void>((resolve) => (open = resolve))
+  return { open, until }
+}
+
 /**
  * A real controller process on a real PostgreSQL and Redis, pushed to by a real git, with an executor and a router that follow
  * a script. The process can be killed at a failpoint and started again.
@@ -266,6 +280,19 @@ export class PushRig {
       [app],
     )
     return rows.map((row) => row.state)
+  }
+
+  /** Releases of an app, oldest first. */
+  releases(app: string): Promise<ReleaseRow[]> {
+    return this.query<ReleaseRow>(
+      'SELECT version, image, commit FROM release r JOIN app a ON a.id = r.app_id WHERE a.name = $1 ORDER BY version',
+      [app],
+    )
+  }
+
+  /** Names of all apps. */
+  async appNames(): Promise<string[]> {
+    return (await this.query<{ name: string }>('SELECT name FROM app')).map(({ name }) => name)
   }
 
   /** Leftovers in the folder of fifos. */
