@@ -250,6 +250,12 @@ describe('builds', () => {
       expect(said.at(-1)).toEqual({ outcome: 'deployed', release: cache ? 2 : 3 })
     }
     expect(await rig.head('anew')).toBe(head)
+    const short = head?.slice(0, 7)
+    expect((await rig.releases('anew')).map(({ description }) => description)).toEqual([
+      `Push ${short}`,
+      `Build ${short}`,
+      `Build ${short}`,
+    ])
     expect(await rig.pushes('anew')).toEqual(['committed', 'committed', 'committed'])
     const built = await rig.query<{ clean: boolean }>(
       `SELECT b.is_clean AS clean FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'anew' ORDER BY b.id`,

@@ -48,6 +48,7 @@ export interface ReleaseRow {
   version: number
   image: string
   commit: string
+  description: string
 }
 
 /** A promise and what resolves it. */
@@ -285,7 +286,7 @@ export class PushRig {
   /** Releases of an app, oldest first. */
   releases(app: string): Promise<ReleaseRow[]> {
     return this.query<ReleaseRow>(
-      'SELECT version, image, commit FROM release r JOIN app a ON a.id = r.app_id WHERE a.name = $1 ORDER BY version',
+      'SELECT version, image, commit, description FROM release r JOIN app a ON a.id = r.app_id WHERE a.name = $1 ORDER BY version',
       [app],
     )
   }

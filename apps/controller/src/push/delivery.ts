@@ -30,6 +30,9 @@ const RELEASE_NOT_RUN = 'the release command of the Procfile is not run by this 
 /** While another deployment of the app is under way, ms. */
 const RETRY_MS = 250
 
+/** A build that was asked for is a push that moves no ref. */
+const movesRef = ({ command }: PushJob): boolean => command.oldValue !== command.newValue
+
 /** The way of an accepted push: commit → image → release → deployment. */
 @Injectable()
 export class Delivery {
@@ -58,7 +61,7 @@ export class Delivery {
       checks: job.manifest.checks,
       formation: job.manifest.formation,
       commit: job.command.newValue,
-      description: `${job.build === 'always' ? 'Build' : 'Push'} ${job.command.newValue.slice(0, 7)}`,
+      description: `${movesRef(job) ? 'Push' : 'Build'} ${job.command.newValue.slice(0, 7)}`,
       author: job.author,
       pushId: job.id,
     })
