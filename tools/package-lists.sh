@@ -67,6 +67,8 @@ if [ -n "$certificates" ]; then
   cp "$certificates" "$work/ca.crt"
   echo "Acquire::https::CaInfo \"$seen/ca.crt\";" >>"$work/apt.conf"
 fi
+# whoever calls apt in a build gets what the app will lack, not what the build image happens to have
+echo 'Dir::State::status "/cnb/croft/run-image/var/lib/dpkg/status";' >>"$work/apt.conf"
 rm -rf "$work/state" "$work/lists/lock" "$work/lists/auxfiles" "$work/lists/partial"
 mkdir "$work/lists/partial"
 chmod -R a+rX,go-w "$work"

@@ -97,7 +97,7 @@ export function buildContainerSpec(input: {
       readOnly(paths.platformNode, NODE),
       readOnly(paths.platformNpm, NPM),
       readOnly(input.packageLists, APT),
-      ...(input.image.startsWith('build:') ? [readOnly(input.runImage, RUN_IMAGE)] : []),
+      readOnly(input.runImage, RUN_IMAGE),
       ...(input.aptConfiguration === null
         ? []
         : [

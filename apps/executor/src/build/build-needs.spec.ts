@@ -2,12 +2,13 @@ import type { Buildpack, PlanEntry } from '@croft/lifecycle'
 import { describe, expect, it } from 'vitest'
 import { needsOf } from './build-needs.js'
 
-const buildpack = (needs?: ('debs' | 'compilers')[]): Buildpack => ({
+const buildpack = (needs?: ('debs' | 'compilers')[], origin?: string): Buildpack => ({
   id: 'x/y',
   version: '1',
   api: '0.12',
   name: 'x',
   directory: '/x',
+  ...(origin !== undefined && { origin }),
   toml: {
     api: '0.12',
     buildpack: { id: 'x/y', version: '1' },
@@ -26,7 +27,12 @@ describe('what a build needs besides the run image', () => {
     [[buildpack(['debs']), buildpack(), buildpack(['debs', 'compilers'])], [], ['debs', 'compilers']],
     [[buildpack(['debs'])], [entry(['compilers'])], ['debs', 'compilers']],
     [[buildpack()], [entry('compilers'), entry(['root']), entry(3)], ['compilers']],
-  ] as const)('is what its buildpacks always need, and what their detection asked for', (group, entries, needs) => {
-    expect([...needsOf(group, entries)]).toEqual(needs)
-  })
+    [[buildpack(undefined, 'https://example.org/x#abc')], [], ['compilers']],
+    [[buildpack([], 'https://example.org/x#abc')], [], []],
+  ] as const)(
+    'is what its buildpacks always need, what their detection asked for, and compilers for those from elsewhere',
+    (group, entries, needs) => {
+      expect([...needsOf(group, entries)]).toEqual(needs)
+    },
+  )
 })

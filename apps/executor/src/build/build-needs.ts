@@ -4,10 +4,13 @@ import type { BuildPorts } from './ports.js'
 
 /**
  * What the buildpacks of a group want besides the run image: `needs` of `[metadata.croft]` in their buildpack.toml, and, where it
- * depends on the app, `needs` in the metadata of what their `bin/detect` requires. Pure.
+ * depends on the app, `needs` in the metadata of what their `bin/detect` requires. One from elsewhere that says nothing of the kind gets
+ * the build image, as the specification lets it expect. Pure.
  */
 export function needsOf(group: readonly Buildpack[], entries: readonly PlanEntry[]): Set<BuildNeed> {
-  const always = group.flatMap(({ toml }) => toml.metadata?.croft?.needs ?? [])
+  const always = group.flatMap(
+    ({ toml, origin }) => toml.metadata?.croft?.needs ?? (origin === undefined ? [] : (['compilers'] as const)),
+  )
   const asked = entries.flatMap(({ requires }) => requires.flatMap(({ metadata }) => metadata?.['needs'] ?? []))
   return new Set([...always, ...BUILD_NEEDS.filter((need) => asked.includes(need))])
 }

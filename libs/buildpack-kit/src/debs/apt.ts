@@ -5,11 +5,11 @@ import { aptFailure, archivesIn, candidatesIn, type Archive } from './apt-output
 
 /** Below here the platform shows the sources, keys, settings and lists of this stack. */
 export const PLATFORM_APT = '/cnb/croft/apt'
-/** In a build on the build image: the tree that the app will stand on. */
+/** The tree that the app will stand on; the build itself may stand on the build image. */
 const RUN_IMAGE = '/cnb/croft/run-image'
 export const STATUS = '/var/lib/dpkg/status'
 
-/** A file of the run image, which a build on the build image does not stand on. */
+/** A file of the run image. */
 export function inRunImage(path: string): string {
   return existsSync(`${RUN_IMAGE}${STATUS}`) ? `${RUN_IMAGE}${path}` : path
 }
