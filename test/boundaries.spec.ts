@@ -18,6 +18,7 @@ const PURE = [
   'apps/cli/src/credential.ts',
   'apps/cli/src/garden/options.ts',
   'apps/cli/src/plain-text.ts',
+  'apps/cli/src/stack/package-changes.ts',
   'apps/cli/src/time-text.ts',
   'apps/cli/src/up/egress.ts',
   'apps/cli/src/up/launch-vector.ts',

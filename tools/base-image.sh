@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes the base image of a stack below CACHE/base, once: the image every build and every app of that stack stands on.
+# Makes the base image of a stack below CACHE/base, once: the image every build and every app of that stack stands on. With --anew
+# it is made of the packages that the archives have now, and a former one stays for those who stand on it.
 #
-#   tools/base-image.sh CACHE STACK
+#   tools/base-image.sh CACHE STACK [--anew]
 #
 # CACHE/base/STACK/<hex of diffID>/  tree/ (unpacked, the image's own ids)  layer.tar.zst  image.json
 # CACHE/base/STACK/current           a symlink to it, put there last: whoever sees it sees a whole image
@@ -10,7 +11,7 @@
 # same package versions give the same bytes. Needs root, mmdebstrap and zstd. Safe to run twice at once: one waits.
 set -eu
 umask 022
-cache=${1:?usage: base-image.sh CACHE STACK} stack=${2:?usage: base-image.sh CACHE STACK}
+cache=${1:?usage: base-image.sh CACHE STACK} stack=${2:?usage: base-image.sh CACHE STACK} how=${3-}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 . "$here/debian-archive.sh"
 suite=$(stack_suite "$stack")
@@ -48,7 +49,7 @@ JSON
   mv "$1/image.json.new" "$1/image.json"
 }
 
-if [ -e "$folder/current/image.json" ]; then
+if [ -e "$folder/current/image.json" ] && [ "$how" != --anew ]; then
   # made before images named their packages
   grep -q '"io.croft.base.packages"' "$folder/current/image.json" || describe "$folder/current" "$(readlink "$folder/current")"
   exit 0

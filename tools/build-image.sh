@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the build image of a stack below CACHE/base, once: its base image and, as one overlay delta on it, compilers and headers.
 #
-#   tools/build-image.sh CACHE STACK
+#   tools/build-image.sh CACHE STACK [HEX]     HEX: of a base image that is there; the present one without it
 #
 # CACHE/base/STACK/<hex of the base's diffID>.build/delta/   the upper directory of an overlay on the base's tree
 #
@@ -9,15 +9,15 @@
 # chroot whose mounts nobody else sees. Needs root. Safe to run twice at once: one waits.
 set -eu
 umask 022
-cache=${1:?usage: build-image.sh CACHE STACK} stack=${2:?usage: build-image.sh CACHE STACK}
+cache=${1:?usage: build-image.sh CACHE STACK} stack=${2:?usage: build-image.sh CACHE STACK} hex=${3-}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 . "$here/debian-archive.sh"
 [ -n "${CROFT_OWN_MOUNTS-}" ] || CROFT_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 
-"$here/base-image.sh" "$cache" "$stack"
+[ -n "$hex" ] || "$here/base-image.sh" "$cache" "$stack"
 "$here/package-lists.sh" "$cache" "$stack" >/dev/null
 folder=$cache/base/$stack
-hex=$(readlink "$folder/current")
+[ -n "$hex" ] || hex=$(readlink "$folder/current")
 lists=$cache/apt/$stack/$(readlink "$cache/apt/$stack/current")
 exec 9>"$cache/base/.$stack.build.lock"
 flock 9

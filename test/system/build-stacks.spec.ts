@@ -4,14 +4,18 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bareEnv, run } from '@croft/kit'
 import { buildNeeds, buildRig, type BuildRig, type Pushed } from './support/build-rig.js'
+import { command } from './support/platform.js'
 
 /** The stacks, and the build image with its compilers, made on first use below the cache of this host. */
 const needs = buildNeeds()
@@ -128,7 +132,7 @@ printf '[[processes]]\ntype = "web"\ncommand = ["true"]\ndefault = true\n' >"$CN
   )
 
   it(
-    'made again from the same packages is the same, bit for bit',
+    'made again from the same packages is the same, bit for bit, and an upgrade says what changed',
     async () => {
       const cache = mkdtempSync('/tmp/stacks-spec-')
       try {
@@ -143,6 +147,28 @@ printf '[[processes]]\ntype = "web"\ncommand = ["true"]\ndefault = true\n' >"$CN
         })
         expect(`sha256:${basename(here)}`).toBe(base.diffId)
         expect(existsSync(join(here, 'tree/etc/debian_version'))).toBe(true)
+
+        // as if that had been made of older packages, on another day
+        const older = join(here, '..', '0'.repeat(64))
+        renameSync(here, older)
+        const text = readFileSync(join(older, 'image.json'), 'utf8').replace(basename(here), '0'.repeat(64))
+        writeFileSync(join(older, 'image.json'), text.replace(/ curl=[^ "]+/, ' curl=1.0'))
+        symlinkSync(basename(older), join(older, '../current.new'))
+        renameSync(join(older, '../current.new'), join(older, '../current'))
+        const home = join(cache, 'home')
+        mkdirSync(join(home, 'node'), { recursive: true })
+        const upgraded = await command('./croft', ['stack:upgrade', 'debian-13', '--json', '--home', home], {
+          env: { CROFT_CACHE: cache },
+          timeoutMs: MAKING_MS,
+        })
+        expect(upgraded.code, upgraded.output).toBe(0)
+        expect(JSON.parse(upgraded.stdout)).toEqual({
+          stack: 'debian-13',
+          diffId: base.diffId,
+          former: `sha256:${'0'.repeat(64)}`,
+          packages: { changed: [{ name: 'curl', from: '1.0', to: expect.any(String) }], added: [], removed: [] },
+        })
+        expect(readlinkSync(join(home, 'node/stacks/debian-13'))).toBe(basename(here))
       } finally {
         rmSync(cache, { recursive: true, force: true })
       }

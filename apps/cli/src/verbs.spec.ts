@@ -14,7 +14,7 @@ import { UsageError } from './usage.js'
 describe('the verbs that ask a platform', () => {
   const program = createProgram(registerAll)
   const names =
-    'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases releases:info rollback rebase deploy registry registry:login registry:logout builds builds:info builds:logs builds:create builds:cancel builds:cache:clear config config:get config:set config:unset git:remote buildpacks buildpacks:add buildpacks:remove sbom settings settings:set stack stack:set stack:build status doctor'.split(
+    'apps apps:create apps:info apps:destroy ps ps:scale ps:restart ps:stop ps:start logs releases releases:info rollback rebase deploy registry registry:login registry:logout builds builds:info builds:logs builds:create builds:cancel builds:cache:clear config config:get config:set config:unset git:remote buildpacks buildpacks:add buildpacks:remove sbom settings settings:set stack stack:set stack:build stack:upgrade status doctor'.split(
       ' ',
     )
   const find = (name: string): Command | undefined => program.commands.find((command) => command.name() === name)

@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const socketPath = join(config.run, 'node/node.sock')
   const controller = new ControllerClient(socketPath)
   const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
-  const bases = new BaseImages(join(config.cache, 'base'))
+  const bases = new BaseImages(join(config.cache, 'base'), join(config.nodeHome, 'stacks'))
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
   const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
   const resolver = new CroftImageResolver(images, bases)

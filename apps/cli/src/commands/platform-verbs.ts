@@ -31,6 +31,7 @@ import { register as rollback } from './rollback.js'
 import { register as sbom } from './sbom.js'
 import { register as settings } from './settings.js'
 import { register as stackBuild } from './stack-build.js'
+import { register as stackUpgrade } from './stack-upgrade.js'
 import { register as stackSet } from './stack-set.js'
 import { register as stack } from './stack.js'
 
@@ -70,4 +71,5 @@ export const platformVerbs: readonly ((program: Command) => void)[] = [
   stack,
   stackSet,
   stackBuild,
+  stackUpgrade,
 ]

@@ -6,7 +6,7 @@ import { examples } from '../examples.js'
 import { checkoutFolder } from '../up/host-part.js'
 import { setUpHost } from '../up/set-up.js'
 import { DEFAULT_CACHE } from '../up/settings.js'
-import { stackTool } from '../up/stack-tool.js'
+import { stackTool } from '../stack/stack-tool.js'
 import { Steps } from '../up/steps.js'
 import { requireRoot } from './options.js'
 

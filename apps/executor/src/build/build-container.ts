@@ -60,7 +60,7 @@ export function buildContainerSpec(input: {
   context: BuildContext
   paths: BuildPaths
   folders: BuildFolders
-  /** `stack:<name>`, `build:<name>`. */
+  /** `stack:<name>@<diffID>`, `build:<name>@<diffID>`. */
   image: string
   /** The tree of the run image, which an app will stand on. */
   runImage: string

@@ -1,4 +1,5 @@
 import { BUILD_NEEDS, type BuildNeed, type Buildpack, type PlanEntry } from '@croft/lifecycle'
+import type { BaseImage } from '../image/base-image.js'
 import type { BuildLog } from './build-log.js'
 import type { BuildPorts } from './ports.js'
 
@@ -18,14 +19,14 @@ export function needsOf(group: readonly Buildpack[], entries: readonly PlanEntry
 /** Provides what a build needs, and tells whoever waits what is being made. @throws StackFailed */
 export async function provideNeeds(
   needs: ReadonlySet<BuildNeed>,
-  stack: string,
+  base: BaseImage,
   { stacks, packageLists, clock }: Pick<BuildPorts, 'stacks' | 'packageLists' | 'clock'>,
   log: BuildLog,
   signal: AbortSignal,
 ): Promise<void> {
   if (needs.has('debs')) {
     const startedAt = clock.monotonic()
-    const state = await packageLists.provide(stack, signal)
+    const state = await packageLists.provide(base.stack, signal)
     if (state.kind === 'fetched') log.step("Fetching Debian's package lists", clock.monotonic() - startedAt)
     else if (state.kind === 'stale') {
       log.warning(`Debian's archive does not answer: its package lists are ${state.days} days old`)
@@ -36,9 +37,9 @@ export async function provideNeeds(
     let isMade = false
     const onMaking = (): void => {
       isMade = true
-      log.step(`Making the build image of ${stack} (compilers, headers): once on this host`)
+      log.step(`Making the build image of ${base.stack} (compilers, headers): once on this host`)
     }
-    await stacks.compilers(stack, { signal, onMaking })
+    await stacks.compilers(base, { signal, onMaking })
     if (isMade) log.detail('done', clock.monotonic() - startedAt)
   }
 }

@@ -229,7 +229,7 @@ class Build {
       context,
       paths: ports.paths,
       folders,
-      image: `${image}:${spec.stack}`,
+      image: `${image}:${base.stack}@${base.diffId}`,
       runImage: base.treePath,
       trees: [...new Set(trees.values())],
       packageLists: await ports.packageLists.folder(spec.stack),
@@ -290,7 +290,7 @@ class Build {
     this.#origins = new Map(group.flatMap(({ id, origin }) => (origin === undefined ? [] : [[id, origin] as const])))
     this.log.step(detectedLine(group), ports.clock.monotonic() - this.#startedAt)
     const needs = needsOf(group, entries)
-    await provideNeeds(needs, spec.stack, ports, this.log, signal)
+    await provideNeeds(needs, base, ports, this.log, signal)
     const anew = await this.#settleImage(needs, input, trees)
     if (anew !== null) port.moveTo(anew)
     const built = await build({ group, entries, base: env, user, operator, layersDirectory: LAYERS }, port)

@@ -6,7 +6,7 @@ import type { Images } from './images.js'
 
 /**
  * Turns image references into trees to mount: `croft:<manifest digest>` (after `Images.ensure`), `stack:<name>` (a stack's bare
- * base image), `build:<name>` (the same with compilers), `raw:///dir` (a directory used as it is).
+ * base image; `@<diffID>` behind it for one in particular), `build:<name>` (the same with compilers), `raw:///dir` (a directory used as it is).
  */
 export class CroftImageResolver implements ImageResolver {
   readonly #images: Images
@@ -27,7 +27,8 @@ export class CroftImageResolver implements ImageResolver {
         return this.#images.mounts(rest)
       case 'stack':
       case 'build': {
-        const base = await this.#bases.current(rest)
+        const [stack = '', diffId = ''] = rest.split('@')
+        const base = isDigest(diffId) ? await this.#bases.at(stack, diffId) : await this.#bases.current(stack)
         const compilers = uri.startsWith('build:') ? [compilersOf(base)] : []
         return {
           lowerPaths: [...compilers, base.treePath],

@@ -17,11 +17,9 @@ export async function prepareBuildImage(
 ): Promise<void> {
   await clock.sleep(AFTER_MS, signal)
   try {
-    await stacks.compilers(DEFAULT_STACK, {
-      signal,
-      onMaking: () => logger.info('build-image-begun', { stack: DEFAULT_STACK }),
-      isBackground: true,
-    })
+    const onMaking = (): void => logger.info('build-image-begun', { stack: DEFAULT_STACK })
+    const waiting = { signal, onMaking, isBackground: true }
+    await stacks.compilers(await stacks.base(DEFAULT_STACK, waiting), waiting)
   } catch (error) {
     // The first build that needs it makes it, and tells whoever waits why it cannot.
     if (!signal.aborted) logger.warn('build-image-not-made', { stack: DEFAULT_STACK, why: messageOf(error) })

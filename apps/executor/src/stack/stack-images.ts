@@ -38,16 +38,15 @@ export class StackImages {
     const there = await this.#bases.current(stack).catch(() => null)
     if (there !== null) return there
     waiting.onMaking()
-    await untilAborted(this.#make('base-image.sh', stack, waiting), waiting.signal)
+    await untilAborted(this.#make('base-image.sh', [stack], waiting), waiting.signal)
     return this.#bases.current(stack)
   }
 
-  /** Makes sure that `build:<stack>` can be resolved. @throws StackFailed */
-  async compilers(stack: string, waiting: Waiting): Promise<void> {
-    const base = await this.base(stack, waiting)
+  /** Makes sure that the base image has its `build:` image. @throws StackFailed */
+  async compilers(base: BaseImage, waiting: Waiting): Promise<void> {
     if (await this.hasCompilers(base)) return
     waiting.onMaking()
-    await untilAborted(this.#make('build-image.sh', stack, waiting), waiting.signal)
+    await untilAborted(this.#make('build-image.sh', [base.stack, hexOf(base)], waiting), waiting.signal)
   }
 
   async hasCompilers(base: BaseImage): Promise<boolean> {
@@ -67,11 +66,11 @@ export class StackImages {
     else this.#appsWithCompilers.delete(appId)
   }
 
-  #make(script: string, stack: string, { isBackground = false }: Waiting): Promise<void> {
-    const key = `${script} ${stack}`
+  #make(script: string, args: readonly string[], { isBackground = false }: Waiting): Promise<void> {
+    const key = [script, ...args].join(' ')
     const running = this.#running.get(key)
     if (running !== undefined) return running
-    const making = runStackTool(this.#tools, script, [stack], { timeoutMs: TIMEOUT_MS, isBackground }).then(
+    const making = runStackTool(this.#tools, script, args, { timeoutMs: TIMEOUT_MS, isBackground }).then(
       () => undefined,
     )
     this.#running.set(key, making)
@@ -88,5 +87,7 @@ export class StackImages {
 
 /** The overlay delta that makes a build image of a base image; see tools/build-image.sh. */
 export function compilersOf(base: BaseImage): string {
-  return join(base.treePath, '..', '..', `${base.diffId.slice('sha256:'.length)}.build`, 'delta')
+  return join(base.treePath, '..', '..', `${hexOf(base)}.build`, 'delta')
 }
+
+const hexOf = ({ diffId }: BaseImage): string => diffId.slice('sha256:'.length)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { bareEnv, CommandFailed, CroftError, run } from '@croft/kit'
-import { checkoutFolder } from './host-part.js'
+import { checkoutFolder } from '../up/host-part.js'
 
 /** Debian's archive may be slow. */
 const TIMEOUT_MS = 30 * 60_000
@@ -13,14 +13,14 @@ const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy']
 export async function stackTool(
   name: 'base-image.sh' | 'package-lists.sh' | 'build-image.sh',
   cache: string,
-  stack: string,
+  ...args: string[]
 ): Promise<void> {
   const proxies = PROXIES.flatMap((variable) => {
     const value = process.env[variable]
     return value === undefined ? [] : [[variable, value] as const]
   })
   try {
-    await run(join(checkoutFolder(), 'tools', name), [cache, stack], {
+    await run(join(checkoutFolder(), 'tools', name), [cache, ...args], {
       env: bareEnv({ HOME: '/root', ...Object.fromEntries(proxies) }),
       timeoutMs: TIMEOUT_MS,
     })
