@@ -12,13 +12,14 @@ describe('config vars of a controller', () => {
   let rig: ControllerRig
   let dataSource: DataSource
   let viewer: string
+  let operator: Principal
   let number = 0
   let app: string
   beforeAll(async () => {
     rig = await controllerRig()
     dataSource = dataSourceOf(rig)
     const issue = rig.controller.app.get(TokenService)
-    const operator = (await issue.find(rig.operatorToken)) as Principal
+    operator = (await issue.find(rig.operatorToken)) as Principal
     viewer = (await issue.create({ teamId: operator.teamId, role: 'viewer', description: 'viewer' })).token
   })
   afterAll(() => rig?.close())
@@ -34,7 +35,7 @@ describe('config vars of a controller', () => {
 
   it('are set, changed, listed without values, shown with them, and removed', async () => {
     const first = await change({ set: { A: '1', B: 'two words = ünïcode\n' } })
-    expect(first.json).toEqual({ changed: ['A', 'B'], release: null, deployment: null })
+    expect(first.json).toEqual({ changed: ['A', 'B'], forInstances: true, release: null, deployment: null })
     expect((await change({ set: { A: '1', B: 'other' } })).json).toMatchObject({ changed: ['B'] })
     const list = await rig.ask('GET', `/api/v1/apps/${app}/config`, { token: viewer })
     expect((list.json as { name: string }[]).map((of) => of.name)).toEqual(['A', 'B'])
@@ -42,6 +43,41 @@ describe('config vars of a controller', () => {
     expect((await values()).json).toEqual({ A: '1', B: 'other' })
     expect((await change({ unset: ['A'] })).json).toMatchObject({ changed: ['A'] })
     expect((await values()).json).toEqual({ B: 'other' })
+  })
+
+  it('are for instances, for builds or for both, as they were set last', async () => {
+    const scopes = async (): Promise<Record<string, string>> => {
+      const { json } = await rig.ask('GET', `/api/v1/apps/${app}/config`, { token: viewer })
+      return Object.fromEntries((json as { name: string; scope: string }[]).map(({ name, scope }) => [name, scope]))
+    }
+    const store = rig.controller.app.get(ConfigStore)
+    const row = await rig.controller.app.get(AppService).findInTeam(operator.teamId, app)
+    const seen = async (): Promise<{ builds: string[]; instances: string[] }> => {
+      return {
+        builds: Object.keys(await store.openForBuild(row, dataSource.manager)),
+        instances: Object.keys(await store.snapshot(row)),
+      }
+    }
+    await change({ set: { PLAIN: '1' } })
+    expect((await change({ set: { TOKEN: '2' }, scope: 'build' })).json).toMatchObject({ forInstances: false })
+    await change({ set: { SHARED: '3' }, scope: 'both' })
+    expect(await scopes()).toEqual({ PLAIN: 'run', TOKEN: 'build', SHARED: 'both' })
+    expect(await seen()).toEqual({ builds: ['SHARED', 'TOKEN'], instances: ['PLAIN', 'SHARED'] })
+
+    await change({ set: { TOKEN: 'other', SHARED: 'other' } })
+    expect(await scopes()).toEqual({ PLAIN: 'run', TOKEN: 'build', SHARED: 'both' })
+    expect((await change({ set: { PLAIN: '1' }, scope: 'build' })).json).toMatchObject({
+      changed: ['PLAIN'],
+      forInstances: true, // they saw it until now
+    })
+    expect(await seen()).toEqual({ builds: ['PLAIN', 'SHARED', 'TOKEN'], instances: ['SHARED'] })
+    expect((await change({ unset: ['TOKEN'] })).json).toMatchObject({ forInstances: false })
+    expect((await change({ set: { A: '1' }, scope: 'all' })).status).toBe(400)
+
+    // as a rollback does: a release knows nothing of what only builds see
+    const older = { NEW: (await store.snapshot(row))['SHARED'] } as Parameters<ConfigStore['restore']>[2]
+    await dataSource.transaction((manager) => store.restore(manager, row, older))
+    expect(await scopes()).toEqual({ PLAIN: 'build', NEW: 'run' })
   })
 
   it('are not shown to a viewer', async () => {

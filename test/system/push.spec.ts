@@ -81,6 +81,29 @@ describe('a push', () => {
     expect((await app.push()).code).toBe(0)
     expect(await values()).toEqual({ ...first, SECOND_KEY: expect.stringMatching(/^[0-9a-f]{64}$/) })
   })
+  it('builds with the variables that are for builds, and runs with those that are for instances', async () => {
+    const app = await rig.clone('scoped')
+    await rig.createApp('scoped')
+    const set = (name: string, scope: string) =>
+      rig.patch('/api/v1/apps/scoped/config', { set: { [name]: scope }, scope })
+    for (const [name, scope] of [
+      ['RUN', 'run'],
+      ['BUILD', 'build'],
+      ['BOTH', 'both'],
+    ] as const) {
+      await set(name, scope)
+    }
+    const seen: Record<string, unknown> = {}
+    const behave = rig.node.behave
+    rig.node.behave = (item) => {
+      seen[item.spec.kind] = item.spec.env
+      return behave(item)
+    }
+    expect((await app.push()).code).toBe(0)
+    expect(seen['build']).toEqual({ BUILD: 'build', BOTH: 'both' })
+    expect(seen['service']).toMatchObject({ RUN: 'run', BOTH: 'both' })
+    expect(seen['service']).not.toHaveProperty('BUILD')
+  })
   it('can be cloned and fetched, and a clone has the branch that runs', async () => {
     const app = await rig.clone('cloned', { 'server.js': 'served' })
     await app.push('main:master')

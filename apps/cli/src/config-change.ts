@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { ApiClient } from './client/api-client.js'
 import { configChangeShape } from './client/shapes.js'
 import { waitForDeployment, type DeploymentEnd } from './deployment.js'
@@ -7,6 +8,8 @@ import { appPath } from './verb.js'
 export interface ConfigChange {
   set?: Record<string, string>
   unset?: string[]
+  /** Who sees what is set; absent: whoever saw it before. */
+  scope?: 'run' | 'build' | 'both' | undefined
   /** Answers as soon as the release exists. */
   isDetached: boolean
 }
@@ -19,19 +22,28 @@ export async function changeConfig(
   context: { isJson: boolean; signal: AbortSignal },
 ): Promise<void> {
   const result = await api.call('PATCH', appPath(app, '/config'), configChangeShape, {
-    body: { set: change.set ?? {}, unset: change.unset ?? [] },
+    body: {
+      set: change.set ?? {},
+      unset: change.unset ?? [],
+      ...(change.scope !== undefined && { scope: change.scope }),
+    },
   })
   const end =
     result.deployment === null || change.isDetached
       ? null
       : await waitForDeployment(api, app, result.deployment, context.signal)
   if (context.isJson) printJson({ ...result, outcome: end })
-  else printLines(sentenceOf(app, result.changed, result.release, end))
+  else printLines(sentenceOf(app, result, end))
 }
 
-function sentenceOf(app: string, changed: string[], release: number | null, end: DeploymentEnd | null): string {
+function sentenceOf(
+  app: string,
+  { changed, forInstances, release }: z.infer<typeof configChangeShape>,
+  end: DeploymentEnd | null,
+): string {
   if (changed.length === 0) return 'Nothing changed.'
   const what = `${changed.join(', ')} ${changed.length === 1 ? 'is' : 'are'} changed`
+  if (!forInstances) return `${what} for the next build.`
   if (release === null) return `${what}; the first release of ${app} will have them.`
   return end === null
     ? `${what} in v${release}, which is being deployed.`

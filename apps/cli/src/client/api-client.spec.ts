@@ -128,15 +128,19 @@ describe('verbs against a platform', () => {
   })
   it('config shows no value unless it is asked to reveal', async () => {
     handler = (request, response) =>
-      json(response, request.url?.includes('/values') === true ? { A: 'secret' } : [{ name: 'A', updatedAt: 'x' }])
-    expect(await croft('config', '-a', 'shop')).toMatch(/A +\*{8}/)
+      json(
+        response,
+        request.url?.includes('/values') === true ? { A: 'secret' } : [{ name: 'A', scope: 'both', updatedAt: 'x' }],
+      )
+    expect(await croft('config', '-a', 'shop')).toMatch(/A +\*{8} +instances and builds/)
     expect(JSON.parse(await croft('config', '-a', 'shop', '--json'))).toEqual({ A: '********' })
     expect(JSON.parse(await croft('config', '-a', 'shop', '--reveal', '--json'))).toEqual({ A: 'secret' })
   })
   const deployment = (state: string, message: string | null): Handler => {
     let looks = 0
     return (request, response) => {
-      if (request.method === 'PATCH') return json(response, { changed: ['A'], release: 4, deployment: 'd1' })
+      if (request.method === 'PATCH')
+        return json(response, { changed: ['A'], forInstances: true, release: 4, deployment: 'd1' })
       looks += 1
       json(response, { id: 'd1', release: 4, state: looks < 2 ? 'rolling' : state, message })
     }
@@ -157,6 +161,20 @@ describe('verbs against a platform', () => {
       detail: 'web.1 crashed 3 times\n  | Error: no A',
       suggestion: 'look at the logs',
     })
+  })
+  it.each([
+    [['--build'], 'build'],
+    [['--run'], 'run'],
+    [['--build', '--run'], 'both'],
+    [[], undefined],
+  ])('config:set %j sets for whom', async (flags, scope) => {
+    let sent = ''
+    handler = (_request, response, body) => {
+      sent = body
+      json(response, { changed: ['A'], forInstances: false, release: null, deployment: null })
+    }
+    expect(await croft('config:set', 'A=1', '-a', 'shop', ...flags)).toBe('A is changed for the next build.\n')
+    expect(JSON.parse(sent)).toEqual({ set: { A: '1' }, unset: [], ...(scope !== undefined && { scope }) })
   })
   it('config:set --detach does not wait', async () => {
     handler = deployment('failed', null)

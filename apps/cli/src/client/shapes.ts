@@ -81,10 +81,11 @@ export const buildShape = z.looseObject({
     .nullish(),
 })
 
-export const configNameShape = z.looseObject({ name: z.string(), updatedAt: z.string() })
+export const configNameShape = z.looseObject({ name: z.string(), scope: z.string(), updatedAt: z.string() })
 
 export const configChangeShape = z.looseObject({
   changed: z.array(z.string()),
+  forInstances: z.boolean(),
   release: z.int().nullable(),
   deployment: z.string().nullable(),
 })

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { CroftError } from '@croft/kit'
-import type { DataSource, EntityManager } from 'typeorm'
+import { In, type DataSource, type EntityManager } from 'typeorm'
 import { DATA_SOURCE } from '../tokens.js'
 import { App } from './app.entity.js'
 import { checkConfig, checkConfigSize, InvalidConfigVar, objectionToName } from './config-name.js'
-import { ConfigVar } from './config-var.entity.js'
+import { ConfigVar, type ConfigScope } from './config-var.entity.js'
 import type { Keyring } from './keyring.js'
 import { KEYRING } from './keyring-token.js'
 import { seal, unseal } from './seal.js'
@@ -42,22 +42,19 @@ export class ConfigStore implements OnModuleInit {
     })
   }
 
-  /** Names and times, no values. */
-  async list(app: App): Promise<{ name: string; updatedAt: Date }[]> {
+  /** Names, scopes and times, no values. */
+  async list(app: App): Promise<{ name: string; scope: ConfigScope; updatedAt: Date }[]> {
     const rows = await this.dataSource.getRepository(ConfigVar).find({
       where: { appId: app.id, teamId: app.teamId },
       order: { name: 'ASC' },
     })
-    return rows.map(({ name, updatedAt }) => ({ name, updatedAt }))
+    return rows.map(({ name, scope, updatedAt }) => ({ name, scope, updatedAt }))
   }
 
-  /** The sealed values as they are now, for a release: immutable from then on. */
+  /** The sealed values that instances see as they are now, for a release: immutable from then on. */
   async snapshot(app: App, manager: EntityManager = this.dataSource.manager): Promise<Record<string, SealedValue>> {
-    const rows = await manager.getRepository(ConfigVar).find({
-      where: { appId: app.id, teamId: app.teamId },
-      order: { name: 'ASC' },
-    })
-    return Object.fromEntries(rows.map((row) => [row.name, row.value]))
+    const rows = await this.#rows(app, manager)
+    return sealedOf(rows.filter(({ scope }) => scope !== 'build'))
   }
 
   /** The plain values of a snapshot of this app. @throws SealBroken */
@@ -73,23 +70,32 @@ export class ConfigStore implements OnModuleInit {
     )
   }
 
-  /** The plain values as they are now. @throws SealBroken */
-  async openConfig(app: App, manager: EntityManager = this.dataSource.manager): Promise<Record<string, string>> {
-    return this.open(app, await this.snapshot(app, manager))
+  /** The plain values as they are now, of every scope. @throws SealBroken */
+  async openAll(app: App, manager: EntityManager = this.dataSource.manager): Promise<Record<string, string>> {
+    return this.open(app, sealedOf(await this.#rows(app, manager)))
+  }
+
+  /** The plain values that builds see as they are now. @throws SealBroken */
+  async openForBuild(app: App, manager: EntityManager): Promise<Record<string, string>> {
+    const rows = await this.#rows(app, manager)
+    return this.open(app, sealedOf(rows.filter(({ scope }) => scope !== 'run')))
   }
 
   /**
-   * Sets and removes config vars, in the caller's transaction, which holds the app's lock. Gives the names that really changed.
+   * Sets and removes config vars, in the caller's transaction, which holds the app's lock. Gives the names that really changed, and
+   * whether instances see any of it. Without a scope those that are there keep theirs, and new ones are for instances.
    * @throws InvalidConfigVar; SealBroken
    */
   async apply(
     manager: EntityManager,
     app: App,
-    set: Record<string, string>,
-    unset: readonly string[],
-  ): Promise<string[]> {
+    change: { set: Record<string, string>; unset: readonly string[]; scope?: ConfigScope | undefined },
+  ): Promise<{ changed: string[]; forInstances: boolean }> {
+    const { set, unset } = change
     checkConfig(set)
-    const before = await this.openConfig(app, manager)
+    const rows = await this.#rows(app, manager)
+    const scopes = new Map(rows.map(({ name, scope }) => [name, scope]))
+    const before = this.open(app, sealedOf(rows))
     const unknown = unset.filter((name) => !Object.hasOwn(before, name))
     if (unknown.length > 0) {
       throw new InvalidConfigVar(Object.fromEntries(unknown.map((name) => [name, 'is not set'])))
@@ -98,13 +104,21 @@ export class ConfigStore implements OnModuleInit {
     for (const name of unset) delete after[name]
     checkConfigSize(after)
     const key = this.keyring.openDataKey(app.id, app.dataKey)
-    const changed = Object.keys(set).filter((name) => !Object.hasOwn(before, name) || before[name] !== set[name])
+    const scopeOf = (name: string): ConfigScope => change.scope ?? scopes.get(name) ?? 'run'
+    const changed = Object.keys(set).filter(
+      (name) => !Object.hasOwn(before, name) || before[name] !== set[name] || scopes.get(name) !== scopeOf(name),
+    )
     for (const name of changed) {
       const value = seal(Buffer.from(set[name] ?? ''), key, DATA_KEY_ID, contextOf(app, name))
-      await this.#write(manager, app, name, value)
+      await this.#write(manager, app, name, value, scopeOf(name))
     }
-    for (const name of unset) await manager.getRepository(ConfigVar).delete({ appId: app.id, name })
-    return [...changed, ...unset]
+    await this.#remove(manager, app, unset)
+    const wasForInstances = (name: string): boolean => (scopes.get(name) ?? 'build') !== 'build'
+    return {
+      changed: [...changed, ...unset],
+      forInstances:
+        unset.some(wasForInstances) || changed.some((name) => wasForInstances(name) || scopeOf(name) !== 'build'),
+    }
   }
 
   /**
@@ -114,34 +128,58 @@ export class ConfigStore implements OnModuleInit {
   async generate(manager: EntityManager, app: App, names: readonly string[]): Promise<string[]> {
     const allowed = names.filter((name) => objectionToName(name) === undefined)
     if (allowed.length === 0) return []
-    const before = await this.snapshot(app, manager)
-    const missing = allowed.filter((name) => !Object.hasOwn(before, name))
-    const values = missing.map((name) => [name, randomBytes(GENERATED_BYTES).toString('hex')])
-    return missing.length === 0
-      ? []
-      : this.apply(manager, app, Object.fromEntries(values) as Record<string, string>, [])
+    const before = new Set((await this.#rows(app, manager)).map(({ name }) => name))
+    const missing = allowed.filter((name) => !before.has(name))
+    if (missing.length === 0) return []
+    const set = Object.fromEntries(missing.map((name) => [name, randomBytes(GENERATED_BYTES).toString('hex')]))
+    return (await this.apply(manager, app, { set, unset: [] })).changed
   }
 
   /**
    * Makes a release's config the app's again, sealed as it is, in the caller's transaction, which holds the app's lock. Gives the
-   * names that changed.
+   * names that changed. What is for builds only stays as it is.
    */
   async restore(manager: EntityManager, app: App, config: Readonly<Record<string, SealedValue>>): Promise<string[]> {
-    const before = await this.snapshot(app, manager)
+    const rows = await this.#rows(app, manager)
+    const forBuilds = new Set(rows.flatMap(({ name, scope }) => (scope === 'run' ? [] : [name])))
+    const before = sealedOf(rows.filter(({ scope }) => scope !== 'build'))
     const changed = Object.keys(config).filter((name) => before[name]?.ciphertext !== config[name]?.ciphertext)
     const gone = Object.keys(before).filter((name) => !Object.hasOwn(config, name))
-    for (const name of changed) await this.#write(manager, app, name, config[name])
-    for (const name of gone) await manager.getRepository(ConfigVar).delete({ appId: app.id, name })
+    for (const name of changed) {
+      await this.#write(manager, app, name, config[name], forBuilds.has(name) ? 'both' : 'run')
+    }
+    await this.#remove(manager, app, gone)
     return [...changed, ...gone]
   }
 
-  async #write(manager: EntityManager, app: App, name: string, value: SealedValue | undefined): Promise<void> {
+  #rows(app: App, manager: EntityManager): Promise<ConfigVar[]> {
+    return manager.getRepository(ConfigVar).find({
+      where: { appId: app.id, teamId: app.teamId },
+      order: { name: 'ASC' },
+    })
+  }
+
+  async #write(
+    manager: EntityManager,
+    app: App,
+    name: string,
+    value: SealedValue | undefined,
+    scope: ConfigScope,
+  ): Promise<void> {
     await manager.query(
-      `INSERT INTO config_var (app_id, name, team_id, value) VALUES ($1, $2, $3, $4)
-       ON CONFLICT (app_id, name) DO UPDATE SET value = excluded.value, updated_at = now()`,
-      [app.id, name, app.teamId, JSON.stringify(value)],
+      `INSERT INTO config_var (app_id, name, team_id, value, scope) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (app_id, name) DO UPDATE SET value = excluded.value, scope = excluded.scope, updated_at = now()`,
+      [app.id, name, app.teamId, JSON.stringify(value), scope],
     )
   }
+
+  async #remove(manager: EntityManager, app: App, names: readonly string[]): Promise<void> {
+    if (names.length > 0) await manager.getRepository(ConfigVar).delete({ appId: app.id, name: In([...names]) })
+  }
+}
+
+function sealedOf(rows: readonly ConfigVar[]): Record<string, SealedValue> {
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]))
 }
 
 function contextOf(app: Pick<App, 'id'>, name: string): string {

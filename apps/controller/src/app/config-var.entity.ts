@@ -4,6 +4,10 @@ import type { SealedValue } from './sealed-value.js'
 import { Team } from '../team/team.entity.js'
 import { App } from './app.entity.js'
 
+/** Who sees a config var: instances, builds, or both of them. */
+export const CONFIG_SCOPES = ['run', 'build', 'both'] as const
+export type ConfigScope = (typeof CONFIG_SCOPES)[number]
+
 /** A config var, encrypted with the app's data key. */
 @Entity({ name: 'config_var' })
 export class ConfigVar {
@@ -20,6 +24,9 @@ export class ConfigVar {
 
   @Column({ type: 'jsonb' })
   value!: SealedValue
+
+  @Column({ type: 'text', default: 'run' })
+  scope!: ConfigScope
 
   @Column({ type: 'timestamptz', name: 'updated_at', default: () => 'now()' })
   updatedAt!: Date

@@ -73,7 +73,7 @@ export class DesiredSet {
     for (const build of builds.values()) {
       const app = apps.get(build.appId)
       if (app === undefined) continue
-      buildConfig.set(app.id, await this.config.openConfig(app, manager))
+      buildConfig.set(app.id, await this.config.openForBuild(app, manager))
       previousImages.set(app.id, await newestImage(manager, app.id))
     }
     return (instance) => {
