@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, globSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdDecompressSync } from 'node:zlib'
 import { waitFor } from '@croft/kit'
 import { digestOf, generatedLayerTar } from '@croft/oci'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -30,6 +31,21 @@ interface OciConfig {
   config: { Env: string[] }
   rootfs: { diff_ids: string[] }
 }
+
+/** The arguments of every process of this host. */
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      } catch {
+        return '' // it is gone
+      }
+    })
+}
+
+const isZstd = (path: string): boolean => readFileSync(path).subarray(0, 4).toString('hex') === '28b52ffd'
 
 /** Direct children of a process: HAProxy's worker is one. */
 function childrenOf(pid: number): string[] {
@@ -335,6 +351,44 @@ describe('verbs', () => {
     )
     expect((await platform.releases('configured')).map(({ version }) => version)).toEqual([2, 1])
     expect((await platform.croft('config', '-a', 'configured')).output).not.toContain('hello world')
+  })
+
+  it('config:set --build gives a build its secret, and nothing keeps it', async () => {
+    const canary = `canary-${randomBytes(12).toString('hex')}`
+    expect((await platform.croft('apps:create', 'sealed')).code).toBe(0)
+    const set = await platform.croft('config:set', '--build', `TOKEN=${canary}`, '-a', 'sealed')
+    expect(set.code, set.output).toBe(0)
+    const script = "if (!process.env.TOKEN.startsWith('canary-')) process.exit(7); setTimeout(() => {}, 1000)"
+    const app = await platform.repository('sealed', {
+      ...webApp('sealed'),
+      'package.json': JSON.stringify({
+        name: 'sealed',
+        version: '1.0.0',
+        type: 'module',
+        engines: { node: '24' },
+        scripts: { build: `node -e "${script}"`, start: 'node server.js' },
+      }),
+    })
+    let isOver = false
+    const pushing = app.push().finally(() => (isOver = true))
+    const seen: string[] = []
+    await waitFor(
+      () => {
+        seen.push(...commandLines().filter((line) => line.includes(canary)))
+        return isOver
+      },
+      { what: 'the push', timeoutMs: 60_000, everyMs: 50 },
+    )
+    const pushed = await pushing
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(seen).toEqual([])
+    expect((await platform.get('sealed', '/env')).body).not.toContain(canary)
+    // the database, Redis, repositories, logs, caches, unpacked layers; then what is compressed
+    const found = await command('grep', ['-rlsF', '-D', 'skip', '--exclude-dir=program', canary, platform.home])
+    expect(found.stdout).toBe('')
+    const blobs = globSync(join(platform.home, '{,*/}registry/blobs/sha256/*')).filter((path) => isZstd(path))
+    expect(blobs.length).toBeGreaterThan(0)
+    for (const path of blobs) expect(zstdDecompressSync(readFileSync(path)).includes(canary), path).toBe(false)
   })
 
   it('ps:scale runs as many instances as asked, and the router uses all of them', async () => {

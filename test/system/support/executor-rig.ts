@@ -116,7 +116,7 @@ export class ExecutorRig {
           const status = this.controller.status(id)
           return status !== undefined && [state].flat().includes(status.observed) && also(status) ? status : undefined
         },
-        { what: `${id} to be ${state}`, timeoutMs: 20_000 },
+        { what: `${id} to be ${[state].flat().join(' or ')}`, timeoutMs: 20_000 },
       )
     } catch (error) {
       const present = JSON.stringify(this.controller.status(id))
