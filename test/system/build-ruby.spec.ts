@@ -195,7 +195,7 @@ describe.skipIf(needs !== null || !isLong)('an app with a gem in C', () => {
     const built = await rig.build(
       {
         Gemfile: "source 'https://rubygems.org'\ngem 'ours'\n",
-        Procfile: 'web: bundle exec ruby -rours -e "puts Ours.word; puts File.exist?(%q(/usr/bin/cc))"\n',
+        Procfile: 'web: bundle exec ruby -e "require %q(ours); puts Ours.word; puts File.exist?(%q(/usr/bin/cc))"\n',
         [`vendor/cache/${ours.file}`]: ours.content,
       },
       { appId: '01890000-0000-7000-8000-000000000005', change: { env: OFFLINE, timeoutMs: 300_000 } },
@@ -206,14 +206,36 @@ describe.skipIf(needs !== null || !isLong)('an app with a gem in C', () => {
 })
 
 describe.skipIf(needs !== null || !isLong)('the other Rubies', () => {
+  const sinatra = {
+    ...exampleFiles('ruby-sinatra'),
+    'app.rb': `require 'sinatra/base'
+class App < Sinatra::Base
+  set :host_authorization, { permitted_hosts: [] }
+  get('/') { "Ruby #{RUBY_VERSION}" }
+end
+`,
+  }
+  // the support of Debian 11 has ended, and not every archive still has the security fixes of its Puma and Rack
+  const webrick = {
+    Gemfile: "source 'https://rubygems.org'\ngem 'rainbow'\n",
+    Procfile: 'web: bundle exec ruby serve.rb\n',
+    'serve.rb': `require 'rainbow'
+require 'webrick'
+server = WEBrick::HTTPServer.new(Port: ENV['PORT'].to_i)
+server.mount_proc('/') { |_, answer| answer.body = Rainbow.uncolor("Ruby #{RUBY_VERSION}") }
+server.start
+`,
+  }
   it.each([
-    ['debian-11', '2.7', '01890000-0000-7000-8000-000000000011'],
-    ['debian-13', '3.3', '01890000-0000-7000-8000-000000000013'],
+    ['debian-11', '2.7', '01890000-0000-7000-8000-000000000011', webrick],
+    ['debian-13', '3.3', '01890000-0000-7000-8000-000000000013', sinatra],
   ])(
     'on %s, Ruby %s serves an app with the gems of its Debian',
-    async (stack, line, appId) => {
-      const files = { ...exampleFiles('ruby-sinatra'), '.ruby-version': `${line}\n`, 'app.rb': OWN_VERSION }
-      const built = await rig.build(files, { appId, change: { env: OFFLINE, stack, timeoutMs: 300_000 } })
+    async (stack, line, appId, files) => {
+      const built = await rig.build(
+        { ...files, '.ruby-version': `${line}\n` },
+        { appId, change: { env: OFFLINE, stack, timeoutMs: 300_000 } },
+      )
       expect(await firstPage(rig, succeeded(built).image)).toMatch(
         new RegExp(`^Ruby ${line.replace('.', '\\.')}\\.\\d+$`),
       )
@@ -221,10 +243,3 @@ describe.skipIf(needs !== null || !isLong)('the other Rubies', () => {
     400_000,
   )
 })
-
-const OWN_VERSION = `require 'sinatra/base'
-class App < Sinatra::Base
-  set :host_authorization, { permitted_hosts: [] }
-  get('/') { "Ruby #{RUBY_VERSION}" }
-end
-`
