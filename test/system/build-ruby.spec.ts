@@ -130,6 +130,11 @@ end
     expect(succeeded(built).outcome).toBe('succeeded')
     expect(built.log).toMatch(/^ {7}\d+ gems? from vendor\/cache +\d+\.\d s$/m)
     expect(await firstPage(rig, succeeded(built).image)).toBe('vendored')
+    const bill = await rig.runIn(succeeded(built).image, [
+      '/bin/cat',
+      '/layers/sbom/launch/croft_ruby/gems/sbom.cdx.json',
+    ])
+    expect(bill.output).toContain('"purl":"pkg:gem/ours@1.0.0"')
   })
 
   it('and with one missing is told which, where no server answers', async () => {

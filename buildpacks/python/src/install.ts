@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { availableDebs, BuildFailure, prepended, run, say, type Layer } from '@croft/buildpack-kit'
+import { languagePackage, layerBill } from '@croft/stacks'
 import { applying, describeDisagreements, disagreements } from './debian-packages.js'
 import type { Dependencies } from './dependencies.js'
 import type { MarkerEnvironment } from './markers.js'
-import { debianPackages } from './package-name.js'
+import { debianPackages, presentPackage } from './package-name.js'
 import { packagesKey } from './packages-key.js'
 import { isMissing, isUnreachable, pipFailure } from './pip-messages.js'
 import { compileBytecode, presentPackages, type PythonLayer } from './python-layer.js'
@@ -182,7 +183,7 @@ export class PackageInstaller {
     }
     this.#describe(this.#key(python, source), source, packages)
     const from = { vendored: "the app's wheels", index: 'the package index', debian: 'Debian' }[source]
-    const count = source === 'debian' ? packages.length : countIn(layer.path)
+    const count = source === 'debian' ? packages.length : installedIn(layer.path).length
     if (count === 0) say.detail('the app asks for no packages')
     else say.detail(`${count} package${count === 1 ? '' : 's'} from ${from}`, performance.now() - this.#startedAt)
     return this.#installed(python, source)
@@ -191,6 +192,12 @@ export class PackageInstaller {
   #describe(key: string, source: Source, packages: readonly string[]): void {
     mkdirSync(this.input.layer.path, { recursive: true })
     this.input.layer.describe(TYPES, { key, source, packages: [...packages] })
+    // packages of Debian are in another layer
+    const components = installedIn(this.input.layer.path).flatMap((file) => {
+      const found = presentPackage(file)
+      return found === null ? [] : [languagePackage('pypi', found.name, found.version)]
+    })
+    this.input.layer.bill(layerBill(components))
   }
 
   #installed(python: PythonLayer, source: Source): Installed {
@@ -240,8 +247,11 @@ export function formerOf(layer: Layer): { key: string; source: Source; packages:
   return { key, source, packages: Array.isArray(packages) ? packages.filter((name) => typeof name === 'string') : [] }
 }
 
-function countIn(venv: string): number {
+/** The names of the folders in which pip describes what it installed into an environment. */
+function installedIn(venv: string): string[] {
   const lib = join(venv, 'lib')
-  const [line = ''] = readdirSync(lib)
-  return readdirSync(join(lib, line, 'site-packages')).filter((name) => name.endsWith('.dist-info')).length
+  const lines = existsSync(lib) ? readdirSync(lib) : []
+  return lines.flatMap((line) =>
+    readdirSync(join(lib, line, 'site-packages')).filter((name) => name.endsWith('.dist-info')),
+  )
 }

@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { availableDebs, BuildFailure, Layer, say } from '@croft/buildpack-kit'
+import { languagePackage, layerBill } from '@croft/stacks'
 import { Bundler } from './bundler.js'
 import { bundlerFailure, isUnreachable } from './bundler-messages.js'
 import { debianPackage, describeDisagreements, disagreements, presentGems } from './debian-gems.js'
@@ -168,7 +169,15 @@ export class GemInstaller {
   }
 
   #describe(key: string, source: Source, packages: readonly string[]): void {
-    this.#input.layer.describe({ launch: true, build: true, cache: true }, { key, source, packages: [...packages] })
+    const { layer, ruby } = this.#input
+    layer.describe({ launch: true, build: true, cache: true }, { key, source, packages: [...packages] })
+    // gems of Debian are packages of another layer
+    const folder = join(layer.path, 'ruby', ruby.places.abi, 'specifications')
+    const gems = presentGems(existsSync(folder) ? readdirSync(folder) : [])
+    const components = [...gems].flatMap(([name, versions]) =>
+      [...versions].map((version) => languagePackage('gem', name, version)),
+    )
+    layer.bill(layerBill(components))
   }
 
   #gems(ruby: RubyLayer, source: Source): Gems {

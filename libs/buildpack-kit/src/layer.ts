@@ -12,6 +12,7 @@ export interface LayerTypes {
 export class Layer {
   readonly path: string
   readonly #toml: string
+  readonly #bill: string
 
   constructor(
     private readonly layersDirectory: string,
@@ -19,6 +20,7 @@ export class Layer {
   ) {
     this.path = join(layersDirectory, name)
     this.#toml = join(layersDirectory, `${name}.toml`)
+    this.#bill = join(layersDirectory, `${name}.sbom.cdx.json`)
   }
 
   /** What an earlier build recorded of the layer, when it came back. */
@@ -42,8 +44,14 @@ export class Layer {
     writeFileSync(this.#toml, `${stringify({ types, metadata })}\n`)
   }
 
+  /** Leaves the layer's bill of materials (CycloneDX) beside it; the buildpack's `sbom-formats` has to name the format. */
+  bill(text: string): void {
+    writeFileSync(this.#bill, text)
+  }
+
   /** Takes back what came back: the layer is no part of this build. */
   remove(): void {
+    rmSync(this.#bill, { force: true })
     rmSync(this.#toml, { force: true })
     rmSync(this.path, { recursive: true, force: true })
   }

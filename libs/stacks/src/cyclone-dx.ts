@@ -32,6 +32,21 @@ export function billOf(image: { name: string; digest: string }, components: read
   }
 }
 
+/** Where a language keeps its packages, as package URLs name it. */
+export type Ecosystem = 'npm' | 'gem' | 'pypi' | 'composer'
+
+/** A package of a language. `name` may have a namespace before a slash (`@types/node`, `symfony/console`). */
+export function languagePackage(ecosystem: Ecosystem, name: string, version: string): Component {
+  const path = name.split('/').map(encodeURIComponent).join('/')
+  return { type: 'library', name, version, purl: `pkg:${ecosystem}/${path}@${encodeURIComponent(version)}` }
+}
+
+/** The bill that a buildpack leaves beside a layer, as text: the same packages, in any order, give the same one. */
+export function layerBill(components: readonly Component[]): string {
+  const { bomFormat, specVersion, version, components: sorted } = billOf({ name: '', digest: '' }, components)
+  return `${JSON.stringify({ bomFormat, specVersion, version, components: sorted })}\n`
+}
+
 /** A Debian package of a stack's release. `from` is where the image has it. */
 export function debianPackage(
   name: string,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { billOfImage } from './bill-of-image.js'
+import { languagePackage, layerBill } from '@croft/stacks'
+import { billOfImage, isBill } from './bill-of-image.js'
 
 const digest = `sha256:${'a'.repeat(64)}`
 const layer = (data: object, launch = true): object => ({ sha: digest, launch, data })
@@ -25,10 +26,30 @@ const config = {
   },
 }
 const image = { name: 'shop', digest }
-const names = (isBaseOnly: boolean): string[] =>
-  billOfImage(image, config, isBaseOnly).components.map(({ name, version }) => `${name} ${version}`)
+const names = (isBaseOnly: boolean, written?: ReadonlyMap<string, string>): string[] =>
+  billOfImage(image, config, written, isBaseOnly).components.map(({ name, version }) => `${name} ${version}`)
 
 describe('the bill of materials of an image', () => {
+  it('has the packages of languages that buildpacks wrote down, with where they are from', () => {
+    const gems = layerBill([languagePackage('gem', 'rack', '2.2.6'), languagePackage('gem', 'puma', '5.6.5')])
+    const written = new Map([
+      ['layers/sbom/launch/croft_ruby/gems/sbom.cdx.json', gems],
+      ['layers/sbom/launch/x_y/sbom.cdx.json', '{"components":[{"type":"framework","name":"z","version":"1"}]}'],
+      ['layers/sbom/launch/x_broken/sbom.cdx.json', '{"components":7}'],
+      ['layers/sbom/launch/x_torn/sbom.cdx.json', '{"compo'],
+    ])
+    expect([...written.keys()].every(isBill)).toBe(true)
+    expect(names(false, written)).toEqual(expect.arrayContaining(['rack 2.2.6', 'puma 5.6.5', 'z 1']))
+    const { components } = billOfImage(image, config, written)
+    expect(components.find(({ name }) => name === 'rack')).toEqual({
+      type: 'library',
+      name: 'rack',
+      version: '2.2.6',
+      purl: 'pkg:gem/rack@2.2.6',
+      properties: [{ name: 'croft:from', value: 'layer croft/ruby/gems' }],
+    })
+    expect(isBill('layers/sbom/launch/x_y/sbom.spdx.json')).toBe(false)
+  })
   it('has the run image, the buildpacks and what they put into the image', () => {
     expect(names(false)).toEqual([
       'apt 2.6.1',

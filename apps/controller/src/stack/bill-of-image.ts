@@ -1,14 +1,17 @@
 import type { ImageConfig } from '@croft/oci'
 import { LIFECYCLE_LABEL, parseLifecycleLabel } from '@croft/lifecycle'
+import { z } from 'zod'
 import { BASE_PACKAGES_LABEL, billOf, debianPackage, parsePackages, type Bill, type Component } from '@croft/stacks'
 
 /**
  * What an image consists of, as its labels tell: the Debian packages of its run image, and what its buildpacks recorded of their
- * layers. With `isBaseOnly` the run image alone. Pure.
+ * layers; and, from the bills that buildpacks wrote (path to text), the packages of languages. With `isBaseOnly` the run image alone.
+ * Pure.
  */
 export function billOfImage(
   image: { name: string; digest: string },
   { architecture, config }: Pick<ImageConfig, 'architecture' | 'config'>,
+  written: ReadonlyMap<string, string> = new Map(),
   isBaseOnly = false,
 ): Bill {
   const labels = config?.Labels ?? {}
@@ -30,7 +33,52 @@ export function billOfImage(
       launch ? partsOf(data ?? {}, distro, `layer ${key}/${layer}`) : [],
     ),
   ])
-  return billOf(image, [system, ...base, ...built])
+  const bills = [...written].flatMap(([path, text]) => componentsOf(path, text))
+  return billOf(image, [system, ...base, ...built, ...bills])
+}
+
+/** `/layers/sbom/launch/<buildpack>/<layer>/sbom.cdx.json`; the same without the layer for a whole buildpack. */
+const BILL = /^layers\/sbom\/launch\/([^/]+)\/(?:([^/]+)\/)?sbom\.cdx\.json$/
+
+/** Whether a file of an image is a bill that is read. Pure. */
+export function isBill(path: string): boolean {
+  return BILL.test(path)
+}
+
+const writtenSchema = z.looseObject({
+  components: z
+    .array(
+      z.looseObject({
+        type: z.string(),
+        name: z.string(),
+        version: z.string().optional(),
+        purl: z.string().optional(),
+      }),
+    )
+    .default([]),
+})
+
+/** Any buildpack may have written it: one that cannot be read tells nothing. */
+function componentsOf(path: string, text: string): Component[] {
+  const [, buildpack = '', layer] = BILL.exec(path) ?? []
+  const parsed = writtenSchema.safeParse(jsonOf(text))
+  if (!parsed.success) return []
+  const from = [buildpack.replaceAll('_', '/'), ...(layer === undefined ? [] : [layer])].join('/')
+  return parsed.data.components.map(({ type, name, version = '', purl }) => ({
+    type: type === 'application' || type === 'operating-system' ? type : 'library',
+    name,
+    version,
+    ...(purl !== undefined && { purl }),
+    properties: [{ name: 'croft:from', value: `layer ${from}` }],
+  }))
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** `packages` of a layer's metadata are Debian's; `version` of a layer of Node.js is its own. */

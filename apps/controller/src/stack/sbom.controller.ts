@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Param, Res } from '@nestjs/common'
 import { CroftError, isDigest, type AppId } from '@croft/kit'
-import { parseImageConfig, parseManifest } from '@croft/oci'
+import { LIFECYCLE_LABEL, parseLifecycleLabel } from '@croft/lifecycle'
+import { parseImageConfig, parseManifest, readEntries, type Descriptor, type ImageConfig } from '@croft/oci'
 import type { Bill } from '@croft/stacks'
 import type { FastifyReply } from 'fastify'
 import { AppService } from '../app/app.service.js'
@@ -10,9 +11,10 @@ import { BuildService } from '../build/build.service.js'
 import { BlobStore } from '../image/blob-store.js'
 import { ManifestStore } from '../image/manifest-store.js'
 import { ReleaseService } from '../release/release.service.js'
-import { billOfImage } from './bill-of-image.js'
+import { billOfImage, isBill } from './bill-of-image.js'
 
 const MEDIA_TYPE = 'application/vnd.cyclonedx+json; version=1.6'
+const BILL_LIMITS = { bytes: 64 * 1024 ** 2, files: 200 }
 
 /** There is no image that tells. */
 export class NoImage extends CroftError {
@@ -21,7 +23,7 @@ export class NoImage extends CroftError {
   }
 }
 
-/** Bills of materials (CycloneDX) of releases and of stacks, read from the labels of images. */
+/** Bills of materials (CycloneDX) of releases and of stacks, read from the labels of images and what buildpacks left in them. */
 @Controller('api/v1')
 export class SbomController {
   constructor(
@@ -65,6 +67,16 @@ export class SbomController {
     const { config, layers } = parseManifest(stored.bytes)
     const document = parseImageConfig(await this.blobs.bytes(config.digest))
     const digest = isBaseOnly ? (document.rootfs.diff_ids[0] ?? layers[0]?.digest ?? '') : image
-    return billOfImage({ name, digest }, document, isBaseOnly)
+    const written = isBaseOnly ? undefined : await this.#written(document, layers)
+    return billOfImage({ name, digest }, document, written, isBaseOnly)
+  }
+
+  /** The bills of materials that buildpacks left in the image, by their paths in it. */
+  async #written({ config, rootfs }: ImageConfig, layers: readonly Descriptor[]): Promise<Map<string, string>> {
+    const diffId = parseLifecycleLabel(config?.Labels?.[LIFECYCLE_LABEL])?.sbom?.sha
+    const layer = layers[rootfs.diff_ids.findIndex((one) => one === diffId)]
+    if (diffId === undefined || layer === undefined) return new Map()
+    const files = await readEntries(this.blobs.read(layer.digest), layer.mediaType, isBill, BILL_LIMITS)
+    return new Map([...files].map(([path, bytes]) => [path, bytes.toString('utf8')]))
   }
 }
