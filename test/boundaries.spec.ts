@@ -94,6 +94,7 @@ const PURE = [
   'buildpacks/php/src/fpm-conf.ts',
   'buildpacks/php/src/htaccess.ts',
   'buildpacks/php/src/httpd-conf.ts',
+  'buildpacks/php/src/installed-packages.ts',
   'buildpacks/php/src/nginx-conf.ts',
   'buildpacks/php/src/php-ini.ts',
   'buildpacks/php/src/servers.ts',

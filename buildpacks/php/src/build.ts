@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BuildFailure, installDebs, Layer, runBuild, say, type BuildInput } from '@croft/buildpack-kit'
-import { chooseStack, wantedPhp } from '@croft/stacks'
+import { chooseStack, languagePackage, layerBill, wantedPhp } from '@croft/stacks'
 import satisfies from 'semver/functions/satisfies.js'
 import { stringify } from 'smol-toml'
 import { runComposer } from './composer.js'
@@ -9,6 +9,7 @@ import { composerWork, parseComposerJson, wantedExtensions } from './composer-js
 import { phpEnvironment, writeConfig } from './config-layer.js'
 import { extensionPackages, withoutUnavailable, type PhpLine } from './extensions.js'
 import { modPhpLine } from './htaccess.js'
+import { installedPackages } from './installed-packages.js'
 import { relocateAutoloaders } from './relocate.js'
 import { documentRoot, serversOf } from './servers.js'
 
@@ -67,6 +68,13 @@ async function build({ layersDirectory, appDirectory, env }: BuildInput): Promis
     const programs = { php: join(config.path, 'bin/php'), composer: join(config.path, 'bin/composer') }
     const phpEnv = phpEnvironment(php, config.path, env)
     await runComposer({ app, appDirectory, layersDirectory, ...programs, phpVersion, env: phpEnv }, work)
+  }
+  const installed = app === null ? null : read(`${app.vendorDirectory}/composer/installed.json`)
+  if (installed !== null) {
+    const components = installedPackages(installed).map(({ name, version }) =>
+      languagePackage('composer', name, version),
+    )
+    new Layer(layersDirectory, 'launch').bill(layerBill(components)) // the vendor folder is part of the app
   }
   for (const path of servers.composerPaths) linkProgram(join(appDirectory, path), config.path)
 
