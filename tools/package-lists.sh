@@ -1,26 +1,28 @@
 #!/bin/sh
 # Prepares, below CACHE/apt/STACK, what apt needs to fetch packages of a stack inside a build: sources, keys, settings, lists.
 #
-#   tools/package-lists.sh CACHE STACK
+#   tools/package-lists.sh CACHE STACK [--anew]
 #
 # CACHE/apt/STACK/<hash of the lists>/  sources.list.d/ keys/ apt.conf lists/    readable by everybody, and no passwords in it
 # CACHE/apt/STACK/current               a symlink to it, put there last
 #
-# Builds see CACHE/apt/STACK as /cnb/croft/apt. Lists younger than a day are kept. When no archive answers and older ones are there,
+# Builds see CACHE/apt/STACK as /cnb/croft/apt. Lists younger than a day are kept; with --anew, for when the archive no longer has what
+# they name, those younger than five minutes. When no archive answers and older ones are there,
 # these stay. Prints `fetched`, `kept` or `stale DAYS`. Needs root. Safe to run twice at once: one waits.
 set -eu
 umask 022
-cache=${1:?usage: package-lists.sh CACHE STACK} stack=${2:?usage: package-lists.sh CACHE STACK}
+cache=${1:?usage: package-lists.sh CACHE STACK} stack=${2:?usage: package-lists.sh CACHE STACK} how=${3-}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 . "$here/debian-archive.sh"
 suite=$(stack_suite "$stack")
-folder=$cache/apt/$stack seen=/cnb/croft/apt/current max_age_min=1440
+folder=$cache/apt/$stack seen=/cnb/croft/apt/current max_age_min=1440 young_min=1440
+[ "$how" != --anew ] || young_min=5
 
 mkdir -p "$folder"
 chmod 755 "$cache" "$cache/apt" "$folder"
 exec 9>"$cache/apt/.$stack.lock" # not where builds see it: they could hold it
 flock 9
-is_young() { [ -n "$(find "$folder/fetched" -mmin "-$max_age_min" 2>/dev/null)" ] && [ -e "$folder/current/apt.conf" ]; }
+is_young() { [ -n "$(find "$folder/fetched" -mmin "-$young_min" 2>/dev/null)" ] && [ -e "$folder/current/apt.conf" ]; }
 if is_young; then echo kept; exit; fi
 
 work=$(mktemp -d "$folder/.new.XXXXXX")

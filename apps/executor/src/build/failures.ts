@@ -24,6 +24,11 @@ type Failure = Extract<BuildResult, { outcome: 'failed' }>
 
 const gib = (bytes: number): string => `${Number((bytes / 1024 ** 3).toFixed(1))} GiB`
 
+/** Whether a build failed of package lists older than the archive they are of. Pure. */
+export function blamesPackageLists({ message }: Failure): boolean {
+  return message.startsWith("Debian's archive did not give ")
+}
+
 /** What a build that threw reports: the reason, one line of cause, one of remedy. Pure. */
 export function failureOf(error: unknown, spec: Pick<BuildSpec, 'limits' | 'timeoutMs'>): Failure {
   const failed = (reason: Failure['reason'], message: string, suggestion: string): Failure => ({

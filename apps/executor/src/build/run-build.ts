@@ -33,7 +33,16 @@ import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-f
 import { needsOf, provideNeeds } from './build-needs.js'
 import { BuildLog } from './build-log.js'
 import { exportImage, type Exported } from './export-image.js'
-import { canceled, DiskFull, failureOf, LogFull, SourceFailed, TimedOut, TooManyProcesses } from './failures.js'
+import {
+  blamesPackageLists,
+  canceled,
+  DiskFull,
+  failureOf,
+  LogFull,
+  SourceFailed,
+  TimedOut,
+  TooManyProcesses,
+} from './failures.js'
 import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
 import { watchLimits } from './limit-watch.js'
 import type { BuildContext, BuildPorts } from './ports.js'
@@ -83,6 +92,7 @@ export async function runBuild(
     if (signal.aborted) return canceled()
     const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown
     const failure = failureOf(error, spec)
+    if (blamesPackageLists(failure)) ports.packageLists.outdate(spec.stack)
     if (failure.reason === 'internal' || failure.reason === 'export') logger.error('build-broke', { error })
     else logger.info('build-failed', { reason: failure.reason, why: failure.message, exitCode: exitCodeOf(error) })
     return failure

@@ -18,6 +18,7 @@ export type ListsState =
 export class PackageLists {
   readonly #tools: StackTools
   readonly #running = new Map<string, Promise<ListsState>>()
+  readonly #outdated = new Set<string>()
 
   constructor(tools: StackTools) {
     this.#tools = tools
@@ -41,8 +42,14 @@ export class PackageLists {
     return await untilAborted(running, signal)
   }
 
+  /** The archive no longer has what the lists of a stack name: they are fetched anew before the next build that asks for them. */
+  outdate(stack: string): void {
+    this.#outdated.add(stack)
+  }
+
   #fetch(stack: string): Promise<ListsState> {
-    const fetching = runStackTool(this.#tools, 'package-lists.sh', [stack], { timeoutMs: TIMEOUT_MS }).then(stateOf)
+    const args = this.#outdated.delete(stack) ? [stack, '--anew'] : [stack]
+    const fetching = runStackTool(this.#tools, 'package-lists.sh', args, { timeoutMs: TIMEOUT_MS }).then(stateOf)
     this.#running.set(stack, fetching)
     const forget = (): void => void this.#running.delete(stack)
     fetching.then(forget, forget)
