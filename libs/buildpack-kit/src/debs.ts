@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { BuildFailure } from './failure.js'
 import type { Layer, LayerTypes } from './layer.js'
@@ -10,6 +11,7 @@ import { relocate } from './debs/relocate.js'
 
 /** Raised when the content of a layer changes although the packages do not. */
 const LAYOUT = '1'
+const MAX_AT_ONCE = 4
 const PACKAGE = /^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9]+)?(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?$/
 const TRIPLETS: Partial<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }
 
@@ -74,10 +76,7 @@ export async function installDebs(
       return versions
     }
     layer.clear()
-    for (const archive of archives.length === 0 ? [] : await apt.fetch(asked)) {
-      const ran = await run('dpkg-deb', ['--extract', archive, layer.path], { cwd: '/tmp', env: options.env })
-      if (ran.exitCode !== 0) throw new Error(`${archive} cannot be unpacked: ${ran.stderr}`)
-    }
+    if (archives.length > 0) await unpack(await apt.fetch(asked), layer.path, options.env)
     relocate(layer.path)
     await options.finish?.(versions)
     describe(versions)
@@ -86,6 +85,18 @@ export async function installDebs(
   } finally {
     apt.close()
   }
+}
+
+/** Several at a time: most of it is decompression on one core, and no two packages that go together have the same file. */
+async function unpack(archives: readonly string[], to: string, env: Record<string, string>): Promise<void> {
+  const left = [...archives]
+  const next = async (): Promise<void> => {
+    for (let archive = left.shift(); archive !== undefined; archive = left.shift()) {
+      const ran = await run('dpkg-deb', ['--extract', archive, to], { cwd: '/tmp', env })
+      if (ran.exitCode !== 0) throw new Error(`${archive} cannot be unpacked: ${ran.stderr}`)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(MAX_AT_ONCE, availableParallelism()) }, next))
 }
 
 /** Which of these packages the stack's Debian has, with their versions: for buildpacks that guess at names. */
