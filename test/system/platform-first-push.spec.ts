@@ -309,6 +309,18 @@ createServer((request, response) => response.end('foreign ' + JSON.stringify(see
 })
 
 describe('verbs', () => {
+  it.runIf(isLong)(
+    'rebase --all goes through the apps that run, and leaves those alone that need nothing',
+    async () => {
+      const all = await platform.croft('rebase', '--all')
+      expect(all.code, all.output).toBe(0)
+      for (const app of ['shop', 'origin']) {
+        expect(all.output).toContain(`${app} stands on the present base image already.`)
+      }
+      expect((await platform.releases('shop')).length).toBe(1)
+    },
+  )
+
   it('git:remote sets up a folder whose pushes need no password and keep no token', async () => {
     const app = await platform.repository('remembered', webApp('one'))
     const inFolder = { cwd: app.directory, timeoutMs: 120_000 }
