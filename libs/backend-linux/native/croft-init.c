@@ -1041,10 +1041,12 @@ static int serve_shim(void) {
 /* ---------------------------------------------------------------- shim: what it keeps */
 
 /*
- * What one stream of a process wrote: files of an 8-byte head (the absolute offset of the first byte) and then the bytes;
- * the present one and the one before it. Readers elsewhere read the same files.
+ * What one stream of a process wrote: files of a head (the absolute offsets of the first byte and of the end) and then the
+ * bytes; the present one and the one before it. When the present one is full the older is written over from its start: that
+ * makes no new pages, and a disk hears little of it. Readers elsewhere read the same files, and look at the head again.
  */
-struct log { int fd, prev; uint64_t base, end, prev_base; const char *name; };
+struct log { int fd, prev; uint64_t base, end, prev_base, prev_end; const char *name; };
+#define LOG_HEAD 16
 
 struct proc {
   uint32_t slot;
@@ -1156,6 +1158,11 @@ static void oom_event(void) {
   oom_count();
 }
 
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
 static void log_path(char *out, size_t cap, const struct proc *p, const struct log *l, const char *suffix) {
   snprintf(out, cap, "%s/%s%s", p->id, l->name, suffix);
 }
@@ -1164,15 +1171,21 @@ static int log_open(struct proc *p, struct log *l) {
   char path[200], old[200];
   log_path(path, sizeof path, p, l, "");
   log_path(old, sizeof old, p, l, ".1");
+  int fd = -1;
   if (l->fd >= 0) {
-    if (l->prev >= 0) close(l->prev);
-    l->prev = l->fd, l->prev_base = l->base, l->fd = -1;
-    renameat(S.proc_dir, path, S.proc_dir, old);
+    fd = l->prev;
+    l->prev = l->fd, l->prev_base = l->base, l->prev_end = l->end, l->fd = -1;
+    if (fd >= 0 && syscall(SYS_renameat2, S.proc_dir, path, S.proc_dir, old, RENAME_EXCHANGE) < 0) close_fd(&fd);
+    if (fd < 0) renameat(S.proc_dir, path, S.proc_dir, old);
   }
-  int fd = openat(S.proc_dir, path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) fd = openat(S.proc_dir, path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return -1;
-  uint64_t head = l->end;
-  if (write_all(fd, &head, sizeof head) < 0) { close(fd); return -1; }
+  uint64_t head[2] = {l->end, l->end};
+  if (pwrite(fd, head, sizeof head, 0) != sizeof head) {
+    close(fd);
+    unlinkat(S.proc_dir, path, 0);
+    return -1;
+  }
   l->fd = fd, l->base = l->end;
   return 0;
 }
@@ -1182,17 +1195,13 @@ static void log_write(struct proc *p, struct log *l, const uint8_t *data, size_t
   if (l->fd < 0 || l->end - l->base >= S.log_bytes) {
     if (log_open(p, l) < 0) { l->end += n; return; }
   }
-  if (write_all(l->fd, data, n) < 0) {
+  uint64_t end = l->end + n;
+  if (pwrite(l->fd, data, n, (off_t)(LOG_HEAD + l->end - l->base)) != (ssize_t)n || pwrite(l->fd, &end, sizeof end, sizeof end) != sizeof end) {
     if (l->prev >= 0) close(l->prev);
     close(l->fd);
     l->fd = l->prev = -1;
   }
-  l->end += n;
-}
-
-static void close_fd(int *fd) {
-  if (*fd >= 0) close(*fd);
-  *fd = -1;
+  l->end = end;
 }
 
 static struct proc *find_proc(const char *id) {
@@ -1493,14 +1502,12 @@ static void client_pump(struct client *c) {
         uint64_t dropped = at < oldest ? oldest - at : 0;
         at += dropped;
         int is_prev = l->prev >= 0 && at < l->base;
-        if (is_prev) { /* a gap between the files is a disk that was full */
-          struct stat st;
-          uint64_t prev_end = fstat(l->prev, &st) < 0 ? l->prev_base : l->prev_base + (uint64_t)st.st_size - 8;
-          if (at >= prev_end) dropped += l->base - at, at = l->base, is_prev = 0;
-        }
-        ssize_t n = at < l->end && l->fd >= 0 ? pread(is_prev ? l->prev : l->fd, chunk, sizeof chunk, (off_t)(8 + at - (is_prev ? l->prev_base : l->base))) : 0;
+        /* a gap between the files is a disk that was full */
+        if (is_prev && at >= l->prev_end) dropped += l->base - at, at = l->base, is_prev = 0;
+        uint64_t there = (is_prev ? l->prev_end : l->end) - at;
+        if (there > sizeof chunk) there = sizeof chunk;
+        ssize_t n = there > 0 && l->fd >= 0 ? pread(is_prev ? l->prev : l->fd, chunk, there, (off_t)(LOG_HEAD + at - (is_prev ? l->prev_base : l->base))) : 0;
         if (n < 0) n = 0;
-        if (is_prev && (uint64_t)n > l->base - at) n = (ssize_t)(l->base - at);
         if (n == 0 && dropped == 0) { c->at[i] = l->end; break; }
         frame_output(c, i, at, dropped, chunk, (size_t)n);
         c->at[i] = at + (uint64_t)n;

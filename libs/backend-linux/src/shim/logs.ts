@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import type { LogChunk, ProcessExit } from '@croft/garden-api'
 
-/** Bytes before the contents: the absolute offset of the first one, little-endian. */
-const HEAD_BYTES = 8
+/** Absolute offsets of the first byte and of the end, little-endian, before the contents. */
+const HEAD_BYTES = 16
 const FILES = { stdout: 'out.log', stderr: 'err.log' } as const
+/** So often a log is looked at that is written over while it is read. */
+const MAX_LOOKS = 20
 
 interface Piece {
   base: number
@@ -14,43 +16,51 @@ interface Piece {
 }
 
 /** What a file holds from `fromOffset` on; all of it when it begins later. */
-async function readPiece(path: string, fromOffset = 0): Promise<Piece | null> {
+async function readPiece(path: string, fromOffset = 0): Promise<Piece | 'none' | 'changed'> {
   let file: FileHandle
   try {
     file = await open(path, 'r')
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return null
+    if (errnoOf(error) === 'ENOENT') return 'none'
     throw error
   }
   try {
-    const head = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
-    if (head.bytesRead < HEAD_BYTES) return null
-    const base = Number(head.buffer.readBigUInt64LE(0))
-    const size = (await file.stat()).size - HEAD_BYTES
+    const head = Buffer.alloc(HEAD_BYTES)
+    const readHead = async (): Promise<number> => (await file.read(head, 0, HEAD_BYTES, 0)).bytesRead
+    if ((await readHead()) < HEAD_BYTES) return 'none'
+    const first = head.readBigUInt64LE(0)
+    const base = Number(first)
+    const size = Math.min(Number(head.readBigUInt64LE(8)) - base, (await file.stat()).size - HEAD_BYTES)
     const skipped = Math.min(Math.max(0, fromOffset - base), size)
-    if (skipped === size) return { base: base + skipped, data: Buffer.alloc(0) }
+    if (skipped >= size) return { base: base + skipped, data: Buffer.alloc(0) }
     const { bytesRead, buffer } = await file.read(Buffer.alloc(size - skipped), 0, size - skipped, HEAD_BYTES + skipped)
+    /* the shim says in the head that it begins anew, and then writes over what was there */
+    if ((await readHead()) < HEAD_BYTES || head.readBigUInt64LE(0) !== first) return 'changed'
     return { base: base + skipped, data: buffer.subarray(0, bytesRead) }
   } finally {
     await file.close()
   }
 }
 
+const isPiece = (read: Piece | 'none' | 'changed'): read is Piece => typeof read !== 'string'
+
 /**
- * What is kept of one stream from `fromOffset` on. The shim only appends and rotates, so two files that fit together are
- * whole; they are read again when a rotation came between.
+ * What is kept of one stream from `fromOffset` on. The shim appends to one file, and when that is full exchanges it for the
+ * one before and begins that anew; so two files that fit together are whole, and are read again when that came between.
  */
 export async function readKeptLog(folder: string, stream: 'stdout' | 'stderr', fromOffset = 0): Promise<LogChunk> {
   const path = join(folder, FILES[stream])
   // who follows a stream is mostly at its end: the rest is not read again
   const tail = await readPiece(path, fromOffset)
-  if (tail !== null && tail.base <= fromOffset) return cut(stream, [tail], fromOffset)
+  if (isPiece(tail) && tail.base <= fromOffset) return cut(stream, [tail], fromOffset)
   let pieces: Piece[] = []
-  for (let attempt = 0; attempt < 5; attempt++) {
+  for (let look = 1; look <= MAX_LOOKS; look++) {
     const older = await readPiece(`${path}.1`)
     const newer = await readPiece(path)
-    pieces = [older, newer].filter((piece) => piece !== null)
-    if (older === null || newer === null || older.base + older.data.length <= newer.base) break
+    pieces = [older, newer].filter(isPiece)
+    if (older === 'changed' || newer === 'changed') continue
+    if (newer === 'none') break
+    if (older === 'none' ? newer.base === 0 : older.base + older.data.length <= newer.base) break
   }
   return cut(stream, pieces, fromOffset)
 }
