@@ -78,16 +78,20 @@ const components = ['controller', 'executor', 'router'].map((app) =>
     plugins: [plainHttp, optionalPackages, ownUrls(join(root, 'apps', app, 'dist'))],
   }),
 )
+// what is imported when it is needed is a file of its own, which is not even read before; beside the bundle, for `ownUrls`
+for (const chunk of globSync('apps/cli/dist/garden/chunk-*.mjs', { cwd: root })) rmSync(join(root, chunk))
 const garden = build({
   ...common,
   sourcemap: false,
-  entryPoints: ['apps/cli/dist/garden/serve.js'],
-  outfile: 'apps/cli/dist/garden/garden.mjs',
+  splitting: true,
+  chunkNames: 'chunk-[name]-[hash]',
+  entryPoints: { garden: 'apps/cli/dist/garden/serve.js' },
+  outdir: 'apps/cli/dist/garden',
+  outExtension: { '.js': '.mjs' },
   plugins: [plainHttp, optionalPackages, ownUrls(join(root, 'apps/cli/dist/garden'))],
 })
 await Promise.all([...components, garden])
 
-// what is imported when it is needed is a file of its own, which is not even read before
 rmSync(join(root, 'apps/cli/dist/chunks'), { recursive: true, force: true })
 await build({
   ...common,

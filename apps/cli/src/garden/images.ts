@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { PassThrough } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { CroftError, errnoOf, messageOf, type Digest } from '@croft/kit'
+import { CroftError, errnoOf, messageOf } from '@croft/kit'
 import { ImageError, type ImageResolver, type ResolvedImage } from '@croft/garden-api'
-import { decompressor, digestOfStream, hexOf, ImageLayout, VerifyStream, type Descriptor } from '@croft/oci'
 import type { TreeStore } from './tree-store.js'
-import { convertWhiteouts, unpackTar } from './unpack.js'
+import { unpackTar } from './unpack.js'
+
+/** Loaded for the first image that has to be unpacked: it would be half of the program's start. */
+const packed = async (): Promise<typeof import('./packed-image.js')> => await import('./packed-image.js')
 
 export interface LocalImagesOptions {
   trees: TreeStore
@@ -25,7 +23,7 @@ export interface LocalImagesOptions {
 export class LocalImages implements ImageResolver {
   readonly #options: LocalImagesOptions
   /** Digests of tars by path, size and change time: a tar is read again only when it was changed. */
-  readonly #digests = new Map<string, Digest>()
+  readonly #digests = new Map<string, string>()
 
   constructor(options: LocalImagesOptions) {
     this.#options = options
@@ -53,7 +51,7 @@ export class LocalImages implements ImageResolver {
   async #resolve(uri: string): Promise<ResolvedImage> {
     if (uri.startsWith('/')) return await this.#path(uri)
     const [scheme = '', rest = ''] = uri.split('://', 2)
-    if (scheme === 'oci' && rest.startsWith('/')) return await this.#layout(rest)
+    if (scheme === 'oci' && rest.startsWith('/')) return await (await packed()).imageOfLayout(rest, this.#options.trees)
     if (scheme === 'raw' && rest.startsWith('/')) return await this.#path(rest)
     if (scheme === 'layers' && rest.startsWith('/')) {
       const layers = await Promise.all(rest.split(':').map(async (path) => await this.#path(path)))
@@ -78,7 +76,7 @@ export class LocalImages implements ImageResolver {
     if (found.isDirectory()) return { lowerPaths: [real], env: [] }
     if (!found.isFile()) throw new ImageError(`image ${shown(path)} is neither a directory nor a tar`)
     const digest = await this.#digestOf(real, `${found.size} ${found.mtimeMs} ${found.ino}`)
-    const tree = await this.#options.trees.tree(hexOf(digest), async (dir) => await this.#unpack(real, dir))
+    const tree = await this.#options.trees.tree(digest, async (dir) => await this.#unpack(real, dir))
     return { lowerPaths: [tree], env: [] }
   }
 
@@ -94,65 +92,14 @@ export class LocalImages implements ImageResolver {
     }
   }
 
-  async #digestOf(path: string, version: string): Promise<Digest> {
+  async #digestOf(path: string, version: string): Promise<string> {
     const key = `${path} ${version}`
     const known = this.#digests.get(key)
     if (known !== undefined) return known
-    const digest = await digestOfStream(createReadStream(path))
+    const digest = await (await packed()).hexDigestOf(path)
     this.#digests.set(key, digest)
     return digest
   }
-
-  async #layout(reference: string): Promise<ResolvedImage> {
-    const [folder = '', name] = reference.split('#', 2)
-    const layout = new ImageLayout(folder)
-    const { manifest, config } = await layout.image(process.arch === 'arm64' ? 'arm64' : 'amd64', name)
-    const lowerPaths: string[] = []
-    let chain = ''
-    for (const [index, descriptor] of manifest.layers.entries()) {
-      const diffId = config.rootfs.diff_ids[index]
-      if (diffId === undefined) throw new ImageError(`image ${shown(reference)} has more layers than digests`)
-      const lower = [...lowerPaths]
-      chain = chainId(chain, diffId)
-      const fill = async (dir: string): Promise<void> => await unpackLayer(layout, descriptor, diffId, dir, lower)
-      lowerPaths.unshift(await this.#options.trees.tree(chain, fill))
-    }
-    return { lowerPaths, env: config.config?.Env ?? [] }
-  }
-}
-
-/** A layer by all that lies below it: its whiteouts mean nothing alone. Pure. */
-export function chainId(below: string, diffId: Digest): string {
-  return below === '' ? hexOf(diffId) : createHash('sha256').update(`${below} ${diffId}`).digest('hex')
-}
-
-/** Unpacks a layer verified on the way: the blob against its descriptor, the tar against its diff id. */
-async function unpackLayer(
-  layout: ImageLayout,
-  descriptor: Descriptor,
-  diffId: Digest,
-  dir: string,
-  lower: readonly string[],
-): Promise<void> {
-  const tar = new PassThrough()
-  const results = await Promise.allSettled([
-    pipeline(
-      layout.open(descriptor),
-      new VerifyStream({ digest: descriptor.digest, bytes: descriptor.size }),
-      decompressor(descriptor.mediaType),
-      new VerifyStream({ digest: diffId }),
-      tar,
-    ).catch((error: unknown) => {
-      tar.end() // the unpacker sees a short archive and ends
-      throw error
-    }),
-    unpackTar(tar, dir).catch((error: unknown) => {
-      tar.destroy() // nobody reads it any more
-      throw error
-    }),
-  ])
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-  await convertWhiteouts(dir, lower)
 }
 
 const shown = (uri: string): string => uri.slice(0, 200)

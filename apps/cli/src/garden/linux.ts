@@ -11,7 +11,7 @@ import {
 import { AlreadyInUseError, type RecoverReport } from '@croft/garden-api'
 import { CroftError, type Logger } from '@croft/kit'
 import { requireRoot } from '../doctor/require-root.js'
-import { runFolder } from '../platform/local-platform.js'
+import { runFolder } from '../platform/run-folder.js'
 import { HomeBusy, withHomeLock } from '../up/home-lock.js'
 import { LocalImages } from './images.js'
 import type { GardenOptions } from './options.js'

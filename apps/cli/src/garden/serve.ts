@@ -1,6 +1,6 @@
 import { createLogger, STDERR, systemClock, type Logger } from '@croft/kit'
 import { Reaper, type Backend } from '@croft/garden-api'
-import { FakeBackend, type FakeProgram } from '@croft/garden-api/fake'
+import type { FakeProgram } from '@croft/garden-api/fake'
 import { createGardenServer, type ListenOptions } from '@croft/garden-api/http'
 import { printLines } from '../output.js'
 import { withLinuxBackend } from './linux.js'
@@ -35,6 +35,7 @@ export async function serveGarden(options: GardenOptions, signal: AbortSignal): 
   const listens = await readListens(options)
   const serveIt = async (opened: OpenedBackend): Promise<void> => await serve(opened, listens, options, logger, signal)
   if (options.backend === 'fake') {
+    const { FakeBackend } = await import('@croft/garden-api/fake')
     return await serveIt({
       backend: new FakeBackend({ programs: PLATFORM_PROGRAMS }),
       what: 'a fake, in memory',

@@ -2,14 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CroftError, errnoOf } from '@croft/kit'
 import { z } from 'zod'
+import { runFolder } from './run-folder.js'
 
 /** Where a platform of this host keeps itself when nobody says otherwise. */
 export const DEFAULT_HOME = '/var/lib/croft'
-
-/** The run directory of the home with index `k`. */
-export function runFolder(k: number): string {
-  return `/run/croft/${k}`
-}
 
 /** What the supervisor of a home writes to `RUN/supervisor.json` for the other commands on this host; replaced as a whole. */
 export const supervisorStateSchema = z.object({

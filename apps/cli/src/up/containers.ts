@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createLinuxBackend, type LinuxBackend } from '@croft/backend-linux'
 import { CroftError, silentLogger } from '@croft/kit'
-import { runFolder } from '../platform/local-platform.js'
+import { runFolder } from '../platform/run-folder.js'
 
 /** The property by which an executor notes whose instance a container is. */
 const INSTANCE_PROPERTY = 'croft.instance'

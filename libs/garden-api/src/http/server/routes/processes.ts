@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { AttachFrom, Container, Process, ProcessIo } from '../../../backend.js'
 import { InvalidSpecError } from '../../../errors.js'
 import { decodeOrRefuse, integer, object } from '../../codec/fields.js'
@@ -11,7 +12,7 @@ import type { Route } from '../route.js'
 import { hijack } from '../streams/hijack.js'
 import { ProcessStream } from '../streams/process-stream.js'
 import type { StreamName } from '../streams/stream-table.js'
-import { execOverSocket, type Begin } from '../websocket/exec-socket.js'
+import type { Begin, ExecOptions } from '../websocket/exec-socket.js'
 
 const PATH = '/containers/:handle/processes'
 const MAX_SIGNAL = 64
@@ -39,6 +40,12 @@ const output = (stream: StreamName): Route => ({
     return ANSWERED
   },
 })
+
+/** Loaded for the first who comes with a WebSocket: few do, and a server that starts anew is waited for. */
+async function execOverSocket(options: ExecOptions, socket: Duplex, head: Buffer): Promise<void> {
+  const { execOverSocket: exec } = await import('../websocket/exec-socket.js')
+  await exec(options, socket, head)
+}
 
 /** The call lasts until the connection is closed. */
 async function flow(call: Call, claim: (socket: Socket) => void, socket: Socket): Promise<void> {

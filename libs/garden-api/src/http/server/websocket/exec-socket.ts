@@ -42,6 +42,7 @@ export async function execOverSocket(options: ExecOptions, socket: Duplex, head:
   const opened = new Promise<WebSocket | null>((resolve) => {
     sockets.handleUpgrade(req, socket, head, resolve)
     socket.once('close', () => resolve(null)) // a handshake that was no good has been answered
+    if (socket.destroyed) resolve(null)
   })
   const open = await opened
   if (open !== null) await new ExecSocket(options, open).serve()

@@ -1,0 +1,4 @@
+/** The run directory of the home with index `k`. */
+export function runFolder(k: number): string {
+  return `/run/croft/${k}`
+}
