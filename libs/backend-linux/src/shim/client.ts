@@ -23,7 +23,7 @@ import {
   RUN_FLAGS,
   SHIM_ERRORS,
   signalFrame,
-  stdinFrame,
+  stdinHead,
   type RunningProcess,
   type RunRequest,
   type ShimExit,
@@ -229,7 +229,15 @@ export class ShimProcess {
   }
   #feed(stdin: Readable): void {
     const socket = this.connection.socket
-    const send = (data: Buffer): boolean => (socket.destroyed ? true : socket.write(stdinFrame(data)))
+    /* not as one buffer: a copy of each piece would be most of the garbage there is */
+    const send = (data: Buffer): boolean => {
+      if (socket.destroyed) return true
+      socket.cork()
+      socket.write(stdinHead(data.length))
+      const isRoom = socket.write(data)
+      socket.uncork()
+      return isRoom
+    }
     const feed = (chunk: Buffer | string): void => {
       const data = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
       let isRoom = true

@@ -7,7 +7,7 @@ import {
   MAX_FRAME_BYTES,
   RUN_FLAGS,
   runFrame,
-  stdinFrame,
+  stdinHead,
   type ShimFrame,
 } from './frames.js'
 
@@ -101,8 +101,13 @@ describe('requests to a shim', () => {
     expect([frame.readBigUInt64LE(6), frame.readBigUInt64LE(14)]).toEqual(places)
   })
 
+  it('say before a piece of input how long it is', () => {
+    const piece = Buffer.from('input')
+    expect(Buffer.concat([stdinHead(piece.length), piece])).toEqual(frame('I', piece))
+    expect(stdinHead(0)).toEqual(frame('I', Buffer.alloc(0)))
+  })
+
   it('are refused when they are longer than a frame', () => {
-    expect(() => stdinFrame(Buffer.alloc(MAX_FRAME_BYTES))).toThrow(FrameError)
     const request = {
       kind: 'exec' as const,
       flags: 0,

@@ -167,8 +167,13 @@ export function attachFrame(id: string, flags: number, from: AttachFrom): Buffer
     .frame('A')
 }
 
-/** Standard input; an empty piece ends it. */
-export const stdinFrame = (data: Buffer): Buffer => new Builder().bytes(data).frame('I')
+/** What goes before a piece of standard input, which follows as it is; an empty piece ends the input. */
+export function stdinHead(pieceBytes: number): Buffer {
+  const head = Buffer.alloc(LENGTH_BYTES + 1)
+  head.writeUInt32LE(pieceBytes + 1)
+  head.write('I', LENGTH_BYTES, 'latin1')
+  return head
+}
 export const signalFrame = (id: string, signal: number): Buffer => new Builder().u32(signal).id(id).frame('S')
 export const resizeFrame = (id: string, columns: number, rows: number): Buffer =>
   new Builder().u16(columns).u16(rows).id(id).frame('W')
