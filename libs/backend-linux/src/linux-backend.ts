@@ -33,7 +33,7 @@ import { createContainer } from './containerizer/create.js'
 import { all } from './containerizer/deadline.js'
 import { Drains } from './containerizer/drains.js'
 import { networkOf, readHostFacts, type Entry, type Host } from './containerizer/host.js'
-import { readopt } from './containerizer/readopt.js'
+import { readopt, sweep } from './containerizer/readopt.js'
 import { Removals, type RemovalReason } from './containerizer/removals.js'
 import { Turnstile } from './containerizer/turnstile.js'
 import { specProblem } from './containerizer/validate.js'
@@ -183,14 +183,15 @@ class Linux implements LinuxBackend {
   async recover(): Promise<RecoverReport> {
     const { options } = this.host
     if (options.network !== undefined) this.#takeRange(options.network)
-    const [, { entries, pending, report }] = await all([
+    const [, readopted] = await all([
       options.network === undefined ? Promise.resolve() : this.host.networker.prepare(options.network),
       readopt(this.host),
     ])
+    const { entries, pending, report } = readopted
     for (const { entry } of entries) this.#entries.set(entry.handle, entry)
     for (const entry of pending) this.#entries.set(entry.handle, entry)
+    await all([options.network === undefined ? Promise.resolve() : this.#applyNetwork(), sweep(this.host, readopted)])
     for (const entry of pending) this.#removals.resume(entry)
-    if (options.network !== undefined) await this.#applyNetwork()
     for (const { entry, shim } of entries) {
       this.#watch.watch(entry, shim)
       for (const pea of entry.peas.values()) void removeWhenEnded(this.host, entry, pea)

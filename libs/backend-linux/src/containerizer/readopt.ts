@@ -42,7 +42,7 @@ export interface Readopted {
   report: RecoverReport
 }
 
-/** Takes up what runs, removes what does not, and sweeps what nobody's journal names. */
+/** Takes up what runs and removes what does not; `sweep` comes next. */
 export async function readopt(host: Host): Promise<Readopted> {
   const report: RecoverReport = { adopted: [], removed: [] }
   const entries: { entry: Entry; shim: ShimWatch }[] = []
@@ -78,7 +78,6 @@ export async function readopt(host: Host): Promise<Readopted> {
       }),
     ),
   )
-  await sweep(host, [...entries.map(({ entry }) => entry), ...pending], report)
   return { entries, pending, report }
 }
 
@@ -111,7 +110,8 @@ async function removeUnknownNow(host: Host, handle: string, why: string, report:
 }
 
 /** Removes what bears the home's index and belongs to no container: cgroups, shims, links, runc's state, sockets. */
-async function sweep(host: Host, entries: readonly Entry[], report: RecoverReport): Promise<void> {
+export async function sweep(host: Host, { entries: adopted, pending, report }: Readopted): Promise<void> {
+  const entries = [...adopted.map(({ entry }) => entry), ...pending]
   const known = new Set(entries.map((entry) => entry.handle))
   const peas = entries.flatMap((entry) => [...entry.peas.values()].map((pea) => ({ entry, pea })))
   const folders = new Set([
