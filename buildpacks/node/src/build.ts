@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'smol-toml'
 import { BuildFailure, Layer, runBuild } from '@croft/buildpack-kit'
+import { chooseTool } from './choose-tool.js'
 import { Installer } from './install.js'
+import { toolOf } from './tool-of.js'
 import { provideNode } from './node-layer.js'
 import { wantedNode } from './node-version.js'
 import { parsePackageJson } from './package-json.js'
@@ -48,19 +50,30 @@ await runBuild(async ({ layersDirectory, appDirectory, env: inherited }) => {
 
   const nodeEnv = process.env['NODE_ENV'] ?? 'production'
   const distribution = `${process.env['CNB_TARGET_DISTRO_NAME'] ?? ''}-${process.env['CNB_TARGET_DISTRO_VERSION'] ?? ''}`
+  const toolLayer = new Layer(layersDirectory, 'package-tool')
+  const env = {
+    ...inherited,
+    NODE_ENV: nodeEnv,
+    PATH: [node.bin, join(toolLayer.path, 'bin'), process.env['PATH'] ?? '/usr/bin:/bin'].join(':'),
+    ...(node.isPlatformVersion && { npm_config_nodedir: PLATFORM_NODE }),
+  }
+  const readOrNull = (file: string): string | null => read(file) ?? null
+  const chosen = chooseTool(app, readOrNull)
+  const started = start === null ? '' : [...start.command, ...start.args].join(' ')
+  const starts = [started, ...(read('Procfile') ?? '').split('\n').map((line) => line.replace(/^[^:]*:/, ''))]
+  const input = { app, appDirectory, node, access: platform, starts, env, read: readOrNull }
+  const tool = await toolOf(chosen, toolLayer, input)
   await new Installer({
     app,
     appDirectory,
     layersDirectory,
-    node,
+    tool,
+    warnings: chosen.warnings,
+    node: join(node.bin, 'node'),
+    nodeVersion: node.version,
     nodeEnv,
     platform: `${distribution}-${process.arch}`,
-    env: {
-      ...inherited,
-      NODE_ENV: nodeEnv,
-      PATH: `${node.bin}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
-      ...(node.isPlatformVersion && { npm_config_nodedir: PLATFORM_NODE }),
-    },
+    env,
   }).install()
 
   if (start !== null) {

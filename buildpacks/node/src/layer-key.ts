@@ -6,9 +6,11 @@ export interface KeyInputs {
   app: PackageJson
   /** The text of the lock file; null without one. */
   lock: string | null
-  npmrc: string | null
+  /** What else the manager reads: names and digests. */
+  reads: Readonly<Record<string, string>>
   nodeVersion: string
-  npmVersion: string
+  /** `npm@11.19.1` */
+  tool: string
   nodeEnv: string
   /** Whether development dependencies are installed too. */
   withDev: boolean
@@ -16,21 +18,24 @@ export interface KeyInputs {
   platform: string
 }
 
-/** The same key means the same dependencies: then npm is not run. Pure. */
+/** Fields of package.json with which one manager or another changes what it installs. */
+const FIELDS = ['overrides', 'resolutions', 'pnpm', 'dependenciesMeta', 'peerDependencies', 'installConfig']
+
+/** The same key means the same dependencies: then the manager is not run. Pure. */
 export function dependencyKey(inputs: KeyInputs): string {
   const { app } = inputs
   const parts = [
-    'v1',
+    'v2',
     inputs.lock,
-    inputs.npmrc,
+    Object.entries(inputs.reads).toSorted(([a], [b]) => (a < b ? -1 : 1)),
     app.dependencies,
     inputs.withDev ? app.devDependencies : null,
     app.optionalDependencies,
-    app.raw['overrides'] ?? null,
+    FIELDS.map((name) => app.raw[name] ?? null),
     app.raw['bundleDependencies'] ?? app.raw['bundledDependencies'] ?? null,
     Object.entries(app.scripts).filter(([name]) => /install|prepare/.test(name)),
     inputs.nodeVersion,
-    inputs.npmVersion,
+    inputs.tool,
     inputs.nodeEnv,
     inputs.withDev,
     inputs.platform,

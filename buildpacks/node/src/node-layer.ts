@@ -1,20 +1,17 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { BuildFailure, run, say, type Layer } from '@croft/buildpack-kit'
+import { moveFile } from './move-file.js'
 import { satisfies, type WantedNode } from './node-version.js'
-import { npmFailure } from './npm-messages.js'
+import { fetchPackage, type RegistryAccess } from './registry-package.js'
 
 /** Raised when the layer's content changes although versions do not. */
 const LAYOUT = '1'
 const TYPES = { launch: true, build: true, cache: true }
 
-export interface NodePlatform {
+export interface NodePlatform extends RegistryAccess {
   /** A folder with `bin/node`: the platform's own Node. */
   node: string
-  /** npm's package. */
-  npm: string
-  temporary: string
-  env: Record<string, string>
 }
 
 export interface NodeLayer {
@@ -72,59 +69,22 @@ function versionOf(packageJson: string): string {
   return version
 }
 
-/** The npm package that holds nothing but Node: its integrity is checked by npm, its registry is the host's. */
+/** The npm package that holds nothing but Node. */
 async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatform): Promise<string> {
-  const work = mkdtempSync(join(platform.temporary, 'node-'))
-  const name = `node-linux-${process.arch}`
-  const packed = await run(
-    process.execPath,
-    [
-      join(platform.npm, 'bin/npm-cli.js'),
-      'pack',
-      `${name}@${wanted.range}`,
-      '--json',
-      '--loglevel=error',
-      '--no-update-notifier',
-      '--pack-destination',
-      work,
-    ],
-    { cwd: work, env: platform.env },
-  )
-  if (packed.exitCode !== 0) {
-    if (/code (ETARGET|E404)/.test(packed.stderr)) {
-      const source = wanted.source ?? 'the app'
-      throw new BuildFailure(
-        `there is no Node.js ${wanted.range}, which ${source} asks for`,
-        'ask for 20.x, 22.x, 24.x or 26.x',
-      )
-    }
-    throw npmFailure(`fetching Node.js ${wanted.range}`, packed.exitCode, packed.stdout + packed.stderr)
+  const what = `Node.js ${wanted.range}`
+  const fetched = await fetchPackage(`node-linux-${process.arch}`, wanted.range, what, platform)
+  if (fetched === null) {
+    throw new BuildFailure(
+      `there is no ${what}, which ${wanted.source ?? 'the app'} asks for`,
+      'ask for 20.x, 22.x, 24.x or 26.x',
+    )
   }
-  const newest = packedArchive(packed.stdout)
-  if (newest === null) throw new BuildFailure(`there is no Node.js ${wanted.range}`, 'ask for 20.x, 22.x, 24.x or 26.x')
-  const archive = join(work, newest.filename.replace(/^.*\//, ''))
+  const { work, archive, version } = fetched
   const unpacked = await run('tar', ['-xzf', archive, '-C', work, 'package/bin/node'], { cwd: work, env: platform.env })
   if (unpacked.exitCode !== 0)
-    throw new BuildFailure(`the package of Node.js ${newest.version} cannot be unpacked`, 'push again')
+    throw new BuildFailure(`the package of Node.js ${version} cannot be unpacked`, 'push again')
   moveFile(join(work, 'package/bin/node'), join(layer.path, 'bin/node'))
-  return newest.version
-}
-
-/** What `npm pack --json` says it packed. */
-function packedArchive(stdout: string): { filename: string; version: string } | null {
-  const archives = JSON.parse(stdout) as unknown
-  const newest: unknown = Array.isArray(archives) ? archives.at(-1) : null
-  if (typeof newest !== 'object' || newest === null || !('filename' in newest) || !('version' in newest)) return null
-  const { filename, version } = newest
-  return typeof filename === 'string' && typeof version === 'string' ? { filename, version } : null
-}
-
-function moveFile(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch {
-    copyFileSync(from, to) // the temporary folder is on another file system
-  }
+  return version
 }
 
 async function copyNpm(layer: Layer, platform: NodePlatform): Promise<void> {

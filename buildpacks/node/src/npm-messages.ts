@@ -1,4 +1,5 @@
-import { BuildFailure } from '@croft/buildpack-kit'
+import type { BuildFailure } from '@croft/buildpack-kit'
+import { knownFailure, REGISTRY_FAILURES, unknownFailure, type KnownFailure } from './known-failures.js'
 
 /** What npm says, understood. Pure. */
 
@@ -8,7 +9,7 @@ export function packageCount(stdout: string): number | null {
   return match === null ? null : Number(match[1])
 }
 
-const KNOWN: readonly [pattern: RegExp, cause: (match: RegExpExecArray) => string, remedy: string][] = [
+const KNOWN: readonly KnownFailure[] = [
   [
     /Missing: (\S+) from lock file/,
     (match) => `package-lock.json does not fit package.json: ${match[1]} is missing from it`,
@@ -32,12 +33,12 @@ const KNOWN: readonly [pattern: RegExp, cause: (match: RegExpExecArray) => strin
   [
     /code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)/,
     (match) => `the npm registry cannot be reached (${match[1]})`,
-    'push again; if it stays, ask whoever runs the platform for the registry settings of builds',
+    REGISTRY_FAILURES.unreachable,
   ],
   [
     /code (SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|CERT_\w+)/,
     (match) => `the certificate of the npm registry is not trusted (${match[1]})`,
-    'ask whoever runs the platform for the certificates of builds',
+    REGISTRY_FAILURES.untrusted,
   ],
   [
     /code (E401|E403|ENEEDAUTH)/,
@@ -48,17 +49,7 @@ const KNOWN: readonly [pattern: RegExp, cause: (match: RegExpExecArray) => strin
 
 /** The failure behind npm's output. */
 export function npmFailure(what: string, exitCode: number | null, output: string): BuildFailure {
-  for (const [pattern, cause, remedy] of KNOWN) {
-    const match = pattern.exec(output)
-    if (match !== null) return new BuildFailure(cause(match), remedy)
-  }
-  const line = output
-    .split('\n')
-    .map((text) => text.replace(/^npm (error|ERR!) ?/, '').trim())
-    .find((text) => text !== '' && !/^(code|errno|path|command|A complete log)/.test(text))
-  const said = line === undefined ? '' : `: ${line.slice(0, 200)}`
-  return new BuildFailure(
-    `${what} failed with exit code ${exitCode ?? 'none'}${said}`,
-    'run the same command on your machine, fix what it says and push again',
-  )
+  const lines = output.split('\n').map((text) => text.replace(/^npm (error|ERR!) ?/, '').trim())
+  const telling = lines.filter((text) => !/^(code|errno|path|command|A complete log)/.test(text))
+  return knownFailure(output, KNOWN) ?? unknownFailure(what, exitCode, telling)
 }

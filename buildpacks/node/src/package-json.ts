@@ -45,16 +45,22 @@ function strings(value: unknown): Record<string, string> {
   )
 }
 
-/** Scripts of the app itself that npm runs around an install. */
-export const INSTALL_SCRIPTS = ['install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'] as const
-
 /** Which script builds the app: Heroku's own name wins. */
 export function buildScript(scripts: Record<string, string>): string | null {
   return ['heroku-postbuild', 'build'].find((name) => scripts[name] !== undefined) ?? null
 }
 
+const LOCAL = /^(?:file:|link:|portal:|workspace:|\.{0,2}\/|patch:(?!.*~\/\.yarn\/patches\/))/
+
+/** The patterns that name folders of workspaces. */
+export function workspaceGlobs(app: PackageJson): string[] {
+  const value = app.raw['workspaces']
+  const list: unknown = Array.isArray(value) ? value : (value as { packages?: unknown } | null | undefined)?.packages
+  return Array.isArray(list) ? list.filter((item): item is string => typeof item === 'string') : []
+}
+
 /** Whether dependencies lie inside the app's own folders, so that they can only be installed there. */
 export function hasLocalDependencies(app: PackageJson): boolean {
   const specs = [app.dependencies, app.devDependencies, app.optionalDependencies].flatMap((list) => Object.values(list))
-  return app.hasWorkspaces || specs.some((spec) => /^(file:|link:|\.{0,2}\/)/.test(spec))
+  return app.hasWorkspaces || specs.some((spec) => LOCAL.test(spec))
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { splitWords, startCommand } from './start-command.js'
+import { isCalledIn, splitWords, startCommand } from './start-command.js'
 
 const started = (scripts: Record<string, string>, main: string | null = null, files: string[] = []): string | null => {
   const start = startCommand(scripts, main, (file) => files.includes(file))
@@ -23,6 +23,12 @@ describe('how an app is started without a Procfile', () => {
       { start: 'npm run serve', serve: 'npm run-script x', x: 'vite preview' },
       ['vite', 'preview'],
     ],
+    ['yarn is followed', { start: 'yarn serve', serve: 'yarn run x', x: 'vite preview' }, ['vite', 'preview']],
+    ['pnpm is followed', { start: 'pnpm run serve', serve: 'pnpm x', x: 'node x' }, ['node', 'x']],
+    ['yarn with the name of a program is kept', { start: 'yarn vite' }, ['yarn', 'vite']],
+    ['yarn node is node', { start: 'yarn node server.js' }, ['node', 'server.js']],
+    ['pnpm exec is left out', { start: 'pnpm exec next start' }, ['next', 'start']],
+    ['pnpm exec with options is kept', { start: 'pnpm exec -r next' }, ['pnpm', 'exec', '-r', 'next']],
     [
       'npm run with words of its own is kept',
       { start: 'npm run serve -- --x', serve: 'node x' },
@@ -44,6 +50,7 @@ describe('how an app is started without a Procfile', () => {
 
   it('does not follow npm run for ever', () => {
     expect(started({ start: 'npm run start' })).toBe('["npm","run","start"]')
+    expect(started({ start: 'yarn start' })).toBe('["yarn","start"]')
   })
 
   it('falls back to server.js, then main, then index.js, then nothing', () => {
@@ -61,5 +68,18 @@ describe('words of a command line', () => {
     ['nothing', '  '],
   ])('are not to be had of %s', (_what, line) => {
     expect(splitWords(line)).toBeNull()
+  })
+})
+
+describe('a program in a line of a shell', () => {
+  it.each([
+    ['yarn start', true],
+    ['cd web && yarn start', true],
+    ['node x; yarn', true],
+    ['node yarn.js', false],
+    ['node bin/yarn', false],
+    ['pnpm start', false],
+  ])('is called by %s: %s', (line, expected) => {
+    expect(isCalledIn(line, 'yarn')).toBe(expected)
   })
 })

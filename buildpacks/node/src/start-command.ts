@@ -1,4 +1,4 @@
-/** How an app is started when no Procfile says it: its start script as a process of its own, without npm in between. Pure. */
+/** How an app is started when no Procfile says it: its start script as a process of its own, without its manager in between. Pure. */
 
 const MAX_DEPTH = 5
 /** What only a shell understands; quotes are understood here. */
@@ -10,7 +10,7 @@ export interface StartCommand {
 }
 
 /**
- * The web process of an app: `scripts.start`, followed through `npm run`, as plain words when no shell is needed, else by bash;
+ * The web process of an app: `scripts.start`, followed through `npm run` and its like, as plain words when no shell is needed, else by bash;
  * without it `server.js`, then `main`. Null when there is nothing to start.
  */
 export function startCommand(
@@ -35,20 +35,33 @@ function shell(line: string): StartCommand {
 function fromScript(line: string, scripts: Record<string, string>, depth: number): StartCommand {
   const words = splitWords(line)
   if (words === null) return shell(line)
-  const next = delegated(words)
+  const next = delegated(words, scripts)
   const script = next === null ? undefined : scripts[next]
   const hasHooks = next !== null && (scripts[`pre${next}`] !== undefined || scripts[`post${next}`] !== undefined)
   if (script !== undefined && !hasHooks && depth < MAX_DEPTH) return fromScript(script.trim(), scripts, depth + 1)
-  return { command: words, args: [] }
+  return { command: withoutTool(words), args: [] }
 }
 
-/** The script that `npm start`, `npm run X` or `npm run-script X` would run, without further words; else null. */
-function delegated(words: readonly string[]): string | null {
+/**
+ * The script that `npm start`, `npm run X` or `npm run-script X` would run, without further words; `yarn X` and `pnpm X` too, where it
+ * is a script; else null.
+ */
+function delegated(words: readonly string[], scripts: Record<string, string>): string | null {
   const [program, verb, name] = words
-  if (program !== 'npm') return null
-  if (words.length === 2 && verb === 'start') return 'start'
+  const isShort = program === 'yarn' || program === 'pnpm'
+  if (program !== 'npm' && !isShort) return null
+  if (words.length === 2 && verb !== undefined && (verb === 'start' || (isShort && scripts[verb] !== undefined)))
+    return verb
   const isRun = words.length === 3 && (verb === 'run' || verb === 'run-script')
   return isRun && name !== undefined && !name.startsWith('-') ? name : null
+}
+
+/** A manager that only starts something else is left out: programs of dependencies are in PATH. */
+function withoutTool(words: readonly string[]): string[] {
+  const [program, verb, name] = words
+  if (program === 'yarn' && verb === 'node') return words.slice(1)
+  const isExec = (program === 'yarn' || program === 'pnpm') && verb === 'exec'
+  return isExec && name !== undefined && !name.startsWith('-') ? words.slice(2) : [...words]
 }
 
 /** The words of a command line, or null when it needs a shell: metacharacters outside quotes, assignments before the program. */
@@ -94,3 +107,8 @@ const SHELL_WORDS = [
   'unset',
   'trap',
 ]
+
+/** Whether a line of a shell calls a program of that name. */
+export function isCalledIn(line: string, name: string): boolean {
+  return new RegExp(`(?:^|[\\s;&|(])${name}(?:[\\s;&|)]|$)`).test(line)
+}
