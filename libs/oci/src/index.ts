@@ -1,4 +1,5 @@
 export * from './digest.js'
+export * from './dockerfile.js'
 export * from './errors.js'
 export * from './foreign-registry.js'
 export * from './generated-layer.js'
