@@ -1,17 +1,32 @@
 #!/bin/sh
-# Makes the build image of a stack below CACHE/base, once: its base image and, as one overlay delta on it, compilers and headers.
+# Makes an image for builds on a stack below CACHE/base, once: its base image and, as one overlay delta on it, what they need.
 #
-#   tools/build-image.sh CACHE STACK [HEX]     HEX: of a base image that is there; the present one without it
+#   tools/build-image.sh CACHE STACK [HEX [KIND]]     HEX: of a base image that is there; empty or left out: the present one
 #
-# CACHE/base/STACK/<hex of the base's diffID>.build/delta/   the upper directory of an overlay on the base's tree
+# CACHE/base/STACK/<hex of the base's diffID>.KIND/delta/   the upper directory of an overlay on the base's tree
+#
+# KIND is `build` (the usual one): compilers and headers; or `dockerfile`: buildah, which builds Dockerfiles.
 #
 # The base image and the package lists are made first where they are not there. The packages come through the host's apt into a
 # chroot whose mounts nobody else sees. Needs root. Safe to run twice at once: one waits.
 set -eu
 umask 022
-cache=${1:?usage: build-image.sh CACHE STACK} stack=${2:?usage: build-image.sh CACHE STACK} hex=${3-}
+usage='usage: build-image.sh CACHE STACK [HEX [KIND]]'
+cache=${1:?$usage} stack=${2:?$usage} hex=${3-} kind=${4:-build}
 here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 . "$here/debian-archive.sh"
+case $kind in
+  build)
+    what="the build image of $stack"
+    packages='build-essential pkg-config git python3 xz-utils unzip jq patch file zlib1g-dev libssl-dev libpq-dev libyaml-dev
+      libffi-dev libsqlite3-dev libreadline-dev'
+    ;;
+  dockerfile)
+    what="the image that builds Dockerfiles ($stack with buildah)"
+    packages='buildah netavark'
+    ;;
+  *) fail "there is no kind $kind" 'take build or dockerfile' ;;
+esac
 [ -n "${CROFT_OWN_MOUNTS-}" ] || CROFT_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 
 [ -n "$hex" ] || "$here/base-image.sh" "$cache" "$stack"
@@ -19,9 +34,9 @@ here=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 folder=$cache/base/$stack
 [ -n "$hex" ] || hex=$(readlink "$folder/current")
 lists=$cache/apt/$stack/$(readlink "$cache/apt/$stack/current")
-exec 9>"$cache/base/.$stack.build.lock"
+exec 9>"$cache/base/.$stack.$kind.lock"
 flock 9
-[ ! -e "$folder/$hex.build/delta" ] || exit 0
+[ ! -e "$folder/$hex.$kind/delta" ] || exit 0
 
 work=$(mktemp -d "$folder/.new.XXXXXX")
 trap 'umount -l "$work/root/dev/null" "$work/root/proc" "$work/root" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
@@ -50,10 +65,9 @@ install() {
     ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} ${no_proxy:+"no_proxy=$no_proxy"} \
     APT_CONFIG="$work/apt/apt.conf" apt-get -q -y --no-remove install "$@" >"$work/apt/log" 2>&1 </dev/null
 }
-install build-essential pkg-config git python3 xz-utils unzip jq patch file zlib1g-dev libssl-dev libpq-dev libyaml-dev \
-  libffi-dev libsqlite3-dev libreadline-dev || {
+install $packages || {
   why=$(grep -m 1 -E '^(E|dpkg): ' "$work/apt/log" | cut -c1-220)
-  fail "the build image of $stack could not be made: ${why:-apt-get install failed}" 'check that apt-get update works on this host'
+  fail "$what could not be made: ${why:-apt-get install failed}" 'check that apt-get update works on this host'
 }
 umount "$work/root/dev/null" "$work/root/proc" "$work/root"
 rm -rf "$work/delta/tmp" "$work/delta/dev" "$work/delta/var/log" "$work/delta/var/cache/ldconfig" "$work/delta/run"
@@ -61,5 +75,5 @@ mkdir "$work/image"
 mv "$work/delta" "$work/image/delta"
 chmod 755 "$work/image/delta"
 sync -f "$work/image"
-rm -rf "$folder/$hex.build"
-mv "$work/image" "$folder/$hex.build"
+rm -rf "$folder/$hex.$kind"
+mv "$work/image" "$folder/$hex.$kind"

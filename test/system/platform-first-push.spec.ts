@@ -451,6 +451,7 @@ describe('a page for beginners', () => {
     'first-ruby.md',
     'first-rails.md',
     'first-django.md',
+    'first-dockerfile.md',
   ]
 
   it.each([...pages, ...(isLong ? more : [])])(

@@ -1,8 +1,12 @@
+import { join } from 'node:path'
+import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, RegistryClient } from '@croft/oci'
+import type { BuildWishes, DesiredInstance } from '@croft/protocol'
 import { isExpired, STACKS } from '@croft/stacks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PushRig } from './support/push-rig.js'
+import { call } from './support/control-rig.js'
+import { PushRig, type BuildScript } from './support/push-rig.js'
 
-/** Which stack a push is built on, and which folder of the repository; the executor follows a script. */
+/** Which stack and which builder a push is built with, and which folder of the repository; the executor follows a script. */
 
 let rig: PushRig
 const stacks: string[] = []
@@ -126,4 +130,100 @@ describe('an app in one folder of a larger repository', () => {
       expect((await rig.patch('/api/v1/apps/odd', { sourceDir })).status).toBe(400)
     },
   )
+})
+
+describe('an app with a Dockerfile', () => {
+  const Dockerfile = 'FROM scratch\nCOPY hello /\nCMD ["/hello"]\n'
+  const told: BuildWishes[] = []
+
+  /** Builds as an executor does that has made this image of a Dockerfile. */
+  async function making(config: object): Promise<(item: DesiredInstance) => Partial<BuildScript>> {
+    const layer = await compressLayer(
+      await generatedLayerTar([{ kind: 'file', path: '/hello', content: 'x' }]),
+      '/nowhere',
+    )
+    const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+    const rootfs = { type: 'layers' as const, diff_ids: [layer.diffId] }
+    const documents = encodeConfig({ architecture, os: 'linux', config, rootfs })
+    const manifest = encodeManifest(documents.descriptor, [layer.descriptor])
+    const socketPath = join(rig.folder, 'run/node/node.sock')
+    const put = async ({ appId, spec }: DesiredInstance): Promise<void> => {
+      const { body } = await call<BuildWishes>(
+        socketPath,
+        'GET',
+        `/v1/builds/${spec.kind === 'build' ? spec.buildId : ''}/wishes`,
+      )
+      told.push(body)
+      const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
+      await registry.putBlob(appId, layer.descriptor, () => layer.open())
+      await registry.putBlob(appId, documents.descriptor, () => documents.bytes)
+      await registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes)
+      await registry.close()
+    }
+    const made = { outcome: 'succeeded' as const, image: manifest.descriptor.digest, newLayers: 1, newBytes: 1 }
+    return (item) => ({ result: { ...made, builder: 'dockerfile', processTypes: {} }, until: put(item) })
+  }
+
+  it('is built by it, says so, and runs what the image says', async () => {
+    rig.onBuild = await making({ Entrypoint: ['/hello'], Cmd: ['-v'], User: '5:5', ExposedPorts: { '3000/tcp': {} } })
+    const app = await rig.clone('dockerized', { Dockerfile, hello: 'x', 'composer.json': '{"require":{"php":"^7.4"}}' })
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.lines[0]).toBe(
+      '-----> Building the Dockerfile (with buildpacks: croft apps:set dockerized builder=buildpacks)',
+    )
+    expect(told.at(-1)?.dockerfile).toBe(Dockerfile)
+    const item = [...rig.node.items.values()].find(({ appName, type }) => appName === 'dockerized' && type === 'web')
+    expect(item?.spec).toMatchObject({ kind: 'service', command: ['/hello', '-v'], user: '5:5', port: 3000 })
+  })
+
+  it('is built with buildpacks where something asks for them, and by its Dockerfile again when the app says so', async () => {
+    rig.onBuild = () => ({})
+    const app = await rig.clone('both', { Dockerfile, Procfile: 'web: node server.js\n' })
+    const first = await app.push()
+    expect(first.output).toContain(
+      'Building with buildpacks, as the Procfile asks for (with the Dockerfile: croft apps:set both builder=dockerfile)',
+    )
+    expect((await rig.patch('/api/v1/apps/both', { builder: 'dockerfile' })).status).toBe(200)
+    rig.onBuild = await making({ Cmd: ['/hello'] })
+    await app.commit('only words')
+    const second = await app.push()
+    expect(second.code, second.output).toBe(0)
+    expect(second.output).toContain('Building the Dockerfile')
+    expect((await rig.patch('/api/v1/apps/both', { builder: 'make' })).status).toBe(400)
+  })
+
+  it.each<[string, Record<string, string>, object, RegExp, RegExp]>([
+    [
+      'broken',
+      { Dockerfile: 'FROM scratch\nRNU make\n' },
+      {},
+      /Dockerfile line 2: there is no instruction RNU/,
+      /correct line 2/,
+    ],
+    ['unsaid', { Dockerfile }, {}, /the image has neither ENTRYPOINT nor CMD/, /add one to its Dockerfile/],
+    [
+      'many',
+      { Dockerfile },
+      { Cmd: ['/x'], ExposedPorts: { '80/tcp': {}, '81/tcp': {} } },
+      /exposes several ports: 80, 81/,
+      /ENV PORT=80/,
+    ],
+  ])('that is %s is refused with what is wrong and what to do', async (name, files, config, cause, remedy) => {
+    rig.onBuild = await making(config)
+    const app = await rig.clone(name, files)
+    const pushed = await app.push()
+    expect(pushed.code).not.toBe(0)
+    expect(pushed.output).toMatch(cause)
+    expect(pushed.output).toMatch(remedy)
+  })
+
+  it('that is not there any more although the app asks for it is refused', async () => {
+    await rig.createApp('gone')
+    await rig.patch('/api/v1/apps/gone', { builder: 'dockerfile' })
+    const app = await rig.clone('gone')
+    expect((await app.push()).output).toContain(
+      "the commit has no Dockerfile, which the app's setting builder asks for",
+    )
+  })
 })

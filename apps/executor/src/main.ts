@@ -46,6 +46,7 @@ async function main(): Promise<void> {
           shimPath: config.shim,
           images: resolver,
           egress: config.egress,
+          allowPrivileged: true, // of its own builds of Dockerfiles; nothing of a tenant can ask for it
           logger,
           clock,
         })

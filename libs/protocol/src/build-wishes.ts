@@ -24,6 +24,8 @@ export const buildWishesSchema = z.object({
   /** Put before and behind every group. */
   pre: z.array(wishedBuildpackSchema),
   post: z.array(wishedBuildpackSchema),
+  /** The text of the app's Dockerfile when that is built; absent: buildpacks build. */
+  dockerfile: z.string().optional(),
   /** Build-time variables of the source; those of the app win. */
   env: z.record(z.string(), z.string()),
   /** Name of the team whose app it is. */

@@ -51,6 +51,8 @@ export const buildResultSchema = z.discriminatedUnion('outcome', [
   z.object({
     outcome: z.literal('succeeded'),
     image: z.string(),
+    /** Absent: buildpacks. The processes of an image that a Dockerfile made are those the image itself says. */
+    builder: z.enum(['buildpacks', 'dockerfile']).optional(),
     processTypes: z.record(z.string(), processTypeSchema),
     newLayers: z.int(),
     newBytes: z.int(),

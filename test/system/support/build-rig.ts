@@ -14,7 +14,7 @@ import {
   type LinuxBackend,
 } from '@croft/backend-linux'
 import type { Container } from '@croft/garden-api'
-import { bareEnv, run, silentLogger, start, systemClock, waitFor, type Digest } from '@croft/kit'
+import { bareEnv, messageOf, run, silentLogger, start, systemClock, waitFor, type Digest } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
 import type { BuildController, BuildPorts } from '../../../apps/executor/src/build/ports.js'
@@ -71,6 +71,7 @@ export interface BuildOptions {
   signal?: AbortSignal
   onLog?: (log: string) => void
   source?: BuildController['source']
+  image?: BuildController['image']
   /** What the app wants of its build, beside nothing. */
   wishes?: Partial<BuildWishes>
   /** Folders that are part of the source, by where they lie in it; modes and all. */
@@ -113,6 +114,19 @@ export function buildNeeds(): string | null {
   return npmFolder() === null ? 'npm in the cache (./croft up fetches it)' : null
 }
 
+/** Makes the image with buildah where it is not there yet; null when it is there, else why not. */
+export async function makeBuildah(): Promise<string | null> {
+  const stacks = new StackImages(
+    { folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} },
+    new BaseImages(join(CACHE, 'base')),
+  )
+  const waiting = { signal: AbortSignal.timeout(240_000), onMaking: () => undefined }
+  return stacks.buildah(waiting).then(
+    () => null,
+    (error: unknown) => `the image with buildah (${messageOf(error)})`,
+  )
+}
+
 function npmFolder(): string | null {
   const folder = join(CACHE, 'npm')
   const version = existsSync(folder) ? readdirSync(folder).find((name) => !name.startsWith('.')) : undefined
@@ -139,6 +153,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
     shimPath: await buildShim({ cacheDir: folder }),
     network,
     images: { resolve: (uri: string) => resolver.current.resolve(uri) },
+    allowPrivileged: true,
     logger: silentLogger,
   }
   const backend = await createLinuxBackend(options)
@@ -159,6 +174,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
     controller: {
       source: () => Promise.reject(new Error('no source')),
       wishes: () => Promise.resolve(NO_WISHES),
+      image: () => Promise.reject(new Error('no image')),
       log: () => Promise.resolve(),
     },
     clock: systemClock,
@@ -193,6 +209,8 @@ export async function buildRig(network: string): Promise<BuildRig> {
       const controller: BuildController = {
         source: options.source ?? (() => Promise.resolve(tarOf(tree))),
         wishes: () => Promise.resolve({ ...NO_WISHES, ...options.wishes }),
+        image:
+          options.image ?? (() => Promise.resolve({ refusal: { title: 'no such image', suggestion: 'name another' } })),
         log: (_id, text) => {
           log += text
           options.onLog?.(log)

@@ -9,6 +9,10 @@ describe('apps:set', () => {
     expect(parseSettings(['drain='])).toEqual({ drainMs: null })
     expect(parseSettings(['buildpacks='])).toEqual({ buildpacks: null })
   })
+  it('takes a builder', () => {
+    expect(parseSettings(['builder=dockerfile'])).toEqual({ builder: 'dockerfile' })
+    expect(parseSettings(['builder='])).toEqual({ builder: null })
+  })
   it('takes buildpacks as a list', () => {
     expect(parseSettings(['buildpacks=https://host/x.git#v1, croft/procfile'])).toEqual({
       buildpacks: ['https://host/x.git#v1', 'croft/procfile'],
@@ -21,10 +25,17 @@ describe('apps:set', () => {
     ['source-dir=', null],
     ['source-dir=./', null],
   ])('%s is the folder %s', (pair, sourceDir) => expect(parseSettings([pair])).toEqual({ sourceDir }))
-  it.each(['bogus=1', 'toString=1', 'source-dir', 'source-dir=/', 'buildpacks', 'grace', 'grace=soon', 'grace=-1'])(
-    'refuses %s',
-    (pair) => {
-      expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
-    },
-  )
+  it.each([
+    'bogus=1',
+    'toString=1',
+    'source-dir',
+    'source-dir=/',
+    'buildpacks',
+    'builder=docker',
+    'grace',
+    'grace=soon',
+    'grace=-1',
+  ])('refuses %s', (pair) => {
+    expect(() => parseSettings([pair])).toThrow(/no setting|is not/)
+  })
 })

@@ -30,6 +30,13 @@ const SETTINGS: Readonly<Record<string, SettingOf>> = {
   'boot-timeout': seconds('bootTimeoutMs', 'not ready after this long is a failed start; default 60'),
   grace: seconds('graceMs', 'between SIGTERM and SIGKILL; default 30'),
   drain: seconds('drainMs', 'how long requests may go on after an instance left the routes; default 30'),
+  builder: {
+    field: 'builder',
+    form: 'dockerfile or buildpacks',
+    meaning: 'what builds the app; default a Dockerfile where there is one and nothing asks for buildpacks',
+    example: 'dockerfile',
+    parse: (text) => (['dockerfile', 'buildpacks'].includes(text) ? text : undefined),
+  },
   buildpacks: {
     field: 'buildpacks',
     form: 'A,B',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { STACKS, stackOf } from '@croft/stacks'
+import { DEFAULT_STACK, STACKS, stackOf } from '@croft/stacks'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { examples } from '../examples.js'
@@ -14,8 +14,8 @@ import { homeOption, requireRoot } from './options.js'
 const imageShape = z.looseObject({ diffId: z.string() })
 
 /**
- * `croft stack:build STACK`: makes what a stack needs on this host (run image, package lists, build image) before the first push
- * would wait for it. All homes of the host share it; what is there already stays.
+ * `croft stack:build STACK`: makes what a stack needs on this host (run image, package lists, build image, for the default stack also
+ * the image that builds Dockerfiles) before the first push would wait for it. All homes of the host share it; what is there already stays.
  */
 export function register(program: Command): void {
   const command = program
@@ -34,6 +34,11 @@ export function register(program: Command): void {
     await steps.run(`Making the run image of ${stack}`, () => stackTool('base-image.sh', cache, stack))
     await steps.run("Fetching Debian's package lists", () => stackTool('package-lists.sh', cache, stack))
     await steps.run(`Making the build image of ${stack}`, () => stackTool('build-image.sh', cache, stack))
+    if (stack === DEFAULT_STACK) {
+      await steps.run('Making the image that builds Dockerfiles', () =>
+        stackTool('build-image.sh', cache, stack, '', 'dockerfile'),
+      )
+    }
     if (options.json !== true) return
     const image = await readFile(join(cache, 'base', stack, 'current/image.json'), 'utf8')
     const { diffId } = imageShape.parse(JSON.parse(image))

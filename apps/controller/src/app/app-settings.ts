@@ -1,4 +1,5 @@
 import type { StackId } from '@croft/stacks'
+import type { Builder } from '../build/choose-builder.js'
 
 /** Per-app settings (`apps:set`); an absent key has the platform's default. */
 export interface AppSettings {
@@ -16,10 +17,12 @@ export interface AppSettings {
   stack?: StackId
   /** `builds:cache:clear`: what builds before this moment kept is not used; ISO 8601. */
   cacheClearedAt?: string
+  /** What builds the app; by default its files decide. */
+  builder?: Builder
   /** Buildpacks of the next builds, as people name them; before what the source says. */
   buildpacks?: string[]
   /** The folder of the repository that is the app, e.g. `apps/web`; by default all of it. */
   sourceDir?: string
-  /** When `buildpacks` last changed, ISO 8601: an image that was built before is not used for another push. */
+  /** When `builder` or `buildpacks` last changed, ISO 8601: an image that was built before is not used for another push. */
   buildpacksChangedAt?: string
 }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { appUrl, gitUrl } from '../addresses.js'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
+import { BUILDERS } from '../build/choose-builder.js'
 import type { ControllerConfig } from '../config.js'
 import { Answers } from '../http/answers.js'
 import { TeamService } from '../team/team.service.js'
@@ -25,6 +26,8 @@ export const settingsShape = z.object({
   drainMs: millis.optional(),
   /** An image pushed to the tag `latest` is deployed; default false. */
   deployOnPush: z.boolean().optional(),
+  /** What builds the app: its Dockerfile, or buildpacks; by default its files decide. */
+  builder: z.enum(BUILDERS).optional(),
   /** Buildpacks of the next builds: ids, addresses of repositories with `#REF`, folders of the source. */
   buildpacks: z
     .array(z.string().refine((text) => parseBuildpackChoice(text) !== null, `expected ${CHOICE_FORMS}`))
@@ -40,6 +43,7 @@ const changesSchema = z.strictObject({
   graceMs: settingsShape.shape.graceMs.nullable(),
   drainMs: settingsShape.shape.drainMs.nullable(),
   deployOnPush: settingsShape.shape.deployOnPush.nullable(),
+  builder: settingsShape.shape.builder.nullable(),
   buildpacks: settingsShape.shape.buildpacks.nullable(),
   stack: settingsShape.shape.stack.nullable(),
   sourceDir: settingsShape.shape.sourceDir.nullable(),
@@ -121,7 +125,7 @@ export class AppController {
   }
 
   #answer(app: App, team: string): AppAnswer {
-    const { bootTimeoutMs, graceMs, drainMs, deployOnPush, buildpacks, stack, sourceDir } = app.settings
+    const { bootTimeoutMs, graceMs, drainMs, deployOnPush, builder, buildpacks, stack, sourceDir } = app.settings
     return {
       id: app.id,
       name: app.name,
@@ -134,6 +138,7 @@ export class AppController {
         ...(graceMs !== undefined && { graceMs }),
         ...(drainMs !== undefined && { drainMs }),
         ...(deployOnPush !== undefined && { deployOnPush }),
+        ...(builder !== undefined && { builder }),
         ...(buildpacks !== undefined && { buildpacks }),
         ...(stack !== undefined && { stack }),
         ...(sourceDir !== undefined && { sourceDir }),

@@ -112,7 +112,8 @@ export class AppService {
         if (value === null) delete settings[key]
         else if (value !== undefined) settings[key] = value
       }
-      if (changes.buildpacks !== undefined) settings['buildpacksChangedAt'] = new Date().toISOString()
+      if (changes.buildpacks !== undefined || changes.builder !== undefined)
+        settings['buildpacksChangedAt'] = new Date().toISOString()
       app.settings = settings
       await manager.getRepository(App).update({ id: app.id }, { settings: app.settings })
       const message = `settings changed: ${Object.keys(changes).join(', ')}`

@@ -1,6 +1,10 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { messageOf, type BuildId, type Logger } from '@croft/kit'
+import { z } from 'zod'
+import { clientGone } from '../http/client-gone.js'
 import type { InternalServer } from '../http/internal-server.js'
+import { parseInput } from '../http/parse-input.js'
+import { ImageImport } from '../image/image-import.js'
 import { readObjects } from '../push/object-reader.js'
 import { git } from '../push/git.js'
 import { Repositories } from '../push/repository.js'
@@ -9,10 +13,16 @@ import { SettingsService } from '../settings/settings.service.js'
 import { LOGGER, NODE_SERVER } from '../tokens.js'
 import { BuildLog } from './build-log.js'
 import { BuildService } from './build.service.js'
+import { chooseBuilder } from './choose-builder.js'
 import { ignoredOf, WISH_FILES, wishesOf, type WishFiles } from './build-wishes.js'
 import { sourceTar } from './source-tar.js'
 
-/** What an executor asks of a build it runs: its source as a tar, what the app wants of it, and a place for its log. */
+const imageSchema = z.object({ image: z.string().min(1).max(512) })
+
+/**
+ * What an executor asks of a build it runs: its source as a tar, what the app wants of it, the images its Dockerfile builds on, and a
+ * place for its log.
+ */
 @Injectable()
 export class BuildNodeRoutes implements OnModuleInit {
   constructor(
@@ -21,6 +31,7 @@ export class BuildNodeRoutes implements OnModuleInit {
     @Inject(BuildLog) private readonly log: BuildLog,
     @Inject(TeamService) private readonly teams: TeamService,
     @Inject(SettingsService) private readonly settings: SettingsService,
+    @Inject(ImageImport) private readonly images: ImageImport,
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -38,7 +49,17 @@ export class BuildNodeRoutes implements OnModuleInit {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.tree)
       const [sources, team] = await Promise.all([this.settings.get('buildpackSources'), this.teams.get(app.teamId)])
-      return wishesOf(files, app.settings.buildpacks ?? [], { sources, team: team.name })
+      const choice = chooseBuilder(files, app)
+      return {
+        ...wishesOf(files, app.settings.buildpacks ?? [], { sources, team: team.name }),
+        ...(choice.kind === 'chosen' && choice.builder === 'dockerfile' && { dockerfile: choice.text }),
+      }
+    })
+    fastify.post<{ Params: { id: string } }>('/v1/builds/:id/images', async (request, reply) => {
+      const { app } = await this.builds.runningSource(request.params.id)
+      const { image } = parseInput(imageSchema, request.body)
+      const imported = await this.images.import({ teamId: app.teamId }, app, image, clientGone(reply))
+      return { image: imported.digest }
     })
     fastify.post<{ Params: { id: string } }>('/v1/builds/:id/log', async (request, reply) => {
       const build = await this.builds.loggable(request.params.id)

@@ -9,7 +9,7 @@ import type { BuildWishes } from '@croft/protocol'
 import { parseIgnoreFile, type IsIgnored } from '../push/ignore-file.js'
 
 /** Files of a source by which an app tells what belongs to it and how it is built. */
-export const WISH_FILES = ['project.toml', '.buildpacks', '.croftignore', '.slugignore']
+export const WISH_FILES = ['project.toml', '.buildpacks', '.croftignore', '.slugignore', 'Procfile', 'Dockerfile']
 
 /** The text of such a file, by name; absent ones are not in it. */
 export type WishFiles = ReadonlyMap<string, string>

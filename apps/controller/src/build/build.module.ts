@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common'
+import { ImageModule } from '../image/image.module.js'
 import { RepositoryModule } from '../push/repository.module.js'
 import { TeamModule } from '../team/team.module.js'
 import { BuildLog } from './build-log.js'
@@ -11,7 +12,7 @@ import { BuildSweeper } from './build.sweeper.js'
 
 /** From a commit to an image, on an executor. */
 @Module({
-  imports: [RepositoryModule, TeamModule],
+  imports: [ImageModule, RepositoryModule, TeamModule],
   controllers: [BuildController],
   providers: [BuildLog, BuildNodeRoutes, BuildProcessor, BuildQueue, BuildService, BuildSweeper],
   exports: [BuildService],

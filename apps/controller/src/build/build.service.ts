@@ -120,9 +120,15 @@ export class BuildService {
     return this.#builds().findOne({ where: { appId, image }, order: { createdAt: 'DESC' } })
   }
 
-  /** The newest build on a stack that made an image, of any app. */
+  /** The newest build on a stack that made an image, of any app; a Dockerfile's stands on what the Dockerfile says. */
   async newestOn(stack: string): Promise<Build | null> {
-    return this.#builds().findOne({ where: { stack, state: 'succeeded' }, order: { createdAt: 'DESC' } })
+    return this.#builds()
+      .createQueryBuilder('build')
+      .where({ stack, state: 'succeeded' })
+      .andWhere(`coalesce(build.result->>'builder', '') <> 'dockerfile'`)
+      .orderBy('build.createdAt', 'DESC')
+      .limit(1)
+      .getOne()
   }
 
   /**

@@ -62,7 +62,12 @@ export class ImageImport {
   ) {}
 
   /** @throws ImageNotPulled */
-  async import(principal: Principal, app: App, text: string, signal: AbortSignal): Promise<ImportedImage> {
+  async import(
+    principal: Pick<Principal, 'teamId'>,
+    app: App,
+    text: string,
+    signal: AbortSignal,
+  ): Promise<ImportedImage> {
     try {
       const reference = parseReference(text)
       const stored = isOwnHost(reference.host, this.config)
@@ -73,6 +78,13 @@ export class ImageImport {
       signal.throwIfAborted()
       throw new ImageNotPulled(text, error)
     }
+  }
+
+  /** The same of an image that was put into an app's repository, by its digest. @throws OciError */
+  async ofApp(appId: string, digest: string): Promise<ImportedImage> {
+    const stored = await this.manifests.find(appId, digest)
+    if (stored === undefined) throw new OciError(`the image ${digest} is not here`)
+    return this.check(appId, stored)
   }
 
   /** The documents of an image that lies in an app's repository, once all its layers are what it says. @throws OciError */
@@ -92,7 +104,7 @@ export class ImageImport {
   }
 
   /** An image of an app of the same team: nothing is copied but its manifest. */
-  async #fromOurs(principal: Principal, app: App, reference: ImageReference): Promise<StoredManifest> {
+  async #fromOurs(principal: Pick<Principal, 'teamId'>, app: App, reference: ImageReference): Promise<StoredManifest> {
     const source = await this.apps.findInTeam(principal.teamId, reference.name)
     const repository = { id: source.id, name: source.name, isTrusted: false }
     const tagged = reference.tag === null ? undefined : await this.access.releaseTag(repository, reference.tag)

@@ -29,11 +29,12 @@ export function imageArchitecture(nodeArch: string): string {
 /**
  * The process types of an image: those its buildpacks say, else ENTRYPOINT and CMD as `web`, by the image's own user and in its
  * folder. `port` wins; else it is the one the image sets PORT to, else the only one it exposes. The app is told the port in PORT
- * in any case, so that an image which reads it and one which does not both work. @throws ImageUnusable
+ * in any case, so that an image which reads it and one which does not both work. `isBuilt`: of a Dockerfile, which can be changed.
+ * @throws ImageUnusable
  */
 export function processesOf(
   config: ImageConfig,
-  options: { port?: number | undefined; nodeArch: string },
+  options: { port?: number | undefined; nodeArch: string; isBuilt?: boolean },
 ): ImageProcesses {
   const wanted = imageArchitecture(options.nodeArch)
   if (config.os !== 'linux' || config.architecture !== wanted) {
@@ -56,13 +57,14 @@ export function processesOf(
   const argv = [...(of.Entrypoint ?? []), ...(of.Cmd ?? [])]
   if (argv.length === 0)
     throw new ImageUnusable('the image has neither ENTRYPOINT nor CMD', 'add one to its Dockerfile')
-  const port = portOf(of, options.port)
+  const port = portOf(of, options)
   return { processTypes: { [TRAFFIC_TYPE]: { command: argv.join(' '), argv, port, ...run } }, warnings }
 }
 
 type RunConfig = NonNullable<ImageConfig['config']>
 
-function portOf(config: RunConfig, asked: number | undefined): number {
+function portOf(config: RunConfig, options: { port?: number | undefined; isBuilt?: boolean }): number {
+  const asked = options.port
   if (asked !== undefined) return asked
   const own = /^PORT=(\d{1,5})$/.exec((config.Env ?? []).find((entry) => entry.startsWith('PORT=')) ?? '')?.[1]
   if (own !== undefined && isPort(Number(own))) return Number(own)
@@ -74,7 +76,9 @@ function portOf(config: RunConfig, asked: number | undefined): number {
   if (others.length === 0) return only
   throw new ImageUnusable(
     `the image exposes several ports: ${[only, ...others].join(', ')}`,
-    `say which one is for HTTP: --port ${only}`,
+    options.isBuilt === true
+      ? `say in the Dockerfile which one is for HTTP: ENV PORT=${only}`
+      : `say which one is for HTTP: --port ${only}`,
   )
 }
 

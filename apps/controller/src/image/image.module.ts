@@ -27,6 +27,6 @@ import { RegistryPublicRoutes } from './registry-public.routes.js'
     RegistryPublicRoutes,
   ],
   controllers: [ImageDeployController, RegistryCredentialController],
-  exports: [BlobStore, ManifestStore],
+  exports: [BlobStore, ImageImport, ManifestStore],
 })
 export class ImageModule {}

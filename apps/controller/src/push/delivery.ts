@@ -1,10 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { assertNever, failpoint, type Clock } from '@croft/kit'
-import { choiceLine, chooseStack, expiryWarning } from '@croft/stacks'
+import { assertNever, CroftError, failpoint, type Clock } from '@croft/kit'
+import { DockerfileError, parseDockerfile } from '@croft/oci'
+import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
+import { chooseBuilder, type BuilderChoice } from '../build/choose-builder.js'
 import { DeployService } from '../deploy/deploy.service.js'
 import type { Deployment } from '../deploy/deployment.entity.js'
 import { DeploymentActive } from '../deploy/errors.js'
+import { ImageImport } from '../image/image-import.js'
+import { processesOf } from '../image/image-process.js'
 import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
 import { SettingsService } from '../settings/settings.service.js'
@@ -12,6 +16,7 @@ import { CLOCK } from '../tokens.js'
 import { commitTree } from './commit-tree.js'
 import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
 import { PushRefused } from './refusal.js'
+import { named } from './text.js'
 
 /** What is released: an image, and how to run it. */
 interface Built {
@@ -41,6 +46,7 @@ export class Delivery {
     @Inject(ReleaseService) private readonly releases: ReleaseService,
     @Inject(DeployService) private readonly deploys: DeployService,
     @Inject(SettingsService) private readonly settings: SettingsService,
+    @Inject(ImageImport) private readonly images: ImageImport,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -49,8 +55,9 @@ export class Delivery {
    * @throws PushRefused
    */
   async run(job: PushJob): Promise<Release> {
-    const stack = await this.#chooseStack(job)
-    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack))
+    const choice = builderOf(job)
+    const stack = choice.builder === 'dockerfile' ? DEFAULT_STACK : await this.#chooseStack(job)
+    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack, choice.line))
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -138,7 +145,8 @@ export class Delivery {
     return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
   }
 
-  async #build(job: PushJob, stack: string): Promise<Built> {
+  async #build(job: PushJob, stack: string, line: string | null): Promise<Built> {
+    if (line !== null) job.output.step(line)
     const build = await this.builds.create({
       app: job.app,
       pushId: job.id,
@@ -152,7 +160,40 @@ export class Delivery {
       onWaiting: (why) => job.output.step(`Waiting: ${why}`),
       signal: job.abandoned,
     })
-    return builtOf(end)
+    const built = builtOf(end)
+    if (end.kind !== 'succeeded' || end.result.builder !== 'dockerfile') return built
+    return { ...built, processTypes: await this.#processesOf(job, built) }
+  }
+
+  /** What a Dockerfile's image says of how it is run. @throws PushRefused */
+  async #processesOf(job: PushJob, { image, buildId }: Built): Promise<Built['processTypes']> {
+    try {
+      const { config } = await this.images.ofApp(job.app.id, image)
+      const { processTypes, warnings } = processesOf(config, { nodeArch: process.arch, isBuilt: true })
+      for (const warning of warnings) job.output.warning(warning)
+      return processTypes
+    } catch (error) {
+      if (!(error instanceof CroftError)) throw error
+      const suggestion = error.suggestion ?? 'change the Dockerfile, then commit and push again'
+      throw new BuiltRefused({ reason: 'dockerfile', cause: error.title, suggestion }, buildId)
+    }
+  }
+}
+
+/** What builds a push. @throws PushRefused when that is a Dockerfile that is none */
+function builderOf(job: PushJob): Extract<BuilderChoice, { kind: 'chosen' }> {
+  const choice = chooseBuilder(job.wishFiles, job.app)
+  if (choice.kind === 'missing') {
+    throw new PushRefused({ reason: 'dockerfile', cause: choice.cause, suggestion: choice.suggestion })
+  }
+  if (choice.builder === 'buildpacks') return choice
+  try {
+    parseDockerfile(choice.text)
+    return choice
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error
+    const { title, suggestion = '' } = error
+    throw new PushRefused({ reason: 'dockerfile', cause: named(title, 300), suggestion })
   }
 }
 

@@ -1,6 +1,7 @@
 import type { PushId } from '@croft/kit'
 import type { AppRuntime } from '@croft/stacks'
 import type { App } from '../app/app.entity.js'
+import type { WishFiles } from '../build/build-wishes.js'
 import type { AppManifest } from './app-manifest.js'
 import type { PushOptions } from './push-options.js'
 import type { PushOutput } from './push-output.js'
@@ -20,6 +21,7 @@ export interface PushJob {
   manifest: AppManifest
   /** What is built. */
   tree: string
+  wishFiles: WishFiles
   runtime: AppRuntime | null
   output: PushOutput
   /** Aborted when the client left and did not ask to be left alone. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common'
 import { BuildModule } from '../build/build.module.js'
+import { ImageModule } from '../image/image.module.js'
 import { BuildAnewController } from './build-anew.controller.js'
 import { BuildAnew } from './build-anew.js'
 import { Delivery } from './delivery.js'
@@ -11,7 +12,7 @@ import { RepositoryModule } from './repository.module.js'
 
 /** From `git push` to a moved ref. */
 @Module({
-  imports: [BuildModule, RepositoryModule],
+  imports: [BuildModule, ImageModule, RepositoryModule],
   controllers: [BuildAnewController, GitHttpController],
   providers: [BuildAnew, Delivery, PushRecovery, PushRows, PushService],
 })

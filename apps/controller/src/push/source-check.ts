@@ -1,6 +1,6 @@
 import { messageOf } from '@croft/kit'
 import { parseBuildpacksFile, parseProjectToml, BuildpacksFileError, TomlProblem } from '@croft/lifecycle'
-import { ignoredOf, WISH_FILES } from '../build/build-wishes.js'
+import { ignoredOf, WISH_FILES, type WishFiles } from '../build/build-wishes.js'
 import { appRuntime, LANGUAGE_MARKS, VERSION_FILES, type AppRuntime } from '@croft/stacks'
 import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
 import { commitTree } from './commit-tree.js'
@@ -17,6 +17,8 @@ export interface CheckedSource {
   manifest: AppManifest
   /** What is built: the tree of the commit, or of the app's folder in it. */
   tree: string
+  /** By which the app tells how it is built. */
+  wishFiles: WishFiles
   /** What of it comes with the stack; null when nothing does. */
   runtime: AppRuntime | null
 }
@@ -24,7 +26,9 @@ export interface CheckedSource {
 const WALK_TIMEOUT_MS = 20_000
 /** Platform files larger than this are not read. */
 const MAX_FILE_BYTES = 1024 * 1024
-const PLATFORM_FILES = new Set(['Procfile', 'app.json', '.gitattributes', ...WISH_FILES])
+const PLATFORM_FILES = new Set(['app.json', '.gitattributes', ...WISH_FILES])
+/** What is no file under these names means nothing. */
+const MAY_BE_OTHERWISE = new Set(['.gitattributes', 'Dockerfile'])
 const MAX_NAMED = 5
 /** Pointers of Git LFS are around 130 bytes. */
 const LFS_POINTER_BYTES = { min: 80, max: 1_024 }
@@ -72,7 +76,7 @@ export async function checkSource(
   await refuseLfsPointers(repository, walked, files.get('.gitattributes') ?? '', isIgnored, env)
   checkProcfile(files.get('Procfile'))
   const runtime = appRuntime(walked.marks, await readFiles(repository, readable(walked), env))
-  return { manifest: manifestOf(files.get('app.json')), tree, runtime }
+  return { manifest: manifestOf(files.get('app.json')), tree, wishFiles: files, runtime }
 }
 
 function noSource(commit: string, folder: string | null): Error {
@@ -137,11 +141,12 @@ function tooComplex(): PushRefused {
 function remember(walked: Walked, entry: TreeEntry): Refusal | undefined {
   const path = entry.path.toString('utf8')
   if (entry.type === 'commit') walked.submodules.push(path)
-  if (entry.type === 'tree') return PLATFORM_FILES.has(path) && path !== '.gitattributes' ? notAFile(path) : undefined
+  if (entry.type === 'tree') return PLATFORM_FILES.has(path) && !MAY_BE_OTHERWISE.has(path) ? notAFile(path) : undefined
   if (entry.type !== 'blob') return undefined
   if (PLATFORM_FILES.has(path)) {
-    if (entry.mode !== '100644' && entry.mode !== '100755') return notAFile(path)
-    walked.files.set(path, entry)
+    const isFile = entry.mode === '100644' || entry.mode === '100755'
+    if (!isFile && path !== 'Dockerfile') return notAFile(path)
+    if (isFile) walked.files.set(path, entry)
   }
   if (entry.mode !== '120000') {
     if (LANGUAGE_MARKS.has(path)) walked.marks.add(path)

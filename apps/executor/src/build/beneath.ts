@@ -48,29 +48,39 @@ export async function listBeneath(root: string, parts: readonly string[]): Promi
   }
 }
 
+/** An ordinary file, opened for reading, or undefined when there is none of that name. The caller closes it. */
+export async function openBeneath(root: string, parts: readonly string[]): Promise<FileHandle | undefined> {
+  const folder = await openFolder(root, parts.slice(0, -1))
+  if (folder === null) return undefined
+  try {
+    const path = `/proc/self/fd/${folder.fd}/${parts.at(-1) ?? ''}`
+    const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    if ((await file.stat()).isFile()) return file
+    await file.close()
+    return undefined
+  } catch (error) {
+    if (isNotThere(error)) return undefined
+    throw error
+  } finally {
+    await folder.close()
+  }
+}
+
 /** The text of an ordinary file, or undefined when there is none of that name. @throws RangeError when it is too large */
 export async function readBeneath(
   root: string,
   parts: readonly string[],
   maxBytes: number,
 ): Promise<string | undefined> {
-  const name = parts.at(-1) ?? ''
-  const folder = await openFolder(root, parts.slice(0, -1))
-  if (folder === null) return undefined
-  let file: FileHandle | undefined
+  const file = await openBeneath(root, parts)
+  if (file === undefined) return undefined
   try {
-    file = await open(`/proc/self/fd/${folder.fd}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     const { size } = await file.stat()
-    if (!(await file.stat()).isFile()) return undefined
-    if (size > maxBytes) throw new RangeError(`${name} is larger than ${maxBytes} bytes`)
+    if (size > maxBytes) throw new RangeError(`${parts.at(-1)} is larger than ${maxBytes} bytes`)
     const buffer = Buffer.alloc(size)
     const { bytesRead } = await file.read(buffer, 0, size, 0)
     return buffer.toString('utf8', 0, bytesRead)
-  } catch (error) {
-    if (isNotThere(error)) return undefined
-    throw error
   } finally {
-    await file?.close()
-    await folder.close()
+    await file.close()
   }
 }

@@ -33,14 +33,14 @@ import type { BuildContext, BuildPaths } from './ports.js'
 export const LAYERS = '/layers'
 export const WORKSPACE = '/workspace'
 export const BUILDPACKS = '/cnb/buildpacks'
-const PLATFORM = '/platform'
-const EXCHANGE = '/cnb/croft/exchange'
+export const PLATFORM = '/platform'
+export const EXCHANGE = '/cnb/croft/exchange'
 const NODE = '/cnb/croft/node'
 const NPM = '/cnb/croft/npm'
 const NPMRC = '/cnb/croft/npmrc'
 const APT = '/cnb/croft/apt'
 const RUN_IMAGE = '/cnb/croft/run-image'
-const CA = '/etc/ssl/certs/ca-certificates.crt'
+export const CA = '/etc/ssl/certs/ca-certificates.crt'
 
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
 const DETECT_OUTPUT_BYTES = 64 * 1024

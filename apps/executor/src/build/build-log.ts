@@ -52,13 +52,14 @@ export class BuildLog {
     this.#write(warningLine(text))
   }
 
-  /** A stream whose lines join the log, for one output of one process. */
-  lines(onLine?: (line: string) => void): Writable {
+  /** A stream whose lines join the log, for one output of one process; `shown` gives what is shown of a line, null for nothing. */
+  lines(onLine?: (line: string) => void, shown?: (line: string) => string | null): Writable {
     const cutter = new LineCutter()
     const decoder = new StringDecoder('utf8')
     const emit = (lines: string[]): void => {
       for (const line of lines) {
-        this.#write(formatLine(line))
+        const text = shown === undefined ? line : shown(line)
+        if (text !== null) this.#write(formatLine(text))
         onLine?.(line)
       }
     }

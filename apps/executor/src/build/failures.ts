@@ -1,7 +1,8 @@
 import type { BuildResult, BuildSpec } from '@croft/protocol'
 import { CroftError, messageOf } from '@croft/kit'
 import { LifecycleError } from '@croft/lifecycle'
-import { OciError, RegistryError } from '@croft/oci'
+import { DockerfileError, OciError, RegistryError } from '@croft/oci'
+import { DockerfileFailed } from '../dockerfile/dockerfile-failed.js'
 import { StackFailed } from '../stack/stack-tool.js'
 
 /** The memory limit of the build container killed something of the build. */
@@ -37,6 +38,8 @@ export function failureOf(error: unknown, spec: Pick<BuildSpec, 'limits' | 'time
     message,
     suggestion,
   })
+  if (error instanceof DockerfileFailed || error instanceof DockerfileError)
+    return failed('source', error.title, error.suggestion ?? '')
   if (error instanceof LifecycleError) return failed(error.reason, error.title, error.suggestion ?? '')
   if (error instanceof OutOfMemory) {
     const limit = gib(spec.limits.memoryBytes)

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Backend } from '@croft/garden-api'
-import type { Clock, Logger } from '@croft/kit'
+import type { Clock, Digest, Logger } from '@croft/kit'
 import type { RegistryClient } from '@croft/oci'
 import type { BuildWishes } from '@croft/protocol'
 import type { GitSource } from '../buildpack/git-source.js'
@@ -16,6 +16,12 @@ export interface BuildController {
   source(buildId: string, signal: AbortSignal): Promise<Readable>
   /** `GET /v1/builds/<id>/wishes`: what the app wants of its build. */
   wishes(buildId: string, signal: AbortSignal): Promise<BuildWishes>
+  /** `POST /v1/builds/<id>/images`: has an image brought into the app's repository, and gives the digest of its manifest. */
+  image(
+    buildId: string,
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<{ image: Digest } | { refusal: { title: string; suggestion: string } }>
   /** `POST /v1/builds/<id>/log`: appends text; calls for one build never overlap. */
   log(buildId: string, text: string, signal: AbortSignal): Promise<void>
 }

@@ -8,7 +8,6 @@ import {
   buildpackEnv,
   describeProcess,
   detect,
-  humanBytes,
   inheritedEnv,
   LIFECYCLE_LABEL,
   LifecycleError,
@@ -25,6 +24,8 @@ import {
 } from '@croft/lifecycle'
 import { addedBuildpacks } from '../buildpack/added-buildpacks.js'
 import { bringsBuildpacks, wishedBuildpacks } from '../buildpack/wished-buildpacks.js'
+import { buildDockerfile } from '../dockerfile/build-dockerfile.js'
+import { imageArchitecture } from '../image/architecture.js'
 import type { BaseImage } from '../image/base-image.js'
 import { STACK_LABEL } from '../image/images.js'
 import { AppCache } from './build-cache.js'
@@ -33,6 +34,7 @@ import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-f
 import { needsOf, provideNeeds } from './build-needs.js'
 import { BuildLog } from './build-log.js'
 import { exportImage, type Exported } from './export-image.js'
+import { exportLine } from './export-line.js'
 import {
   blamesPackageLists,
   canceled,
@@ -139,7 +141,7 @@ class Build {
     const { ports, spec, context } = this
     const [made, ...others] = await Promise.allSettled([
       makeBuildFolders(ports.paths, context.handle, {}),
-      this.#base(),
+      this.#base(spec.stack),
       readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
       this.#previousImage(),
       ports.controller.wishes(spec.buildId, this.stop.signal),
@@ -152,6 +154,13 @@ class Build {
       const added = await addedBuildpacks(ports.paths.addedBuildpacks, wishes.team)
       const installed = { ...own, buildpacks: [...own.buildpacks, ...added] }
       await writePlatformEnv(folders, { ...wishes.env, ...spec.env })
+      const { dockerfile } = wishes
+      if (dockerfile !== undefined) {
+        const { log, stop } = this
+        const stack = (name: string): Promise<BaseImage> => this.#base(name)
+        const given = { spec, context, ports, log, stop, folders, previous, stack, bootId: bootId.trim() }
+        return await buildDockerfile({ ...given, wishes: { ...wishes, dockerfile } })
+      }
       const appCache = new AppCache({
         caches: ports.paths.caches,
         appId: context.appId,
@@ -193,7 +202,7 @@ class Build {
           restored,
           previous: input.previous,
           appCache: input.appCache,
-          architecture: ARCHITECTURES[process.arch] ?? process.arch,
+          architecture: imageArchitecture(),
           signal: this.stop.signal,
         },
         ports,
@@ -338,16 +347,16 @@ class Build {
   }
 
   /** The run image of the stack, made first when this host does not have it. */
-  async #base(): Promise<BaseImage> {
-    const { ports, spec, log } = this
+  async #base(stack: string): Promise<BaseImage> {
+    const { ports, log } = this
     const { clock } = ports
     const startedAt = clock.monotonic()
     let isMade = false
     const onMaking = (): void => {
       isMade = true
-      log.step(`Making the stack ${spec.stack}: once on this host`)
+      log.step(`Making the stack ${stack}: once on this host`)
     }
-    const base = await ports.stacks.base(spec.stack, { signal: this.stop.signal, onMaking })
+    const base = await ports.stacks.base(stack, { signal: this.stop.signal, onMaking })
     if (isMade) log.detail(base.labels['io.buildpacks.base.description'] ?? 'done', clock.monotonic() - startedAt)
     return base
   }
@@ -435,12 +444,10 @@ function succeeded(exported: Exported, built: Built, origins: Origins, steps: Bu
   }
 }
 
-const ARCHITECTURES: Partial<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
-
 function targetOf(base: BaseImage): Target {
   return {
     os: 'linux',
-    arch: ARCHITECTURES[process.arch] ?? process.arch,
+    arch: imageArchitecture(),
     distroName: base.labels['io.buildpacks.base.distro.name'] ?? '',
     distroVersion: base.labels['io.buildpacks.base.distro.version'] ?? '',
   }
@@ -458,12 +465,4 @@ function baseEnv(base: BaseImage): Env {
 function detectedLine(group: readonly Buildpack[]): string {
   const told = group.map(({ toml }) => toml.metadata?.croft?.detected).find((text) => text !== undefined)
   return told ?? `${group.map(({ name }) => name).join(', ')} detected`
-}
-
-function exportLine({ image, newLayers, newBytes }: Exported): string {
-  const short = `${image.slice(0, 'sha256:'.length + 4)}...`
-  const layers = newLayers === 1 ? '1 new layer' : `${newLayers} new layers`
-  return newLayers === 0
-    ? `Exporting image ${short} (nothing new)`
-    : `Exporting image ${short} (${layers}, ${humanBytes(newBytes)})`
 }

@@ -1,12 +1,13 @@
 import { isDigest } from '@croft/kit'
 import { ImageError, type ImageResolver, type ResolvedImage } from '@croft/garden-api'
 import type { BaseImages } from './base-image.js'
-import { compilersOf } from '../stack/stack-images.js'
+import { buildahOf, compilersOf } from '../stack/stack-images.js'
 import type { Images } from './images.js'
 
 /**
  * Turns image references into trees to mount: `croft:<manifest digest>` (after `Images.ensure`), `stack:<name>` (a stack's bare
- * base image; `@<diffID>` behind it for one in particular), `build:<name>` (the same with compilers), `raw:///dir` (a directory used as it is).
+ * base image; `@<diffID>` behind it for one in particular), `build:<name>` (the same with compilers), `dockerfile:<name>` (with
+ * buildah), `raw:///dir` (a directory used as it is).
  */
 export class CroftImageResolver implements ImageResolver {
   readonly #images: Images
@@ -26,12 +27,14 @@ export class CroftImageResolver implements ImageResolver {
         if (!isDigest(rest)) throw new ImageError(`not an image digest: ${rest.slice(0, 80)}`)
         return this.#images.mounts(rest)
       case 'stack':
-      case 'build': {
+      case 'build':
+      case 'dockerfile': {
         const [stack = '', diffId = ''] = rest.split('@')
         const base = isDigest(diffId) ? await this.#bases.at(stack, diffId) : await this.#bases.current(stack)
         const compilers = uri.startsWith('build:') ? [compilersOf(base)] : []
+        const buildah = uri.startsWith('dockerfile:') ? [buildahOf(base)] : []
         return {
-          lowerPaths: [...compilers, base.treePath],
+          lowerPaths: [...compilers, ...buildah, base.treePath],
           env: Object.entries(base.env).map(([name, value]) => `${name}=${value}`),
         }
       }

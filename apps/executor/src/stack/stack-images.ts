@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stackOf } from '@croft/stacks'
+import { DEFAULT_STACK, stackOf } from '@croft/stacks'
 import type { BaseImage, BaseImages } from '../image/base-image.js'
 import { runStackTool, StackFailed, type StackTools } from './stack-tool.js'
 import { untilAborted } from './until-aborted.js'
@@ -19,7 +19,7 @@ export interface Waiting {
 
 /**
  * The images of stacks below the cache that the host's homes share, made when something first asks for them: the run image that apps
- * and builds stand on, and the build image, the same with compilers.
+ * and builds stand on, the build image, the same with compilers, and the one that builds Dockerfiles, with buildah.
  */
 export class StackImages {
   readonly #tools: StackTools
@@ -49,11 +49,21 @@ export class StackImages {
     await untilAborted(this.#make('build-image.sh', [base.stack, hexOf(base)], waiting), waiting.signal)
   }
 
-  async hasCompilers(base: BaseImage): Promise<boolean> {
-    return access(compilersOf(base)).then(
-      () => true,
-      () => false,
+  /** The image with buildah, on the default stack, that can be resolved from now on. @throws StackFailed */
+  async buildah(waiting: Waiting): Promise<string> {
+    const base = await this.base(DEFAULT_STACK, waiting)
+    const uri = `dockerfile:${base.stack}@${base.diffId}`
+    if (await isThere(buildahOf(base))) return uri
+    waiting.onMaking()
+    await untilAborted(
+      this.#make('build-image.sh', [DEFAULT_STACK, hexOf(base), 'dockerfile'], waiting),
+      waiting.signal,
     )
+    return uri
+  }
+
+  async hasCompilers(base: BaseImage): Promise<boolean> {
+    return isThere(compilersOf(base))
   }
 
   /** Whether the app's last build on this node needed compilers: the next one is likely to. */
@@ -87,7 +97,23 @@ export class StackImages {
 
 /** The overlay delta that makes a build image of a base image; see tools/build-image.sh. */
 export function compilersOf(base: BaseImage): string {
-  return join(base.treePath, '..', '..', `${hexOf(base)}.build`, 'delta')
+  return deltaOf(base, 'build')
+}
+
+/** The one that makes the image which builds Dockerfiles. */
+export function buildahOf(base: BaseImage): string {
+  return deltaOf(base, 'dockerfile')
+}
+
+function deltaOf(base: BaseImage, kind: string): string {
+  return join(base.treePath, '..', '..', `${hexOf(base)}.${kind}`, 'delta')
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 const hexOf = ({ diffId }: BaseImage): string => diffId.slice('sha256:'.length)

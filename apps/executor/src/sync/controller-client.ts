@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { CroftError } from '@croft/kit'
+import { CroftError, parseDigest, type Digest } from '@croft/kit'
 import {
   desiredInstanceSchema,
   desiredStreamSchema,
@@ -25,6 +25,9 @@ const CALL_TIMEOUT_MS = 10_000
 /** How much longer than its wait a long poll may take. */
 const POLL_SLACK_MS = 5_000
 const SOURCE_TIMEOUT_MS = 120_000
+/** An image may be large and its registry slow; the build's own limit comes first. */
+const IMAGE_TIMEOUT_MS = 30 * 60_000
+const refusalSchema = z.object({ title: z.string(), suggestion: z.string().default('check the name') })
 
 /** The controller did not answer as the contract says. */
 export class ControllerError extends CroftError {
@@ -110,6 +113,23 @@ export class ControllerClient {
   async wishes(buildId: string, signal: AbortSignal): Promise<BuildWishes> {
     const { body } = await this.#call('GET', `/v1/builds/${buildId}/wishes`, { signal })
     return buildWishesSchema.parse(await body.json())
+  }
+
+  /** Has an image brought into the repository of a build's app. */
+  async image(
+    buildId: string,
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<{ image: Digest } | { refusal: { title: string; suggestion: string } }> {
+    const { statusCode, body } = await this.#call('POST', `/v1/builds/${buildId}/images`, {
+      json: { image: reference },
+      signal,
+      timeoutMs: IMAGE_TIMEOUT_MS,
+      allow: [422],
+    })
+    const json = await body.json()
+    if (statusCode === 422) return { refusal: refusalSchema.parse(json) }
+    return { image: parseDigest(z.object({ image: z.string() }).parse(json).image) }
   }
 
   /** Appends text to a build's log. */

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import type { AppSettings } from '../app/app-settings.js'
+import { chooseBuilder } from './choose-builder.js'
+
+const choose = (files: Record<string, string>, settings: AppSettings = {}) =>
+  chooseBuilder(new Map(Object.entries(files)), { name: 'shop', settings })
+const Dockerfile = 'FROM scratch'
+const project = '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "croft/node"\n'
+
+describe('the builder of an app', () => {
+  it.each<[string, Record<string, string>, AppSettings, string]>([
+    ['has no Dockerfile', { 'package.json': '{}' }, {}, 'buildpacks'],
+    ['has a Dockerfile', { Dockerfile }, {}, 'dockerfile'],
+    [
+      'has files of a language beside it',
+      { Dockerfile, 'project.toml': '[_]\nschema-version = "0.2"\n' },
+      {},
+      'dockerfile',
+    ],
+    ['has a Procfile', { Dockerfile, Procfile: 'web: x' }, {}, 'buildpacks'],
+    ['names buildpacks in .buildpacks', { Dockerfile, '.buildpacks': 'croft/node\n' }, {}, 'buildpacks'],
+    ['names buildpacks in project.toml', { Dockerfile, 'project.toml': project }, {}, 'buildpacks'],
+    ['names buildpacks by a setting', { Dockerfile }, { buildpacks: ['croft/node'] }, 'buildpacks'],
+    ['has a stack', { Dockerfile }, { stack: 'debian-13' }, 'buildpacks'],
+    ['leaves its Dockerfile out', { Dockerfile, '.croftignore': 'Dockerfile\n' }, {}, 'buildpacks'],
+    [
+      'asks for its Dockerfile all the same',
+      { Dockerfile, Procfile: 'web: x' },
+      { builder: 'dockerfile' },
+      'dockerfile',
+    ],
+    ['asks for buildpacks all the same', { Dockerfile }, { builder: 'buildpacks' }, 'buildpacks'],
+    ['asks for buildpacks and has no Dockerfile', {}, { builder: 'buildpacks' }, 'buildpacks'],
+  ])('that %s', (_what, files, settings, builder) => {
+    expect(choose(files, settings)).toMatchObject({ kind: 'chosen', builder })
+  })
+
+  it('tells which way was taken, why, and how to take the other', () => {
+    expect(choose({ Dockerfile })).toMatchObject({
+      line: 'Building the Dockerfile (with buildpacks: croft apps:set shop builder=buildpacks)',
+      text: Dockerfile,
+    })
+    expect(choose({ Dockerfile, Procfile: 'web: x' })).toMatchObject({
+      line: 'Building with buildpacks, as the Procfile asks for (with the Dockerfile: croft apps:set shop builder=dockerfile)',
+    })
+    expect(choose({ Procfile: 'web: x' })).toMatchObject({ line: null })
+  })
+
+  it('that asks for a Dockerfile it does not have is told so', () => {
+    expect(choose({}, { builder: 'dockerfile' })).toEqual({
+      kind: 'missing',
+      cause: "the commit has no Dockerfile, which the app's setting builder asks for",
+      suggestion: 'commit a Dockerfile, or build with buildpacks: croft apps:set shop builder=',
+    })
+  })
+})

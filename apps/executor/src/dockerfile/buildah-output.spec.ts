@@ -1,0 +1,73 @@
+import { parseDockerfile } from '@croft/oci'
+import { describe, expect, it } from 'vitest'
+import { BuildahOutput } from './buildah-output.js'
+
+const shown = (...lines: string[]): (string | null)[] => {
+  const output = new BuildahOutput()
+  return lines.map((line) => output.read(line))
+}
+const failure = (file: string, ...lines: string[]) => {
+  const output = new BuildahOutput()
+  for (const line of lines) output.read(line)
+  return output.failure(parseDockerfile(file), 125)
+}
+
+describe('what buildah says', () => {
+  it.each([
+    ['STEP 1/3: FROM croft/debian-12', 'STEP 1/3: FROM croft/debian-12'],
+    ['[1/2] STEP 2/2: RUN make', '[1/2] STEP 2/2: RUN make'],
+    [`--> Using cache ${'a'.repeat(64)}`, 'as before'],
+    ['--> 0123456789a', null],
+    [`--> ${'0'.repeat(64)}`, null],
+    ['COMMIT localhost/app:latest', null],
+    ['[2/2] COMMIT localhost/app:latest', null],
+    ['Successfully tagged localhost/app:latest', null],
+    ['f'.repeat(64), null],
+    ['Copying blob sha256:abc', null],
+    ['Error: building at STEP "RUN false": while running runtime: exit status 1', null],
+    ['subprocess exited with status 2', null],
+    ['time="2026-11-26T05:00:00Z" level=warning msg="\\"a\\" was not used"', 'Warning: "a" was not used'],
+    ['make: nothing to be done', 'make: nothing to be done'],
+    ['--> ready', '--> ready'],
+  ])('%s is shown as %s', (line, expected) => expect(shown(line)).toEqual([expected]))
+})
+
+describe('a Dockerfile that does not build', () => {
+  it('tells line, command, exit code and the last thing it said', () => {
+    const file = 'FROM scratch\nRUN true\n\nRUN make \\\n  all\n'
+    expect(
+      failure(
+        file,
+        'STEP 1/3: FROM scratch',
+        'STEP 2/3: RUN true',
+        'STEP 3/3: RUN make   all',
+        'make: *** No rule to make target',
+        'subprocess exited with status 2',
+        'error building at STEP "RUN make   all": error while running runtime: exit status 2',
+        'time="2026-11-26T05:00:00Z" level=error msg="exit status 2"',
+      ),
+    ).toEqual({
+      title: 'Dockerfile line 4: RUN make all ended with exit code 2: make: *** No rule to make target',
+      suggestion: 'correct line 4 of the Dockerfile, then commit and push again',
+    })
+  })
+
+  it('tells the line in the stage it is in', () => {
+    const file = 'FROM a AS x\nRUN one\nFROM b\nCOPY --from=x /none /\n'
+    const { title } = failure(
+      file,
+      '[1/2] STEP 1/2: FROM a AS x',
+      '[2/2] STEP 1/2: FROM b',
+      '[2/2] STEP 2/2: COPY --from=x /none /',
+      'Error: building at STEP "COPY --from=x /none /": checking on sources: copier: stat: "/none": no such file or directory',
+    )
+    expect(title).toBe(
+      'Dockerfile line 4: COPY --from=x /none /: checking on sources: copier: stat: "/none": no such file or directory',
+    )
+  })
+
+  it('tells what buildah complained of when no step had begun', () => {
+    expect(failure('FROM a', 'Error: no such thing').title).toBe('the Dockerfile could not be built: no such thing')
+    expect(failure('FROM a').title).toBe('the Dockerfile could not be built: buildah ended with exit code 125')
+  })
+})
