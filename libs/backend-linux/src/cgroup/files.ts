@@ -71,11 +71,14 @@ export async function children(path: string): Promise<string[]> {
   }
 }
 
-/** The process ids in a cgroup, by its `cgroup.procs`; none when the cgroup is gone. Read at once, whole. */
+/**
+ * The process ids in a cgroup, by its `cgroup.procs`; none when the cgroup is gone. Read at once, whole. Version 2 names a process that
+ * is just being released 0, which to kill(2) is the whole process group of the caller: such a one is not among them.
+ */
 export function processesIn(dir: string): number[] {
   try {
     const text = readFileSync(join(dir, 'cgroup.procs'), 'utf8')
-    return text.split('\n').flatMap((line) => (line === '' ? [] : [Number(line)]))
+    return text.split('\n').flatMap((line) => (Number(line) > 0 ? [Number(line)] : []))
   } catch (error) {
     if (isGone(error)) return []
     throw error

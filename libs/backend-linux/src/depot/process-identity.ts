@@ -37,8 +37,9 @@ export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Si
   killQuietly(identity.pid, signal)
 }
 
-/** kill(2) where a process that has gone is fine. */
+/** kill(2) of one process, where one that has gone is fine. @throws RangeError for what kill(2) takes for many: 0 and less */
 export function killQuietly(pid: number, signal: NodeJS.Signals): void {
+  if (!(pid > 0)) throw new RangeError(`${pid} is no process`)
   try {
     process.kill(pid, signal)
   } catch (error) {
