@@ -227,6 +227,17 @@ describe.skipIf(needs !== null)('the servers of a PHP app', () => {
     expect(output).toMatch(/the other one is stopped/)
     expect(output).toMatch(/exit 137\n/)
   })
+  it('die together also when one does before the other listens', async () => {
+    const listens =
+      "until ls /tmp/php.*/php.sock && grep -qa '[p]hp-fpm: master' /proc/[0-9]*/cmdline; do :; done >/dev/null 2>&1"
+    const kill = "kill -9 $(grep -la '[p]hp-fpm: master' /proc/[0-9]*/cmdline | cut -d/ -f3)"
+    const { output } = await rig.runIn(
+      image,
+      script(`${start('')} & pid=$!`, listens, kill, 'wait $pid; echo "exit $?"'),
+    )
+    expect(output).toMatch(/php-fpm ended with exit code 137/)
+    expect(output).toMatch(/exit (1|137)\n$/)
+  })
   it.each([
     ['-C nothing.conf', /-C nothing\.conf: there is no such file/],
     ['nowhere', /the document root nowhere does not exist/],
