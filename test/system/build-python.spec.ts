@@ -183,7 +183,7 @@ describe.skipIf(needs !== null || !isLong)('the other Pythons', () => {
 const OWN_VERSION = `import platform
 from flask import Flask
 app = Flask(__name__)
-@app.get("/")
+@app.route("/")
 def index():
     return "Python " + platform.python_version()
 `

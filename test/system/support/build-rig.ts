@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync, existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -26,6 +26,7 @@ import { Images } from '../../../apps/executor/src/image/images.js'
 import { LayerStore } from '../../../apps/executor/src/image/layers.js'
 import { PackageLists } from '../../../apps/executor/src/stack/package-lists.js'
 import { StackImages } from '../../../apps/executor/src/stack/stack-images.js'
+import { makeRigFolder } from './rig-folders.js'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const CACHE = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
@@ -134,7 +135,7 @@ function npmFolder(): string | null {
 }
 
 export async function buildRig(network: string): Promise<BuildRig> {
-  const folder = mkdtempSync('/tmp/build-spec-')
+  const folder = await makeRigFolder('build')
   const index = await reserveHomeIndex(folder)
   const registry = await MemoryRegistry.listen(join(folder, 'registry.sock'))
   const client = new RegistryClient({ socketPath: join(folder, 'registry.sock'), origin: 'http://registry' })
@@ -252,8 +253,9 @@ export async function buildRig(network: string): Promise<BuildRig> {
     },
     async runIn(image, argv, env = []) {
       serial += 1
+      const handle = `run-${serial}`
       await ports.images.ensure(APP, image)
-      const container = await backend.create({ handle: `run-${serial}`, image: { uri: `croft:${image}` }, env })
+      const container = await backend.create({ handle, image: { uri: `croft:${image}` }, env })
       try {
         return await runToEnd(container, argv)
       } finally {
@@ -262,15 +264,19 @@ export async function buildRig(network: string): Promise<BuildRig> {
     },
     async serve(image, program, env) {
       serial += 1
+      const handle = `run-${serial}`
       await ports.images.ensure(APP, image)
-      const container = await backend.create({ handle: `run-${serial}`, image: { uri: `croft:${image}` }, env })
-      await container.run({ path: program, user: 'croft', dir: '/workspace' })
+      const container = await backend.create({ handle, image: { uri: `croft:${image}` }, env })
+      const said = new Said()
+      await container.run({ path: program, user: 'croft', dir: '/workspace' }, { stdout: said, stderr: said })
       const { containerIp } = await container.info()
       return {
         get: async (path) =>
           await waitFor(async () => (await fetch(`http://${containerIp}:8080${path}`)).text(), {
             what: `${program} to answer`,
             timeoutMs: 10_000,
+          }).catch((error: unknown) => {
+            throw new Error(`it does not answer; it said:\n${said.text}`, { cause: error })
           }),
         sh: async (line) => (await runToEnd(container, ['/bin/sh', '-c', line])).output,
         end: async () => await backend.destroy(container.handle),
@@ -305,6 +311,18 @@ export function gitSourceOf(
   ca: string | null = null,
 ): GitSource {
   return new GitSource({ folder: join(folder, 'git-buildpacks'), egress, ca, proxyEnvironment: {} })
+}
+
+/** Keeps what a program says. */
+class Said extends Writable {
+  #text = ''
+  get text(): string {
+    return this.#text
+  }
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#text += chunk.toString()
+    done()
+  }
 }
 
 async function runToEnd(container: Container, argv: string[]): Promise<{ exitCode: number; output: string }> {
