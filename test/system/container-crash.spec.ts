@@ -1,15 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { releaseHomeIndex, reserveHomeIndex, type LinuxBackend } from '@croft/backend-linux'
 import { ContainerNotFoundError, UnrecoverableError } from '@croft/garden-api'
 import { commands, Sink, waitForLog } from '@croft/garden-api/conformance'
 import { run, waitFor } from '@croft/kit'
+import { makeRigFolder } from './support/rig-folders.js'
 import { image, leftovers, makeHome, sh, shimOf, type TestHome } from './support/backend-rig.js'
 
 describe('the index of a home', () => {
   it('is its own, stays the same until it is given back, and is another for a home of an earlier boot', async () => {
-    const homes = await Promise.all([1, 2].map(async () => await mkdtemp(`/tmp/backend-spec-${process.pid}-`)))
+    const homes = await Promise.all([1, 2].map(async () => await makeRigFolder('crash')))
     const [one, two] = homes as [string, string]
     try {
       const first = await reserveHomeIndex(one)

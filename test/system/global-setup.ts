@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, HOME_PREFIX } from './support/platform.js'
+import { sweepRigs } from './support/rig-folders.js'
 
-/** Takes down the homes of this run (its pid is in their names) and of runs that are no more; another run's stay. */
+/** Takes down the homes of this run (its pid is in their names) and of runs that are no more, and rigs of dead workers. */
 async function sweep(): Promise<void> {
   for (const home of globSync(`${HOME_PREFIX}*`)) {
     const run = home.slice(HOME_PREFIX.length).split('-')[0] ?? ''
@@ -11,6 +12,7 @@ async function sweep(): Promise<void> {
     await command('./croft', ['down', '--yes', '--home', home], { timeoutMs: 60_000 })
     rmSync(home, { recursive: true, force: true })
   }
+  await sweepRigs()
 }
 
 function isTestRun(pid: string): boolean {
@@ -42,7 +44,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   watchdog.unref()
   return async () => {
     await sweep()
-    rmSync(`/tmp/backend-spec-${process.pid}-shared`, { recursive: true, force: true }) // see support/backend-rig.ts
+    rmSync(`/tmp/croft-rig-${process.pid}-shared`, { recursive: true, force: true }) // see support/backend-rig.ts
     rmSync(mark, { force: true }) // tells the watchdog that all is done
     if (globSync(join(folder, '*')).length === 0) rmSync(folder, { recursive: true, force: true })
   }

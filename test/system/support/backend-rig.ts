@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   buildShim,
@@ -14,6 +14,7 @@ import type { Capabilities, Container, ContainerSpec, ImageRef, ResolvedImage } 
 import { makeFixtureImages, runToEnd, waitForLog, type FixtureName } from '@croft/garden-api/conformance'
 import { run, silentLogger } from '@croft/kit'
 import { makeHostRoot } from './host-root.js'
+import { makeRigFolder, sweepRigs } from './rig-folders.js'
 
 /** The kernel takes a namespace apart some time after its last process. */
 const SETTLE_MS = 2_000
@@ -31,7 +32,7 @@ export interface TestHome {
  * Shared by all files of a run, which are run one after the other: the root file system, the suite's other images and the compiled
  * shim. The run's end removes it (global-setup.ts).
  */
-const shared = `/tmp/backend-spec-${process.env['CROFT_TEST_RUN'] ?? process.pid}-shared`
+const shared = `/tmp/croft-rig-${process.env['CROFT_TEST_RUN'] ?? process.pid}-shared`
 /** Where making it takes minutes, it comes along. */
 export const root = process.env['CROFT_TEST_ROOT'] ?? join(shared, 'root')
 const fixtures = await makeShared()
@@ -55,21 +56,7 @@ const foldersOf = (dir: string): Pick<LinuxBackendOptions, 'depotDir' | 'runDir'
   runcRoot: join(dir, 'runc'),
 })
 
-/** Takes down what a run of this file left that was killed: its homes bear its process id. */
-async function sweep(): Promise<void> {
-  const running = await readdir('/proc')
-  for (const name of await readdir('/tmp')) {
-    const pid = /^backend-spec-(\d+)-/.exec(name)?.[1]
-    if (pid === undefined || running.includes(pid)) continue
-    const dir = join('/tmp', name)
-    if ((await readdir(dir)).includes('k')) {
-      await cleanHome({ index: await reserveHomeIndex(dir), ...foldersOf(dir) })
-      await releaseHomeIndex(dir)
-    }
-    await rm(dir, { recursive: true, force: true })
-  }
-}
-await sweep()
+await sweepRigs() // a machine that this file is run on alone has no global set-up
 
 /** `raw:///dir` is a directory, `fixture:NAME` one of the conformance suite's other images. */
 async function resolve(uri: string): Promise<ResolvedImage> {
@@ -78,7 +65,7 @@ async function resolve(uri: string): Promise<ResolvedImage> {
 }
 
 export async function makeHome(): Promise<TestHome> {
-  const dir = await mkdtemp(`/tmp/backend-spec-${process.pid}-`)
+  const dir = await makeRigFolder('backend')
   const index = await reserveHomeIndex(dir)
   const options = {
     index,

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { appendFile, chown, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { openSync } from 'node:fs'
 import { request } from 'node:http'
 import { join, resolve } from 'node:path'
@@ -9,6 +9,7 @@ import { digestOf, encodeConfig, encodeManifest, hexOf, mediaTypes } from '@crof
 import type { DesiredInstance, InstanceStatus, Observed, ServiceSpec } from '@croft/protocol'
 import { service } from '../../../apps/executor/src/testing/desired.js'
 import { FakeController } from '../../../apps/executor/src/testing/fake-controller.js'
+import { makeRigFolder } from './rig-folders.js'
 import { makeHostRoot } from './host-root.js'
 
 const MAIN = resolve(import.meta.dirname, '../../../apps/executor/dist/executor.mjs')
@@ -42,7 +43,7 @@ export class ExecutorRig {
   }
 
   static async make(): Promise<ExecutorRig> {
-    const home = await mkdtemp('/tmp/exec-')
+    const home = await makeRigFolder('exec')
     const shim = await buildShim({ cacheDir: join(home, 'cache') })
     const rig = new ExecutorRig(home, await reserveHomeIndex(home), shim)
     await mkdir(join(home, 'run/node'), { recursive: true })

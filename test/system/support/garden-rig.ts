@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Backend } from '@croft/garden-api'
 import { createGardenClient } from '@croft/garden-api/http'
 import { start, waitFor } from '@croft/kit'
+import { makeRigFolder } from './rig-folders.js'
 
 const CLI = resolve(import.meta.dirname, '../../../apps/cli/dist/croft.mjs')
 
@@ -18,7 +19,7 @@ export class GardenProgram {
     this.address = `unix:${join(folder, 'garden.sock')}`
   }
   static async make(): Promise<GardenProgram> {
-    return new GardenProgram(await mkdtemp(`/tmp/garden-spec-${process.pid}-`))
+    return new GardenProgram(await makeRigFolder('garden'))
   }
 
   get depot(): string {
