@@ -1,5 +1,5 @@
 /*
- * croft-init: one static binary, two roles.
+ * croft-init: one static binary, three roles.
  *
  * As the *shim* (host side, one for each container; root) it makes a private mount namespace, mounts the container's root
  * there, runs runc once, and then serves a unix socket: start a process, attach, signal, resize. It keeps what processes
@@ -9,6 +9,8 @@
  * working directories and tar streams are handled there, inside every restriction runc has set up; the host never enters
  * a container again after it was built. What init says is untrusted: the shim bounds-checks every message and takes
  * process ids only from the kernel (SCM_CREDENTIALS).
+ *
+ * As the *starter* (one for each daemon) it starts shims for a daemon whose own memory makes that slow.
  *
  * When init dies the shim records it and ends; when the shim dies init ends, and with it every process of the container.
  * All mounts live in the shim's namespace and vanish with it. Policy lives in TypeScript; nothing is decided here.
@@ -1951,6 +1953,19 @@ static void join_cgroup(const char *dir) {
   if (put_file(path, "0") < 0) die("%s", path);
 }
 
+/* A socket that only its owner may use; nobody listens yet. */
+static int bind_at(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) errno = ENAMETOOLONG, die("%s", path);
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  unlink(path);
+  umask(0177);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) die("%s", path);
+  umask(022);
+  return fd;
+}
+
 static uint32_t need_number(char ***argv) {
   uint32_t v;
   const char *text = need(argv);
@@ -1990,14 +2005,7 @@ static int shim_main(char **argv) {
   if (S.depot < 0) die("%s", depot);
   S.proc_dir = open_dir_at(S.depot, "proc");
 
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(sock) >= sizeof address.sun_path) errno = ENAMETOOLONG, die("%s", sock);
-  strcpy(address.sun_path, sock);
-  S.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  unlink(sock);
-  umask(0177);
-  if (S.listener < 0 || bind(S.listener, (struct sockaddr *)&address, sizeof address) < 0) die("%s", sock);
-  umask(022);
+  S.listener = bind_at(sock);
 
   if (*argv && strcmp(*argv, "join") == 0) {
     argv++;
@@ -2157,11 +2165,66 @@ static int shim_main(char **argv) {
   return rc;
 }
 
+/* ---------------------------------------------------------------- starter */
+
+/* What a 'P' frame asks for: where errors go ('': with the output), and the program with its arguments. NULL when malformed. */
+static char **take_program(struct cursor *q, const char **log) {
+  uint32_t count;
+  *log = take_str(q);
+  char **argv = take_list(q, 0, &count, 0);
+  if (argv && count > 0) return argv;
+  free(argv);
+  return NULL;
+}
+
+/* The forked child: becomes the program a 'P' frame asks for, which answers on the connection the frame came by. Never returns. */
+static void start_program(int conn) {
+  uint32_t len = 0;
+  if (recv(conn, &len, 4, MSG_WAITALL) != 4 || len < 1 || len > MAX_FRAME) _exit(64);
+  uint8_t *data = malloc(len);
+  if (data == NULL || recv(conn, data, len, MSG_WAITALL) != (ssize_t)len || data[0] != 'P') _exit(64);
+  struct cursor q = {data + 1, data + len, 0};
+  const char *log;
+  char **argv = take_program(&q, &log);
+  if (argv == NULL) _exit(64);
+  dup2(conn, 1);
+  int null = open("/dev/null", O_RDONLY | O_CLOEXEC), err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (null < 0 || err < 0) die("%s", log);
+  dup2(null, 0), dup2(err, 2);
+  syscall(SYS_close_range, 3u, ~0u, 0u);
+  signal(SIGCHLD, SIG_DFL);
+  dprintf(1, "pid %d\n", getpid()); /* nobody is there to hear it any more: that ends us */
+  execv(argv[0], argv);
+  die("%s", argv[0]);
+}
+
+/*
+ * croft-init starter SOCKET: has one program started by each connection, for as long as its own standard input is open. Says
+ * `listening`. What it has started lives on.
+ */
+static int starter_main(const char *sock) {
+  prctl(PR_SET_NAME, "croft-starter");
+  signal(SIGCHLD, SIG_IGN); /* those that end need nobody */
+  int listener = bind_at(sock);
+  if (listen(listener, 128) < 0) die("listen");
+  dprintf(1, "listening\n");
+  for (;;) {
+    struct pollfd polls[2] = {{.fd = 0, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
+    if (poll(polls, 2, -1) < 0 && errno != EINTR) return 1;
+    if (polls[0].revents) return 0;
+    int conn = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (conn < 0) continue;
+    if (fork() == 0) start_program(conn);
+    close(conn);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
   name = name ? name + 1 : argc > 0 ? argv[0] : "";
   if (strcmp(name, "garden-init") == 0) return init_main();
   if (argc > 2 && strcmp(argv[1], "shim") == 0) return shim_main(argv + 2);
-  dprintf(2, "usage: croft-init shim DEPOT ... (started by Croft's executor)\n");
+  if (argc == 3 && strcmp(argv[1], "starter") == 0) return starter_main(argv[2]);
+  dprintf(2, "usage: croft-init shim DEPOT ... | starter SOCKET (started by Croft's executor)\n");
   return 64;
 }

@@ -168,6 +168,22 @@ static void fuzz_spec(void) {
   free(spec.argv), free(spec.env);
 }
 
+static void fuzz_program(void) {
+  static struct input in;
+  in.len = 0;
+  uint32_t count = any(5);
+  put_text(&in, any(2) ? "/log" : ""), put_number(&in, count, 4);
+  for (uint32_t i = 0; i < count; i++) put_text(&in, "argument");
+  mutate(&in);
+  struct cursor c = {in.data, in.data + in.len, 0};
+  const char *log;
+  char **argv = take_program(&c, &log);
+  size_t seen = argv ? strlen(log) : 0;
+  for (char **text = argv; text && *text; text++) seen += strlen(*text);
+  state += seen & 1;
+  free(argv);
+}
+
 /* Whatever init has been sent is thrown away; sometimes it says something, mostly of processes that are there. */
 static void play_init(int fd) {
   char trash[64];
@@ -253,6 +269,7 @@ int main(int argc, char **argv) {
     if (rc < 0) return 1;
     whole += (uint64_t)rc;
     fuzz_spec();
+    fuzz_program();
     S.proc_dir = open("/proc-dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     fuzz_frames();
     close(S.proc_dir);

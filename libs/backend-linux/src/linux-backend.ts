@@ -49,6 +49,7 @@ import { parseNetwork } from './networker/address.js'
 import { AddressAllocator, SlotAllocator } from './networker/allocator.js'
 import { Networker } from './networker/apply.js'
 import { DEFAULT_CGROUP_ROOT, DEFAULT_STAGE_DIR, SLOTS_PER_HOME, type LinuxBackendOptions } from './options.js'
+import { Starter } from './shim/starter.js'
 import { canMakeDisks } from './volumizer/disk.js'
 import { ImageSizes } from './volumizer/image-sizes.js'
 import { directoryUsage, smallUsage } from './volumizer/usage.js'
@@ -97,6 +98,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
     networker,
     drains: new Drains(networker, options.logger),
+    starter: new Starter(options.shimPath, options.runDir),
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
     addresses: undefined,
     imageSizes: new ImageSizes(),
@@ -300,6 +302,7 @@ class Linux implements LinuxBackend {
   async close(): Promise<void> {
     this.#watch.close()
     this.#removals.close()
+    this.host.starter.close()
     await this.host.drains.settled(DRAIN_TIMEOUT_MS)
     await this.host.networker.close()
     await this.lock.release()

@@ -205,7 +205,8 @@ export async function createContainer(
       platform,
       bindMounts,
     })
-    const started = await startShim(host.options.shimPath, args, host.depot.folder(handle), async (shim) => {
+    const program = [host.options.shimPath, ...args] as const
+    const started = await startShim(host.starter, program, host.depot.folder(handle), async (shim) => {
       failpoint('container-shim-started')
       state.shim = shim
       await host.depot.write(handle, state)

@@ -12,6 +12,7 @@ import type { Networker } from '../networker/apply.js'
 import type { ContainerNetwork } from '../networker/plan.js'
 import type { LinuxBackendOptions } from '../options.js'
 import type { ShimClient } from '../shim/client.js'
+import type { Starter } from '../shim/starter.js'
 import type { ImageSizes } from '../volumizer/image-sizes.js'
 import type { UsageMeter } from '../volumizer/usage-meter.js'
 import type { Drains } from './drains.js'
@@ -28,6 +29,7 @@ export interface Host {
   slots: SlotAllocator
   addresses: AddressAllocator | undefined
   drains: Drains
+  starter: Starter
   imageSizes: ImageSizes
   usage: UsageMeter
   /** Creates are bound by the processor: as many at once as there are cores. */

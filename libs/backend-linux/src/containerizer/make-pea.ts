@@ -104,7 +104,8 @@ async function stand(host: Host, entry: Entry, pea: Pea, spec: ProcessSpec): Pro
       upperPaths: onDisk === null ? [folder] : [onDisk, join(onDisk, pea.id)],
     },
   })
-  const started = await startShim(host.options.shimPath, args, folder, async (identity) => {
+  const program = [host.options.shimPath, ...args] as const
+  const started = await startShim(host.starter, program, folder, async (identity) => {
     failpoint('pea-shim-started')
     pea.state.shim = identity
     await writePea(folder, pea.state)

@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { bareEnv, start } from '@croft/kit'
 import { ServiceUnavailableError } from '@croft/garden-api'
-import { identify } from '../depot/process-identity.js'
+import { identify, signalProcess } from '../depot/process-identity.js'
 import type { ProcessIdentity } from '../depot/journal.js'
+import type { Starter } from './starter.js'
 
 const READY_TIMEOUT_MS = 30_000
 const MAX_ANSWER_BYTES = 4096
@@ -13,9 +13,15 @@ export interface StartedShim {
   init: ProcessIdentity
 }
 
-/** What a shim said on its way up. Pure. */
+/** The process id that is said first; null when something else is. Pure. */
+export function parsePid(text: string): number | null {
+  const pid = /^pid (\d+)\n/.exec(text)?.[1]
+  return pid === undefined ? null : Number(pid)
+}
+
+/** What a shim said on its way up, behind its process id. Pure. */
 export function parseAnswer(text: string): { kind: 'ready'; pid: number } | { kind: 'error'; why: string } {
-  const line = text.split('\n')[0] ?? ''
+  const line = text.replace(/^pid \d+\n/, '').split('\n')[0] ?? ''
   const ready = /^ready (\d+)$/.exec(line)
   if (ready !== null) return { kind: 'ready', pid: Number(ready[1]) }
   return { kind: 'error', why: line.startsWith('error ') ? line.slice(6) : 'the shim ended without a word' }
@@ -27,52 +33,59 @@ export function parseAnswer(text: string): { kind: 'ready'; pid: number } | { ki
  * @throws ServiceUnavailableError with the shim's own words
  */
 export async function startShim(
-  shimPath: string,
-  args: readonly string[],
+  starter: Starter,
+  argv: readonly [program: string, ...args: string[]],
   folder: string,
   onSpawn: (shim: ProcessIdentity) => Promise<void>,
 ): Promise<StartedShim> {
-  const log = await open(join(folder, 'shim.log'), 'a', 0o600)
-  const child = start(shimPath, args, { cwd: '/', env: bareEnv(), stdio: ['ignore', 'pipe', log.fd], detached: true })
+  const socket = await starter.start(argv, join(folder, 'shim.log'))
+  const said = new Said(socket)
+  const timer = setTimeout(() => {
+    socket.destroy(new ServiceUnavailableError(`the container did not stand within ${READY_TIMEOUT_MS} ms`))
+  }, READY_TIMEOUT_MS)
+  let shim: ProcessIdentity | null = null
   try {
-    const answered = readAnswer(child)
-    answered.catch(() => undefined) // awaited below, after the journal
-    const shim = child.pid === undefined ? null : await identify(child.pid)
+    const pid = parsePid(await said.lines(1))
+    shim = pid === null ? null : await identify(pid)
     if (shim !== null) await onSpawn(shim)
-    const answer = parseAnswer(await answered)
+    const answer = parseAnswer(await said.lines(2))
     if (answer.kind === 'error') throw new ServiceUnavailableError(`the container could not be made: ${answer.why}`)
     const init = await identify(answer.pid)
     if (shim === null || init === null) throw new ServiceUnavailableError('the container ended while it was made')
     return { shim, init }
   } catch (error) {
-    child.kill('SIGKILL')
+    if (shim !== null) await signalProcess(shim, 'SIGKILL')
     throw error
   } finally {
-    child.stdout?.destroy()
-    child.unref()
-    await log.close()
+    clearTimeout(timer)
+    socket.destroy()
   }
 }
 
-function readAnswer(child: ReturnType<typeof start>): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const timer = setTimeout(
-      () => reject(new ServiceUnavailableError(`the container did not stand within ${READY_TIMEOUT_MS} ms`)),
-      READY_TIMEOUT_MS,
-    )
-    const done = (): void => {
-      clearTimeout(timer)
-      resolve(text)
-    }
-    child.on('error', (error) => {
-      clearTimeout(timer)
-      reject(new ServiceUnavailableError('the container shim cannot be started', error))
+/** The text that comes by a connection. */
+class Said {
+  #text = ''
+  #isOver = false
+  #failure: Error | undefined
+  #wake = (): void => undefined
+
+  constructor(socket: Socket) {
+    socket.on('data', (chunk: Buffer) => {
+      this.#text += chunk.toString()
+      this.#wake()
     })
-    child.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      if (text.includes('\n') || text.length > MAX_ANSWER_BYTES) done()
+    socket.on('error', (error) => (this.#failure = error))
+    socket.once('close', () => {
+      this.#isOver = true
+      this.#wake()
     })
-    child.stdout?.on('close', done)
-  })
+  }
+
+  /** All of it, once it has so many lines, is too long, or ends. @throws why the connection was given up */
+  async lines(count: number): Promise<string> {
+    const isEnough = (): boolean => this.#text.split('\n').length > count || this.#text.length > MAX_ANSWER_BYTES
+    while (!this.#isOver && !isEnough()) await new Promise<void>((resolve) => (this.#wake = resolve))
+    if (this.#failure instanceof ServiceUnavailableError) throw this.#failure
+    return this.#text
+  }
 }

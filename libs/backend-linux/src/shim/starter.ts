@@ -1,0 +1,94 @@
+import type { ChildProcess } from 'node:child_process'
+import { createConnection, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { bareEnv, start } from '@croft/kit'
+import { ServiceUnavailableError } from '@croft/garden-api'
+import { programFrame } from './frames.js'
+
+const LAUNCH_TIMEOUT_MS = 5_000
+/** It may have been ended once, by whoever; not each time. */
+const ATTEMPTS = 2
+
+/**
+ * Starts programs for this process: a role of croft-init that does nothing else. Node copies the tables of all its memory for
+ * each program, and stands still for milliseconds meanwhile; a program of a few pages does not. It is started when it is needed
+ * first, again when it has gone, and ends with this process however that ends; what it has started lives on.
+ */
+export class Starter {
+  readonly #socketPath: string
+  #child: ChildProcess | undefined
+  #launched: Promise<void> | undefined
+
+  constructor(
+    private readonly program: string,
+    folder: string,
+  ) {
+    this.#socketPath = join(folder, 'starter.sock')
+  }
+
+  /**
+   * Has a program started. Resolves with its standard output, on which it says `pid N` before anything else; its standard error
+   * is appended to a file. Should we end before we hear that, it does not begin.
+   * @throws ServiceUnavailableError
+   */
+  async start(argv: readonly string[], logPath: string): Promise<Socket> {
+    for (let attempt = 1; ; attempt++) {
+      const launched = (this.#launched ??= this.#launch())
+      try {
+        await launched
+        const socket = await connected(this.#socketPath)
+        socket.write(programFrame(argv, logPath))
+        return socket
+      } catch (error) {
+        if (this.#launched === launched) this.close()
+        if (attempt === ATTEMPTS) throw new ServiceUnavailableError('the container shim cannot be started', error)
+      }
+    }
+  }
+
+  /** Lets the program go; another start begins a new one. */
+  close(): void {
+    this.#child?.kill('SIGKILL')
+    this.#child = undefined
+    this.#launched = undefined
+  }
+
+  async #launch(): Promise<void> {
+    const child = start(this.program, ['starter', this.#socketPath], {
+      cwd: '/',
+      env: bareEnv(),
+      stdio: ['pipe', 'pipe', 'ignore'],
+      detached: true,
+    })
+    this.#child = child
+    child.unref()
+    child.stdin?.on('error', () => undefined) // it has gone: the next start sees that
+    ;(child.stdin as Socket | null)?.unref()
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('it does not listen')), LAUNCH_TIMEOUT_MS)
+      const settle = (failure?: Error): void => {
+        clearTimeout(timer)
+        child.stdout?.destroy()
+        if (failure === undefined) resolve()
+        else reject(failure)
+      }
+      child.on('error', settle)
+      child.stdout?.once('data', (said: Buffer) => {
+        settle(said.toString().startsWith('listening\n') ? undefined : new Error(said.toString().trim()))
+      })
+      child.stdout?.once('end', () => settle(new Error('it ended at once')))
+    })
+  }
+}
+
+async function connected(path: string): Promise<Socket> {
+  const socket = createConnection(path)
+  return await new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      socket.on('error', () => undefined) // `close` follows
+      resolve(socket)
+    })
+  })
+}
