@@ -2188,7 +2188,8 @@ static void start_program(int conn) {
   char **argv = take_program(&q, &log);
   if (argv == NULL) _exit(64);
   dup2(conn, 1);
-  int null = open("/dev/null", O_RDONLY | O_CLOEXEC), err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int err = *log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600) : 1;
   if (null < 0 || err < 0) die("%s", log);
   dup2(null, 0), dup2(err, 2);
   syscall(SYS_close_range, 3u, ~0u, 0u);

@@ -90,6 +90,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     ...(options.portPool !== undefined && { portPool: options.portPool }),
     logger: options.logger,
   })
+  const starter = new Starter(options.shimPath, options.runDir)
   const host: Host = {
     options,
     names,
@@ -97,8 +98,8 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     depot,
     cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
     networker,
-    drains: new Drains(networker, options.logger),
-    starter: new Starter(options.shimPath, options.runDir),
+    drains: new Drains(networker, starter, options.logger),
+    starter,
     slots: new SlotAllocator(Math.min(options.maxContainers ?? SLOTS_PER_HOME, SLOTS_PER_HOME)),
     addresses: undefined,
     imageSizes: new ImageSizes(),
@@ -302,8 +303,8 @@ class Linux implements LinuxBackend {
   async close(): Promise<void> {
     this.#watch.close()
     this.#removals.close()
-    this.host.starter.close()
     await this.host.drains.settled(DRAIN_TIMEOUT_MS)
+    this.host.starter.close()
     await this.host.networker.close()
     await this.lock.release()
   }

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
-import { removeTrees } from '../depot/remove-tree.js'
+import { removeTreesCommand } from '../depot/remove-tree.js'
 import type { Networker } from '../networker/apply.js'
+import type { Starter } from '../shim/starter.js'
 
 /** On its way off the disk: no handle, and nothing of runc's, begins so. */
 const GONE = '.gone-'
@@ -30,6 +31,7 @@ export class Drains {
 
   constructor(
     private readonly networker: Pick<Networker, 'unlink'>,
+    private readonly starter: Pick<Starter, 'run'>,
     private readonly logger: Logger,
   ) {}
 
@@ -95,7 +97,7 @@ export class Drains {
       await systemClock.sleep(GATHER_MS)
       const paths = this.#trees.splice(0, MAX_AT_ONCE)
       failpoint('container-files-go')
-      await removeTrees(paths).catch((error: unknown) => {
+      await this.starter.run(removeTreesCommand(paths)).catch((error: unknown) => {
         this.logger.error('container-files-left', { paths, why: messageOf(error) })
       })
     }

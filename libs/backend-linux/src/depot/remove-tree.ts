@@ -15,10 +15,14 @@ export async function removeTree(path: string): Promise<void> {
   await run('rm', ['-rf', '--one-file-system', '--', path], { timeoutMs: REMOVE_TIMEOUT_MS })
 }
 
-/** Removes trees of any size behind the back of whoever waits for this process: the file system may be slow. */
-export async function removeTrees(paths: readonly string[]): Promise<void> {
-  await run('rm', ['-rf', '--one-file-system', '--', ...paths], { timeoutMs: REMOVE_TIMEOUT_MS })
-}
+/** The same for many trees of any size, behind the back of whoever waits for this process: the file system may be slow. */
+export const removeTreesCommand = (paths: readonly string[]): string[] => [
+  '/bin/rm',
+  '-rf',
+  '--one-file-system',
+  '--',
+  ...paths,
+]
 
 /**
  * Removes a tree at once; false when it is not small, or something does not go. Follows no link and stays on its file system.

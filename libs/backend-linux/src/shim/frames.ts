@@ -182,7 +182,7 @@ export const resizeFrame = (id: string, columns: number, rows: number): Buffer =
 export const networkFrame = (address: string, gateway: string): Buffer =>
   new Builder().bytes(Buffer.from([...address.split('.'), ...gateway.split('.')].map(Number))).frame('N')
 
-/** A program to start, by its path and arguments, and the file its standard error goes to. */
+/** A program to start, by its path and arguments, and the file its standard error goes to; '': the same as its output. */
 export function programFrame(argv: readonly string[], logPath: string): Buffer {
   const builder = new Builder().text(logPath).u32(argv.length)
   for (const arg of argv) builder.text(arg)

@@ -64,6 +64,19 @@ describe('the starter of programs', () => {
     expect(await all(await starter.start(['/bin/true'], join(dir, 'none/log')))).toMatch(/^error .*No such file/)
   })
 
+  it('waits for a program that says nothing, and throws what another says', async () => {
+    await starter.run(['/bin/touch', join(dir, 'touched')])
+    expect(existsSync(join(dir, 'touched'))).toBe(true)
+    await expect(starter.run(['/bin/ls', join(dir, 'none')])).rejects.toThrow(/^\/bin\/ls: .*No such file/)
+    await expect(starter.run([join(dir, 'none')])).rejects.toThrow('No such file')
+  })
+
+  it('starts nothing once it is closed', async () => {
+    starter.close()
+    await expect(starter.start(['/bin/true'], null)).rejects.toThrow('closed')
+    expect(await found(dir)).toEqual([])
+  })
+
   it('gives a program no file of ours, and lets it wait for its own children', async () => {
     const text = await all(await starter.start(['/bin/sh', '-c', 'ls /proc/$$/fd; (exit 7); echo $?'], log()))
     expect(text.replace(/^pid \d+\n/, '')).toBe('0\n1\n2\n7\n')

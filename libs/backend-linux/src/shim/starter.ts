@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { bareEnv, start } from '@croft/kit'
@@ -8,6 +9,8 @@ import { programFrame } from './frames.js'
 const LAUNCH_TIMEOUT_MS = 5_000
 /** It may have been ended once, by whoever; not each time. */
 const ATTEMPTS = 2
+/** Kept of what a program complains about, characters. */
+const MAX_SAID = 4096
 
 /**
  * Starts programs for this process: a role of croft-init that does nothing else. Node copies the tables of all its memory for
@@ -18,6 +21,7 @@ export class Starter {
   readonly #socketPath: string
   #child: ChildProcess | undefined
   #launched: Promise<void> | undefined
+  #isClosed = false
 
   constructor(
     private readonly program: string,
@@ -28,26 +32,44 @@ export class Starter {
 
   /**
    * Has a program started. Resolves with its standard output, on which it says `pid N` before anything else; its standard error
-   * is appended to a file. Should we end before we hear that, it does not begin.
+   * is appended to a file, or without one comes there too. Should we end before we hear that, it does not begin.
    * @throws ServiceUnavailableError
    */
-  async start(argv: readonly string[], logPath: string): Promise<Socket> {
+  async start(argv: readonly string[], logPath: string | null): Promise<Socket> {
+    if (this.#isClosed) throw new ServiceUnavailableError('this backend is closed')
     for (let attempt = 1; ; attempt++) {
       const launched = (this.#launched ??= this.#launch())
       try {
         await launched
         const socket = await connected(this.#socketPath)
-        socket.write(programFrame(argv, logPath))
+        socket.write(programFrame(argv, logPath ?? ''))
         return socket
       } catch (error) {
-        if (this.#launched === launched) this.close()
+        if (this.#launched === launched) this.#end()
         if (attempt === ATTEMPTS) throw new ServiceUnavailableError('the container shim cannot be started', error)
       }
     }
   }
 
-  /** Lets the program go; another start begins a new one. */
+  /** Has a program started that says nothing when all is well, and waits for its end. @throws ServiceUnavailableError, or what it says */
+  async run(argv: readonly string[]): Promise<void> {
+    const socket = await this.start(argv, null)
+    let said = ''
+    socket.on('data', (chunk: Buffer) => {
+      said = `${said}${chunk.toString()}`.slice(0, MAX_SAID)
+    })
+    await once(socket, 'close')
+    const [, complaint = ''] = /^pid \d+\n([^]*)$/.exec(said) ?? ['', 'it did not begin']
+    if (complaint !== '') throw new Error(`${argv[0]}: ${complaint.trim()}`)
+  }
+
+  /** Lets the program go, and starts none any more. */
   close(): void {
+    this.#isClosed = true
+    this.#end()
+  }
+
+  #end(): void {
     this.#child?.kill('SIGKILL')
     this.#child = undefined
     this.#launched = undefined
