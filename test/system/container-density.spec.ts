@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LinuxBackend } from '@croft/backend-linux'
-import { run } from '@croft/kit'
+import { run, waitFor } from '@croft/kit'
 import { image, makeHome, sh, type TestHome } from './support/backend-rig.js'
 import { settledTraces, tracesOf } from './support/traces.js'
 
@@ -80,7 +80,9 @@ describe(`${COUNT} idle containers at once`, () => {
     console.log(`${COUNT} containers destroyed in ${Math.round(tookMs)} ms on ${availableParallelism()} cores`)
     expect(tookMs).toBeLessThan(MAX_REMOVAL_MS)
     expect(await settledTraces(home, nothing)).toEqual(nothing)
-    const leftProcesses = await run('pgrep', ['--full', '--count', home.dir], { timeoutMs: 5_000 }).catch(() => null)
-    expect(leftProcesses).toBeNull()
+    await backend.close() // which ends its own tools
+    const isNothingLeft = async (): Promise<boolean> =>
+      (await run('pgrep', ['--full', '--count', home.dir], { timeoutMs: 5_000 }).catch(() => null)) === null
+    await waitFor(isNothingLeft, { what: 'every process of the home to end', timeoutMs: 2_000 })
   })
 })

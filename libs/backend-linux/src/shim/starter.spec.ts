@@ -49,6 +49,11 @@ describe('the starter of programs', () => {
     return pids.filter((pid) => lineOf(pid).includes(text)).map(Number)
   }
 
+  it('leaves no name of its socket', async () => {
+    await all(await starter.start(['/bin/true'], null))
+    expect(await readdir(dir)).toEqual([])
+  })
+
   it('says the process id, then what the program says, and appends its errors to a file', async () => {
     const script = 'echo "I am $$ $1"; echo wrong >&2; read -r line || echo no input'
     for (const word of ['a', 'b c']) {

@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { bareEnv, start } from '@croft/kit'
@@ -11,24 +13,26 @@ const LAUNCH_TIMEOUT_MS = 5_000
 const ATTEMPTS = 2
 /** Kept of what a program complains about, characters. */
 const MAX_SAID = 4096
+/** Opens a place without what is in it (open(2)); node has no name for it. */
+const O_PATH = 0o10000000
 
 /**
  * Starts programs for this process: a role of croft-init that does nothing else. Node copies the tables of all its memory for
  * each program, and stands still for milliseconds meanwhile; a program of a few pages does not. It is started when it is needed
- * first, again when it has gone, and ends with this process however that ends; what it has started lives on.
+ * first, again when it has gone, and ends with this process however that ends; what it has started lives on. Its socket has no
+ * name any more once we hold it.
  */
 export class Starter {
-  readonly #socketPath: string
   #child: ChildProcess | undefined
-  #launched: Promise<void> | undefined
+  /** Resolves with where its socket is. */
+  #launched: Promise<string> | undefined
+  #socket: number | undefined
   #isClosed = false
 
   constructor(
     private readonly program: string,
-    folder: string,
-  ) {
-    this.#socketPath = join(folder, 'starter.sock')
-  }
+    private readonly folder: string,
+  ) {}
 
   /**
    * Has a program started. Resolves with its standard output, on which it says `pid N` before anything else; its standard error
@@ -40,8 +44,7 @@ export class Starter {
     for (let attempt = 1; ; attempt++) {
       const launched = (this.#launched ??= this.#launch())
       try {
-        await launched
-        const socket = await connected(this.#socketPath)
+        const socket = await connected(await launched)
         socket.write(programFrame(argv, logPath ?? ''))
         return socket
       } catch (error) {
@@ -71,12 +74,15 @@ export class Starter {
 
   #end(): void {
     this.#child?.kill('SIGKILL')
+    if (this.#socket !== undefined) closeSync(this.#socket)
     this.#child = undefined
+    this.#socket = undefined
     this.#launched = undefined
   }
 
-  async #launch(): Promise<void> {
-    const child = start(this.program, ['starter', this.#socketPath], {
+  async #launch(): Promise<string> {
+    const path = join(this.folder, `s-${randomBytes(4).toString('hex')}.sock`)
+    const child = start(this.program, ['starter', path], {
       cwd: '/',
       env: bareEnv(),
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -100,6 +106,10 @@ export class Starter {
       })
       child.stdout?.once('end', () => settle(new Error('it ended at once')))
     })
+    if (this.#child !== child) throw new Error('it was let go')
+    this.#socket = openSync(path, O_PATH | constants.O_NOFOLLOW)
+    unlinkSync(path)
+    return `/proc/self/fd/${this.#socket}`
   }
 }
 
