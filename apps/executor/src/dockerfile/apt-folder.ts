@@ -16,6 +16,8 @@ export async function makeAptFolder(folder: string, stackTree: string, configura
   for (const name of await readdir(sources)) {
     await writeFile(join(folder, 'sources.list.d', name), inside(await readFile(join(sources, name), 'utf8')))
   }
-  await writeFile(join(folder, 'apt.conf'), inside(await readFile(join(configuration, 'apt.conf'), 'utf8')))
+  // how archives are reached; where packages lie is another matter inside a Dockerfile's image
+  const settings = (await readFile(join(configuration, 'apt.conf'), 'utf8')).match(/^Acquire::.*\n/gm) ?? []
+  await writeFile(join(folder, 'apt.conf'), inside(settings.join('')))
   await cp(join(configuration, 'ca.crt'), join(folder, 'ca.crt')).catch(() => undefined) // most hosts need none
 }
