@@ -151,6 +151,7 @@ class DockerfileBuild {
     const startedAt = ports.clock.monotonic()
     const exitCode = await this.#run(buildCommand({ secrets, hasApt: apt !== null }), (line) => output.read(line))
     log.took('Dockerfile', ports.clock.monotonic() - startedAt)
+    if (exitCode !== 0 && output.hasNoThread) throw new TooManyProcesses()
     if (exitCode !== 0) {
       const { title, suggestion } = output.failure(dockerfile, exitCode)
       throw new DockerfileFailed(title, suggestion)

@@ -66,6 +66,14 @@ describe('a Dockerfile that does not build', () => {
     )
   })
 
+  it('for want of processes says nothing of the state its programs were in', () => {
+    const output = new BuildahOutput()
+    const lines = ['a', 'runtime: failed to create new OS thread (have 5 already; errno=11)', 'gs     0x0']
+    expect(lines.map((line) => output.read(line))).toEqual(['a', null, null])
+    expect(output.hasNoThread).toBe(true)
+    expect(new BuildahOutput().hasNoThread).toBe(false)
+  })
+
   it('tells what buildah complained of when no step had begun', () => {
     expect(failure('FROM a', 'Error: no such thing').title).toBe('the Dockerfile could not be built: no such thing')
     expect(failure('FROM a').title).toBe('the Dockerfile could not be built: buildah ended with exit code 125')

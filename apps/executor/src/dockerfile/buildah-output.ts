@@ -9,6 +9,8 @@ const NOISE =
   /^(?:--> (?:[0-9a-f]{6,64}|Pushing cache.*)|(?:\[\d+\/\d+\] )?COMMIT .*|[0-9a-f]{64}|Successfully tagged .*|Getting image source signatures|Copying (?:blob|config) .*|Writing manifest to image destination|Storing signatures|subprocess exited (?:with status \d+|on .*))$/
 const WARNING = /^time="[^"]*" level=warning msg="((?:[^"\\]|\\.)*)"/
 const TOLD_BY_BUILDAH = /^(?:time="|Error: |error |\[\w+\])/
+/** The last words of a program in Go that may start no thread; what follows is its state. */
+const NO_THREAD = /^runtime(?:\/cgo)?: (?:failed to create new OS thread|pthread_create failed)/
 const BROKEN_STEP = /building at STEP "((?:[^"\\]|\\.)*)": (.*)$/
 const MAX_TEXT = 100
 const MAX_REASON = 300
@@ -19,9 +21,17 @@ export class BuildahOutput {
   #step = 0
   #lastSaid = ''
   #complaint = ''
+  #hasNoThread = false
+
+  /** Whether something of the build could not go on for want of processes. */
+  get hasNoThread(): boolean {
+    return this.#hasNoThread
+  }
 
   /** What a person sees of a line; null: nothing. */
   read(line: string): string | null {
+    this.#hasNoThread ||= NO_THREAD.test(line)
+    if (this.#hasNoThread) return null
     const step = STEP.exec(line)
     if (step !== null) {
       this.#stage = Number(step[1] ?? 1)
