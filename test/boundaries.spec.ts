@@ -69,6 +69,7 @@ const PURE = [
   'apps/controller/src/schedule/view.ts',
   'apps/controller/src/stack/bill-of-image.ts',
   'apps/executor/src/build/build-lines.ts',
+  'apps/executor/src/build/build-reach.ts',
   'apps/executor/src/build/export-line.ts',
   'apps/executor/src/buildpack/style.ts',
   'apps/executor/src/dockerfile/buildah-container.ts',

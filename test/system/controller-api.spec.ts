@@ -244,6 +244,25 @@ describe('the API of a controller', () => {
     expect(nothing.json).toMatchObject({ status: 404, code: 'not-found' })
   })
 
+  it('keeps how builds reach package registries, until it is taken back, and no password', async () => {
+    const change = (body: object): Promise<Answer> =>
+      rig.ask('PATCH', '/api/v1/settings', { token: rig.operatorToken, body })
+    const set = await change({ npmRegistry: 'https://npm.corp/', noProxy: '.corp' })
+    expect(set.json).toMatchObject({
+      npmRegistry: 'https://npm.corp/',
+      noProxy: '.corp',
+      proxy: null,
+      appsPerTeam: 100,
+    })
+    const refused = await change({ pypiIndex: 'https://me:secret@pypi.corp/' })
+    expect(refused.status).toBe(400)
+    expect(refused.json).toMatchObject({ fields: { pypiIndex: expect.stringContaining('password') as string } })
+    expect((await change({ npmRegistry: null, noProxy: null })).json).toMatchObject({
+      npmRegistry: null,
+      noProxy: null,
+    })
+  })
+
   it('keeps the id the router gave a request, and makes its own of one that is not well-formed', async () => {
     const asked = async (id: string): Promise<unknown> =>
       (await rig.ask('GET', '/api/v1/health', { headers: { 'x-request-id': id } })).headers['x-request-id']

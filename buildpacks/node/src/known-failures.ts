@@ -30,6 +30,7 @@ export function packageOfArchive(url: string): string {
 
 /** Of every manager: no way to the registry, no trust, no access. */
 export const REGISTRY_FAILURES = {
-  unreachable: 'push again; if it stays, ask whoever runs the platform for the registry settings of builds',
-  untrusted: 'ask whoever runs the platform for the certificates of builds',
+  unreachable:
+    'push again; if it stays, ask whoever runs the platform for the registry settings of builds (croft settings:set npm-registry, proxy)',
+  untrusted: 'ask whoever runs the platform for the certificates of builds (croft settings:set ca=FILE)',
 }

@@ -28,6 +28,7 @@ describe('what npm says', () => {
       /registry settings/,
     ],
     ['a certificate', 'npm error code SELF_SIGNED_CERT_IN_CHAIN\n', /is not trusted/, /certificates/],
+    ['a certificate of its own', 'npm error code DEPTH_ZERO_SELF_SIGNED_CERT\n', /is not trusted/, /certificates/],
     [
       'another package than was locked',
       'npm warn x\nnpm error code EINTEGRITY\nnpm error sha512-...',

@@ -36,7 +36,7 @@ const KNOWN: readonly KnownFailure[] = [
     REGISTRY_FAILURES.unreachable,
   ],
   [
-    /code (SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|CERT_\w+)/,
+    /code (\w*SELF_SIGNED_CERT\w*|UNABLE_TO_\w+|CERT_\w+)/,
     (match) => `the certificate of the npm registry is not trusted (${match[1]})`,
     REGISTRY_FAILURES.untrusted,
   ],

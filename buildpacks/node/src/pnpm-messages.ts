@@ -76,7 +76,7 @@ const KNOWN: readonly KnownFailure[] = [
     'set the token that .npmrc names with croft config:set',
   ],
   [
-    /SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(?:GET|VERIFY)\w+|CERT_HAS_EXPIRED|invalid peer certificate/,
+    /\b\w*SELF_SIGNED_CERT\w*|UNABLE_TO_(?:GET|VERIFY)\w+|CERT_HAS_EXPIRED|invalid peer certificate/,
     (match) => `the certificate of the npm registry is not trusted (${match[0]})`,
     REGISTRY_FAILURES.untrusted,
   ],

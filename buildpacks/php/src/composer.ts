@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Layer, run, say } from '@croft/buildpack-kit'
 import type { ComposerJson } from './composer-json.js'
@@ -21,6 +21,7 @@ const FLAGS = ['--no-interaction', '--no-ansi']
 const INSTALL = ['install', ...FLAGS, '--no-dev', '--prefer-dist', '--no-progress', '--optimize-autoloader']
 /** Seconds until a server that does not answer is given up. */
 const CONNECT_TIMEOUT = 15
+const COMPOSER_HOME = '/tmp/composer'
 
 /**
  * Installs what composer.lock names into the app's own vendor folder, and runs the script `compile`. The folder of the build before
@@ -66,12 +67,17 @@ async function composer(
   args: readonly string[],
   shows: 'all' | 'errors',
 ): Promise<string> {
+  const config = env['CROFT_COMPOSER_CONFIG'] // of the platform: where packages come from
+  if (config !== undefined) {
+    mkdirSync(COMPOSER_HOME, { recursive: true })
+    copyFileSync(config, join(COMPOSER_HOME, 'config.json'))
+  }
   const settings = ['-d', `default_socket_timeout=${CONNECT_TIMEOUT}`]
   const ran = await run(php, [...settings, composer, ...args], {
     cwd: appDirectory,
     env: {
       ...env,
-      COMPOSER_HOME: '/tmp/composer',
+      COMPOSER_HOME,
       COMPOSER_CACHE_DIR: join(layersDirectory, 'composer-cache'),
       COMPOSER_MEMORY_LIMIT: '-1',
       COLUMNS: '500', // messages in one piece

@@ -219,7 +219,7 @@ export class PackageInstaller {
       wheels,
       added,
       pythonVersion: python.version,
-      settings: Object.fromEntries(Object.entries(env).filter(([name]) => /^PIP_(?!CERT$)/.test(name))),
+      settings: Object.fromEntries(Object.entries(env).filter(([name]) => /^PIP_(?!CERT$|CONFIG_FILE$)/.test(name))),
       platform: source === 'debian' ? `${platform} ${python.debs}` : platform,
     })
   }
@@ -237,7 +237,7 @@ function missingIn(output: string): string {
 }
 
 function remedyFor(file: string): string {
-  return `run \`pip download -d wheels -r ${file === 'requirements.txt' ? file : 'REQUIREMENTS'}\` and commit the wheels, or ask for the versions that are there, or have the platform reach a package index (proxy or PIP_INDEX_URL)`
+  return `run \`pip download -d wheels -r ${file === 'requirements.txt' ? file : 'REQUIREMENTS'}\` and commit the wheels, or ask for the versions that are there, or have the platform reach a package index (its settings pypi-index and proxy, or PIP_INDEX_URL)`
 }
 
 /** What the former build recorded of its packages. */

@@ -28,7 +28,7 @@ export interface Gems {
 }
 
 const REMEDY =
-  'run `bundle cache` and commit vendor/cache, or lock the versions that are there, or have the platform reach a gem server (proxy or BUNDLE_MIRROR)'
+  'run `bundle cache` and commit vendor/cache, or lock the versions that are there, or have the platform reach a gem server (its settings rubygems-mirror and proxy, or BUNDLE_MIRROR)'
 const SKIPPED_GROUPS = 'development:test'
 
 /** Where gems came from, as the layer's metadata says it. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { buildReachSchema } from './build-reach.js'
 
 /** A buildpack as an app's source or its settings name it. */
 export const wishedBuildpackSchema = z.discriminatedUnion('kind', [
@@ -32,5 +33,7 @@ export const buildWishesSchema = z.object({
   team: z.string(),
   /** Beginnings of addresses buildpacks may be fetched from. */
   sources: z.array(z.string()),
+  /** How builds reach package registries; absent: as the host does. */
+  reach: buildReachSchema.optional(),
 })
 export type BuildWishes = z.infer<typeof buildWishesSchema>

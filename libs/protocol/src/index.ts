@@ -1,4 +1,5 @@
 export * from './added-buildpack.js'
+export * from './build-reach.js'
 export * from './build-wishes.js'
 export * from './haproxy-launch.js'
 export * from './instance-spec.js'

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { run, start, waitFor } from '@croft/kit'
 import { ip } from './backend-rig.js'
@@ -14,6 +15,8 @@ export interface Lan {
   heard(): string[]
   /** Runs a program there and gives what it prints, or null when it fails. */
   run(command: string, ...args: string[]): Promise<string | null>
+  /** Starts a program there. */
+  start(command: string, ...args: string[]): ChildProcess
   close(): Promise<void>
 }
 
@@ -66,6 +69,8 @@ export async function makeLan(): Promise<Lan> {
         return null
       }
     },
+    start: (command, ...args) =>
+      start('ip', ['netns', 'exec', NAME, command, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }),
     close: async () => {
       server.kill('SIGKILL')
       await once(server, 'exit')

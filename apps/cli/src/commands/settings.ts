@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { examples } from '../examples.js'
@@ -5,14 +7,30 @@ import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
+const address = z.string().nullable().default(null)
 const settingsShape = z.looseObject({
   appsPerTeam: z.int(),
   nameQuarantineDays: z.int(),
   expiredStacks: z.string(),
+  npmRegistry: address,
+  rubygemsMirror: address,
+  pypiIndex: address,
+  packagistMirror: address,
+  proxy: address,
+  noProxy: address,
+  ca: address,
 })
+type Settings = z.infer<typeof settingsShape>
+type Value = string | number | null
 
-/** Keys of `settings:set`. */
-const SETTINGS = {
+/** A key of `settings:set`. Optional ones are taken back by an empty value. */
+interface Setting {
+  field: keyof Settings
+  meaning: string
+  isOptional?: true
+}
+
+const SETTINGS: Record<string, Setting> = {
   'apps-per-team': { field: 'appsPerTeam', meaning: 'apps a team may have; default 100' },
   'name-quarantine': {
     field: 'nameQuarantineDays',
@@ -22,7 +40,26 @@ const SETTINGS = {
     field: 'expiredStacks',
     meaning: 'a push on a stack without security fixes: warn or refuse; default warn',
   },
-} as const
+  'npm-registry': {
+    field: 'npmRegistry',
+    meaning: 'where builds get npm packages, Node.js, yarn and pnpm from',
+    isOptional: true,
+  },
+  'rubygems-mirror': {
+    field: 'rubygemsMirror',
+    meaning: 'what builds ask instead of rubygems.org',
+    isOptional: true,
+  },
+  'pypi-index': { field: 'pypiIndex', meaning: 'where builds get Python packages from', isOptional: true },
+  'packagist-mirror': {
+    field: 'packagistMirror',
+    meaning: 'what builds ask instead of packagist.org',
+    isOptional: true,
+  },
+  proxy: { field: 'proxy', meaning: "the proxy of builds, instead of the host's", isOptional: true },
+  'no-proxy': { field: 'noProxy', meaning: 'hosts that builds reach without it, with commas', isOptional: true },
+  ca: { field: 'ca', meaning: 'a file of certificates in PEM that builds trust besides', isOptional: true },
+}
 
 /** `croft settings` and `croft settings:set KEY=VALUE`: settings of the platform, for its operators. */
 export function register(program: Command): void {
@@ -31,7 +68,7 @@ export function register(program: Command): void {
     withPlatform(options, async ({ api }) => {
       const settings = await api.call('GET', '/settings', settingsShape)
       if (options.json === true) return printJson(settings)
-      printLines(...Object.entries(SETTINGS).map(([key, { field }]) => `${key}=${settings[field]}`))
+      printLines(...settingLines(settings))
     }),
   )
   examples(list, 'croft settings', 'croft settings --json')
@@ -46,26 +83,62 @@ export function register(program: Command): void {
         .join('; '),
     )
   platformVerb(set).action((pairs: string[], options: VerbOptions) => {
-    const body = parsePlatformSettings(pairs)
+    const body = parsePlatformSettings(pairs, (file) => readFileSync(file, 'utf8'))
     return withPlatform(options, async ({ api }) => {
       const settings = await api.call('PATCH', '/settings', settingsShape, { body })
       if (options.json === true) return printJson(settings)
-      printLines(...pairs)
+      printLines(...settingLines(settings, Object.keys(body)))
     })
   })
-  examples(set, 'croft settings:set expired-stacks=refuse', 'croft settings:set apps-per-team=20')
+  examples(
+    set,
+    'croft settings:set expired-stacks=refuse',
+    'croft settings:set npm-registry=https://npm.corp.example/ ca=/etc/ssl/corp.pem',
+    'croft settings:set npm-registry=',
+  )
 }
 
-/** `expired-stacks=refuse` arguments as the API takes them. @throws UsageError. Pure. */
-export function parsePlatformSettings(pairs: readonly string[]): Record<string, number | string> {
+/** `key=value` for people, of all settings or of some fields. Pure. */
+export function settingLines(settings: Settings, fields?: readonly string[]): string[] {
+  return Object.entries(SETTINGS).flatMap(([key, { field }]) => {
+    if (fields !== undefined && !fields.includes(field)) return []
+    const value = settings[field] as Value
+    return [`${key}=${key === 'ca' && typeof value === 'string' ? certificateNames(value) : (value ?? '')}`]
+  })
+}
+
+/** Whose certificates these are and how long they hold. */
+function certificateNames(pem: string): string {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const names = blocks.map((block) => {
+    const { subject, validToDate } = new X509Certificate(block)
+    return `${subject.replaceAll('\n', ', ')} until ${validToDate.toISOString().slice(0, 10)}`
+  })
+  return names.join('; ')
+}
+
+/** `expired-stacks=refuse` arguments as the API takes them; `read` gives the text of a file. @throws UsageError */
+export function parsePlatformSettings(pairs: readonly string[], read: (file: string) => string): Record<string, Value> {
   return Object.fromEntries(
     pairs.map((pair) => {
-      const [key = '', value = ''] = pair.split('=', 2)
-      const setting = Object.entries(SETTINGS).find(([name]) => name === key)?.[1]
+      const [, key = pair, value = ''] = /^([^=]*)=(.*)$/s.exec(pair) ?? []
+      const setting = SETTINGS[key]
       if (setting === undefined)
         throw new UsageError(`there is no setting ${key}`, `one of ${Object.keys(SETTINGS).join(', ')}`)
+      const isReset = setting.isOptional === true && value === '' && pair.includes('=')
+      if (isReset) return [setting.field, null]
       if (value === '') throw new UsageError(`${pair} is not ${key}=VALUE`, `${key}: ${setting.meaning}`)
+      if (key === 'ca') return [setting.field, certificatesIn(value, read)]
       return [setting.field, /^\d+$/.test(value) ? Number(value) : value]
     }),
   )
+}
+
+function certificatesIn(file: string, read: (file: string) => string): string {
+  try {
+    return read(file)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`the certificates cannot be read: ${why}`, 'ca: a file of certificates in PEM')
+  }
 }

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { messageOf, type BuildId, type Logger } from '@croft/kit'
+import { buildReachSchema } from '@croft/protocol'
 import { z } from 'zod'
 import { clientGone } from '../http/client-gone.js'
 import type { InternalServer } from '../http/internal-server.js'
@@ -48,10 +49,11 @@ export class BuildNodeRoutes implements OnModuleInit {
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/wishes', async (request) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.tree)
-      const [sources, team] = await Promise.all([this.settings.get('buildpackSources'), this.teams.get(app.teamId)])
+      const [settings, team] = await Promise.all([this.settings.all(), this.teams.get(app.teamId)])
+      const rules = { sources: settings.buildpackSources, team: team.name, reach: buildReachSchema.parse(settings) }
       const choice = chooseBuilder(files, app)
       return {
-        ...wishesOf(files, app.settings.buildpacks ?? [], { sources, team: team.name }),
+        ...wishesOf(files, app.settings.buildpacks ?? [], rules),
         ...(choice.kind === 'chosen' && choice.builder === 'dockerfile' && { dockerfile: choice.text }),
       }
     })

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { HOST_REACH } from '@croft/protocol'
 import { ignoredOf, wishesOf } from './build-wishes.js'
 
 const project = (lines: string): [string, string] => [
   'project.toml',
   `[_]\nschema-version = "0.2"\n[io.buildpacks]\n${lines}\n`,
 ]
-const RULES = { sources: ['https://'], team: 'web' }
+const RULES = { sources: ['https://'], team: 'web', reach: { ...HOST_REACH, npmRegistry: 'https://npm.corp/' } }
 const files = (...entries: [string, string][]): Map<string, string> => new Map(entries)
 
 describe('what an app wants of its build', () => {

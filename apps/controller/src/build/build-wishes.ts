@@ -5,7 +5,7 @@ import {
   type BuildpackChoice,
   type ProjectToml,
 } from '@croft/lifecycle'
-import type { BuildWishes } from '@croft/protocol'
+import type { BuildReach, BuildWishes } from '@croft/protocol'
 import { parseIgnoreFile, type IsIgnored } from '../push/ignore-file.js'
 
 /** Files of a source by which an app tells what belongs to it and how it is built. */
@@ -21,7 +21,7 @@ export type WishFiles = ReadonlyMap<string, string>
 export function wishesOf(
   files: WishFiles,
   setting: readonly string[],
-  rules: { sources: readonly string[]; team: string },
+  rules: { sources: readonly string[]; team: string; reach: BuildReach },
 ): BuildWishes {
   const project = projectOf(files)
   const chosen = [
@@ -37,6 +37,7 @@ export function wishesOf(
     env: project?.env ?? {},
     team: rules.team,
     sources: [...rules.sources],
+    reach: rules.reach,
   }
 }
 

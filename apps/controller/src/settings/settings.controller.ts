@@ -2,18 +2,28 @@ import { Body, Controller, Get, Inject, Patch } from '@nestjs/common'
 import { z } from 'zod'
 import { Policy } from '../auth/policy.js'
 import { Answers } from '../http/answers.js'
+import { reachSettings } from './reach-settings.js'
 import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
 
 const { appsPerTeam, nameQuarantineDays, expiredStacks } = settingsSchema.shape
 
 /** The settings an operator may change while the platform runs. */
-export const openSettingsSchema = z.object({ appsPerTeam, nameQuarantineDays, expiredStacks })
+export const openSettingsSchema = z.object({ appsPerTeam, nameQuarantineDays, expiredStacks, ...reachSettings })
 type OpenSettings = z.infer<typeof openSettingsSchema>
+const KEYS = Object.keys(openSettingsSchema.shape) as (keyof OpenSettings)[]
 
+const { npmRegistry, rubygemsMirror, pypiIndex, packagistMirror, proxy, noProxy, ca } = reachSettings
 const changesSchema = z.strictObject({
   appsPerTeam: appsPerTeam.unwrap().optional(),
   nameQuarantineDays: nameQuarantineDays.unwrap().optional(),
   expiredStacks: expiredStacks.unwrap().optional(),
+  npmRegistry: npmRegistry.unwrap().optional(),
+  rubygemsMirror: rubygemsMirror.unwrap().optional(),
+  pypiIndex: pypiIndex.unwrap().optional(),
+  packagistMirror: packagistMirror.unwrap().optional(),
+  proxy: proxy.unwrap().optional(),
+  noProxy: noProxy.unwrap().optional(),
+  ca: ca.unwrap().optional(),
 })
 
 @Controller('api/v1/settings')
@@ -31,7 +41,7 @@ export class SettingsController {
   @Policy('platform:operate')
   @Answers(openSettingsSchema)
   async change(@Body({ schema: changesSchema }) changes: z.infer<typeof changesSchema>): Promise<OpenSettings> {
-    for (const key of ['appsPerTeam', 'nameQuarantineDays', 'expiredStacks'] as const) {
+    for (const key of KEYS) {
       const value = changes[key]
       if (value !== undefined) await this.settings.set(key, value)
     }
@@ -40,9 +50,5 @@ export class SettingsController {
 }
 
 function openOf(all: Settings): OpenSettings {
-  return {
-    appsPerTeam: all.appsPerTeam,
-    nameQuarantineDays: all.nameQuarantineDays,
-    expiredStacks: all.expiredStacks,
-  }
+  return openSettingsSchema.parse(all)
 }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import type { DataSource } from 'typeorm'
 import { z } from 'zod'
 import { DATA_SOURCE } from '../tokens.js'
+import { reachSettings } from './reach-settings.js'
 import { Setting } from './setting.entity.js'
 
 /** Every platform setting, with its unit in the name and its default. */
@@ -18,6 +19,7 @@ export const settingsSchema = z.object({
   nameQuarantineDays: z.int().nonnegative().default(30),
   /** A push on a stack whose support has ended: `warn` or `refuse`. */
   expiredStacks: z.enum(['warn', 'refuse']).default('warn'),
+  ...reachSettings,
 })
 export type Settings = z.infer<typeof settingsSchema>
 export type SettingKey = keyof Settings

@@ -28,6 +28,7 @@ import type { BuildLog } from './build-log.js'
 import { OutOfMemory } from './failures.js'
 import { isOpaque } from './layer-trees.js'
 import type { BuildContext, BuildPaths } from './ports.js'
+import type { ProvidedReach } from './provide-reach.js'
 
 /** What a build container sees. */
 export const LAYERS = '/layers'
@@ -37,10 +38,8 @@ export const PLATFORM = '/platform'
 export const EXCHANGE = '/cnb/croft/exchange'
 const NODE = '/cnb/croft/node'
 const NPM = '/cnb/croft/npm'
-const NPMRC = '/cnb/croft/npmrc'
 const APT = '/cnb/croft/apt'
 const RUN_IMAGE = '/cnb/croft/run-image'
-export const CA = '/etc/ssl/certs/ca-certificates.crt'
 
 const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
 const DETECT_OUTPUT_BYTES = 64 * 1024
@@ -74,8 +73,10 @@ export function buildContainerSpec(input: {
   hasAdded: boolean
   /** Where the package lists of the stack appear when a build asks for them. */
   packageLists: string
+  /** How its programs reach package registries. */
+  reach: ProvidedReach
 }): ContainerSpec {
-  const { spec, context, paths, folders, trees } = input
+  const { spec, context, paths, folders, trees, reach } = input
   const layers = writable(folders.layers, LAYERS)
   return {
     handle: context.handle,
@@ -83,6 +84,7 @@ export function buildContainerSpec(input: {
     ...(context.address !== undefined && { network: context.address }),
     ...(context.properties !== undefined && { properties: context.properties }),
     hostname: 'build',
+    ...(reach.netOut.length > 0 && { netOut: reach.netOut }),
     noNewPrivileges: true,
     limits: {
       memory: { limitBytes: spec.limits.memoryBytes },
@@ -105,8 +107,7 @@ export function buildContainerSpec(input: {
             readOnly(join(input.aptConfiguration, 'apt.conf'), '/etc/apt/apt.conf'),
           ]),
       readOnly(folders.platform, PLATFORM),
-      ...(paths.npmrc === null ? [] : [readOnly(paths.npmrc, NPMRC)]),
-      ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
+      ...reach.mounts,
       writable(folders.exchange, EXCHANGE),
       ...(input.hasAdded ? [readOnly(paths.addedBuildpacks, ADDED)] : []),
       ...(input.hasForeign ? [writable(folders.foreign, FOREIGN)] : []),
@@ -115,24 +116,6 @@ export function buildContainerSpec(input: {
         ? layers
         : { ...layers, lowerPaths: trees.map((tree) => join(tree, 'layers')), workPath: folders.layersWork },
     ],
-  }
-}
-
-/** How builds reach the world as the host does: registries, certificates, proxies. */
-export function operatorEnv(paths: BuildPaths): Env {
-  const ca = [
-    'NODE_EXTRA_CA_CERTS',
-    'SSL_CERT_FILE',
-    'CURL_CA_BUNDLE',
-    'GIT_SSL_CAINFO',
-    'PIP_CERT',
-    'BUNDLE_SSL_CA_CERT',
-  ]
-  return {
-    LANG: 'C.UTF-8',
-    ...(paths.npmrc !== null && { npm_config_globalconfig: NPMRC }),
-    ...(paths.ca !== null && Object.fromEntries(ca.map((name) => [name, CA]))),
-    ...paths.proxyEnvironment,
   }
 }
 

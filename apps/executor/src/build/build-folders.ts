@@ -22,6 +22,8 @@ export interface BuildFolders {
   foreign: string
   /** `/platform`, on a tmpfs. */
   platform: string
+  /** Settings with which its programs reach package registries; not made yet. */
+  reach: string
   /** Trees for the build cache until the build has succeeded. */
   drafts: string
   /** Compressed layers on their way to the registry. */
@@ -46,6 +48,7 @@ export async function makeBuildFolders(
     exchange: join(root, 'exchange'),
     foreign: join(root, 'foreign'),
     platform: join(secret, 'platform'),
+    reach: join(root, 'reach'),
     drafts: join(root, 'drafts'),
     spool: join(root, 'spool'),
     remove: () => removeFolders([root, secret]),

@@ -29,7 +29,7 @@ import { imageArchitecture } from '../image/architecture.js'
 import type { BaseImage } from '../image/base-image.js'
 import { STACK_LABEL } from '../image/images.js'
 import { AppCache } from './build-cache.js'
-import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS, operatorEnv } from './build-container.js'
+import { BuildContainer, buildContainerSpec, BUILDPACKS, EXEC_ENV, LAYERS } from './build-container.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
 import { needsOf, provideNeeds } from './build-needs.js'
 import { BuildLog } from './build-log.js'
@@ -48,6 +48,7 @@ import {
 import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
 import { watchLimits } from './limit-watch.js'
 import type { BuildContext, BuildPorts } from './ports.js'
+import { provideReach, type ProvidedReach } from './provide-reach.js'
 import { rebaseImage } from './rebase-image.js'
 import { restoreLayers, type Restored } from './restore-layers.js'
 
@@ -161,6 +162,7 @@ class Build {
         const given = { spec, context, ports, log, stop, folders, previous, stack, bootId: bootId.trim() }
         return await buildDockerfile({ ...given, wishes: { ...wishes, dockerfile } })
       }
+      const reach = await provideReach(folders.reach, ports.paths, wishes.reach)
       const appCache = new AppCache({
         caches: ports.paths.caches,
         appId: context.appId,
@@ -168,7 +170,8 @@ class Build {
         bootId: bootId.trim(),
         logger: ports.logger,
       })
-      return await this.#inFolders({ folders, base, installed, previous, appCache, wishes, hasAdded: added.length > 0 })
+      const hasAdded = added.length > 0
+      return await this.#inFolders({ folders, base, installed, previous, appCache, wishes, hasAdded, reach })
     } finally {
       folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
     }
@@ -240,7 +243,7 @@ class Build {
   }
 
   async #create(input: BuildInputs, trees: ReadonlyMap<string, string>, image: 'stack' | 'build'): Promise<Container> {
-    const { folders, base, wishes, hasAdded } = input
+    const { folders, base, wishes, hasAdded, reach } = input
     const { ports, spec, context } = this
     const hasForeign = bringsBuildpacks(wishes)
     const containerSpec = buildContainerSpec({
@@ -255,6 +258,7 @@ class Build {
       hasForeign,
       aptConfiguration: hasForeign || hasAdded ? await this.#aptConfiguration() : null,
       hasAdded,
+      reach,
     })
     this.#image = image
     return ports.backend.create(containerSpec, this.stop.signal)
@@ -276,7 +280,7 @@ class Build {
   /** Everything that runs in the container. */
   async #build(trees: ReadonlyMap<string, string>, input: BuildInputs): Promise<Built> {
     const { ports, spec } = this
-    const { folders, base, installed, wishes, appCache } = input
+    const { folders, base, installed, wishes, appCache, reach } = input
     const { signal } = this.stop
     const container = this.#container as Container
     const source = ports.controller.source(spec.buildId, signal)
@@ -289,7 +293,7 @@ class Build {
     const port = new BuildContainer({ container, folders, restored: trees, target, log: this.log, signal })
     await this.#streamIn(port, source)
     const env = baseEnv(base)
-    const operator = operatorEnv(ports.paths)
+    const operator = reach.env
     const user = { ...wishes.env, ...spec.env }
     const wished = await wishedBuildpacks({
       wishes,
@@ -415,6 +419,7 @@ interface BuildInputs {
   appCache: AppCache
   wishes: BuildWishes
   hasAdded: boolean
+  reach: ProvidedReach
 }
 type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
 

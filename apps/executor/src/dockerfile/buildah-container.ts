@@ -1,8 +1,9 @@
 import type { BindMount, ContainerSpec } from '@croft/garden-api'
 import { LAYER_MTIME_SECONDS } from '@croft/oci'
 import type { BuildSpec } from '@croft/protocol'
-import { CA, EXCHANGE, PLATFORM, WORKSPACE } from '../build/build-container.js'
+import { EXCHANGE, PLATFORM, WORKSPACE } from '../build/build-container.js'
 import type { BuildFolders } from '../build/build-folders.js'
+import { CA } from '../build/build-reach.js'
 import type { BuildContext, BuildPaths } from '../build/ports.js'
 
 /** The container in which buildah builds a Dockerfile, and how it is called there. Pure. */

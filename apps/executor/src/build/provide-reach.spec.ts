@@ -1,0 +1,42 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { HOST_REACH } from '@croft/protocol'
+import { provideReach } from './provide-reach.js'
+
+describe('what a build container gets so that its programs reach package registries', () => {
+  let folder = ''
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'reach-spec-'))))
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('is the configuration of the host, in files of its own', async () => {
+    writeFileSync(join(folder, 'npmrc'), 'registry=https://npm.host/\n')
+    writeFileSync(join(folder, 'ca'), '-----HOST-----\n')
+    const paths = { npmrc: join(folder, 'npmrc'), ca: join(folder, 'ca'), proxyEnvironment: {} }
+    const { mounts, netOut, env } = await provideReach(join(folder, 'reach'), paths, undefined)
+    expect(netOut).toEqual([])
+    expect(mounts).toEqual([
+      { srcPath: join(folder, 'reach'), dstPath: '/cnb/croft/reach', mode: 'ro' },
+      { srcPath: join(folder, 'reach/ca.crt'), dstPath: '/etc/ssl/certs/ca-certificates.crt', mode: 'ro' },
+    ])
+    expect(readdirSync(join(folder, 'reach')).toSorted()).toEqual(['ca.crt', 'npmrc'])
+    expect(readFileSync(join(folder, 'reach/npmrc'), 'utf8')).toBe('registry=https://npm.host/\n')
+    expect(env['npm_config_globalconfig']).toBe('/cnb/croft/reach/npmrc')
+  })
+
+  it('lets it through to mirrors and proxies in private ranges, at their own ports, and to nothing it reaches anyway', async () => {
+    const paths = { npmrc: null, ca: null, proxyEnvironment: {} }
+    const { netOut } = await provideReach(join(folder, 'reach'), paths, {
+      ...HOST_REACH,
+      npmRegistry: 'https://10.1.2.3:8443/npm/',
+      pypiIndex: 'https://151.101.0.162/simple/',
+      rubygemsMirror: 'https://mirror.invalid/',
+      proxy: 'http://192.168.7.7:3128',
+    })
+    expect(netOut).toEqual([
+      { protocol: 'tcp', networks: [{ start: '10.1.2.3' }], ports: [{ start: 8443 }] },
+      { protocol: 'tcp', networks: [{ start: '192.168.7.7' }], ports: [{ start: 3128 }] },
+    ])
+  })
+})

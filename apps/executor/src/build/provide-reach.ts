@@ -1,0 +1,50 @@
+import { lookup } from 'node:dns/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BindMount, NetOutRule } from '@croft/garden-api'
+import type { Env } from '@croft/lifecycle'
+import type { BuildReach } from '@croft/protocol'
+import { isPublic } from '../buildpack/reachable.js'
+import { CA, REACH, reachEnv, reachFiles, reachTargets, type HostReach } from './build-reach.js'
+import type { BuildPaths } from './ports.js'
+
+/** What the container of a build gets so that its programs reach package registries. */
+export interface ProvidedReach {
+  mounts: BindMount[]
+  env: Env
+  /** Mirrors and proxies in private ranges, which no container reaches otherwise. */
+  netOut: NetOutRule[]
+}
+
+/** Writes the files of the platform's settings into `folder`, which is made, and finds where their hosts are now. */
+export async function provideReach(
+  folder: string,
+  paths: Pick<BuildPaths, 'npmrc' | 'ca' | 'proxyEnvironment'>,
+  reach: BuildReach | undefined,
+): Promise<ProvidedReach> {
+  const read = async (path: string | null): Promise<string | null> => (path === null ? null : readFile(path, 'utf8'))
+  const host: HostReach = {
+    npmrc: await read(paths.npmrc),
+    ca: await read(paths.ca),
+    proxyEnvironment: paths.proxyEnvironment,
+  }
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  const files = reachFiles(host, reach)
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text, { mode: 0o644 })
+  const certificates = 'ca.crt' in files ? [{ srcPath: join(folder, 'ca.crt'), dstPath: CA, mode: 'ro' as const }] : []
+  return {
+    mounts: [{ srcPath: folder, dstPath: REACH, mode: 'ro' }, ...certificates],
+    env: reachEnv(host, reach),
+    netOut: await rulesFor(reachTargets(reach)),
+  }
+}
+
+async function rulesFor(targets: readonly { host: string; port: number }[]): Promise<NetOutRule[]> {
+  const rules = targets.map(async ({ host, port }): Promise<NetOutRule[]> => {
+    // a name that nobody resolves now is told by the program that asks for it
+    const addresses = await lookup(host, { all: true, family: 4 }).catch(() => [])
+    const networks = addresses.flatMap(({ address }) => (isPublic(address) ? [] : [{ start: address }]))
+    return networks.length === 0 ? [] : [{ protocol: 'tcp', networks, ports: [{ start: port }] }]
+  })
+  return (await Promise.all(rules)).flat()
+}
