@@ -1,0 +1,154 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Installer } from './install.js'
+import { parsePackageJson } from './package-json.js'
+import type { PackageTool } from './package-tool.js'
+
+/** A package manager that notes where it was called and with what beside it. */
+class NotingTool implements PackageTool {
+  readonly name = 'yarn'
+  version = '4.18.1'
+  readonly lockFile = 'yarn.lock'
+  readonly reads = ['.yarnrc.yml', '.yarn/patches']
+  readonly leaves = ['node_modules', '.yarn/state']
+  readonly replaces = ['.pnp.cjs']
+  readonly spends = ['.yarn/cache']
+  readonly installScripts = []
+  readonly cacheLayer = 'yarn-cache'
+  mustBeInPlace = false
+  readonly env = {}
+  readonly calls: string[] = []
+
+  install(folder: string, withDev: boolean) {
+    const beside = this.reads.filter((place) => existsSync(join(folder, place)))
+    this.calls.push(`${folder.replace(/^.*\//, '')} ${withDev ? 'all' : 'production'} ${beside.join(' ')}`.trim())
+    const { scripts } = parsePackageJson(readFileSync(join(folder, 'package.json'), 'utf8'))
+    mkdirSync(join(folder, 'node_modules/ms'), { recursive: true })
+    writeFileSync(join(folder, 'node_modules/ms/scripts'), Object.keys(scripts).join())
+    mkdirSync(join(folder, '.yarn'), { recursive: true })
+    writeFileSync(join(folder, '.yarn/state'), '')
+    return Promise.resolve({ call: 'yarn install', packages: 1 })
+  }
+  prune(folder: string): Promise<void> {
+    this.calls.push(`prune ${folder.replace(/^.*\//, '')}`)
+    return Promise.resolve()
+  }
+}
+
+describe('the dependencies of an app', () => {
+  let folder = ''
+  let said = ''
+  let tool = new NotingTool()
+  const at = (...parts: string[]): string => join(folder, ...parts)
+  const write = (file: string, text: string): void => {
+    mkdirSync(join(at('app', file), '..'), { recursive: true })
+    writeFileSync(at('app', file), text)
+  }
+  const install = async (
+    app: object = { dependencies: { ms: '2' }, scripts: { start: 'node x' } },
+  ): Promise<string[]> => {
+    write('package.json', JSON.stringify(app))
+    tool.calls.length = 0
+    await new Installer({
+      app: parsePackageJson(JSON.stringify(app)),
+      appDirectory: at('app'),
+      layersDirectory: at('layers'),
+      tool,
+      warnings: [],
+      node: process.execPath,
+      nodeVersion: '24.0.0',
+      env: {},
+      nodeEnv: 'production',
+      platform: 'debian-12-x64',
+    }).install()
+    return [...tool.calls]
+  }
+  /** As the next build begins: a new checkout, the layers come back. */
+  const checkOutAnew = (): void => {
+    rmSync(at('app/node_modules'), { recursive: true, force: true })
+    rmSync(at('app/.yarn/state'), { force: true })
+  }
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'install-spec-'))
+    mkdirSync(at('layers'))
+    tool = new NotingTool()
+    said = ''
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      said += String(text)
+      return true
+    })
+    write('yarn.lock', 'one')
+    write('.yarnrc.yml', '')
+  })
+  afterEach(() => {
+    vi.restoreAllMocks()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('are installed into a layer, without files or scripts of the app, and seen in the app', async () => {
+    expect(await install()).toEqual(['modules production .yarnrc.yml'])
+    expect(readlinkSync(at('app/node_modules'))).toBe(at('layers/modules/node_modules'))
+    expect(readlinkSync(at('app/.yarn/state'))).toBe(at('layers/modules/.yarn/state'))
+    expect(readFileSync(at('app/node_modules/ms/scripts'), 'utf8')).toBe('')
+    for (const file of ['package.json', 'yarn.lock', '.yarnrc.yml'])
+      expect(existsSync(at('layers/modules', file))).toBe(false)
+    expect(readFileSync(at('layers/modules.toml'), 'utf8')).toMatch(/launch = true\ncache = true/)
+    expect(said).toMatch(/^-----> Installing dependencies\n {7}yarn install: 1 package +\d/)
+  })
+
+  it('are not installed again while nothing changed that decides of them', async () => {
+    await install()
+    checkOutAnew()
+    write('server.js', 'changed')
+    expect(await install({ dependencies: { ms: '2' }, scripts: { start: 'node y' } })).toEqual([])
+    expect(said).toContain('dependencies unchanged')
+    expect(readlinkSync(at('app/node_modules'))).toBe(at('layers/modules/node_modules'))
+  })
+
+  it.each<[string, () => void]>([
+    ['the lock file', () => write('yarn.lock', 'two')],
+    ['a settings file', () => write('.yarnrc.yml', 'nmMode: hardlinks-local\n')],
+    ['a file in a folder that is read', () => write('.yarn/patches/a.patch', '+')],
+    ['the manager', () => (tool.version = '4.19.0')],
+  ])('are installed again after a change of %s', async (_what, change) => {
+    await install()
+    checkOutAnew()
+    change()
+    expect(await install()).toHaveLength(1)
+  })
+
+  it('are installed in the app where they can be nowhere else', async () => {
+    tool.mustBeInPlace = true
+    expect(await install({ dependencies: { ms: '2' } })).toEqual(['app production .yarnrc.yml'])
+    expect(lstatSync(at('app/node_modules')).isDirectory()).toBe(true)
+    expect(existsSync(at('layers/modules'))).toBe(false)
+  })
+
+  it('take the place of what was committed in their stead', async () => {
+    write('.pnp.cjs', '')
+    write('node_modules/old/index.js', '')
+    write('.yarn/cache/a.zip', '')
+    await install()
+    expect(said).toContain('node_modules is committed')
+    for (const place of ['.pnp.cjs', 'node_modules/old', '.yarn/cache'])
+      expect(existsSync(at('app', place))).toBe(false)
+  })
+
+  it('are none where the app asks for none', async () => {
+    expect(await install({ scripts: { start: 'node x' } })).toEqual([])
+    expect(existsSync(at('layers/modules'))).toBe(false)
+    expect(said).toBe('')
+  })
+})
