@@ -47,7 +47,7 @@ export function reachFiles(host: HostReach, reach: BuildReach = HOST_REACH): Rec
 
 /** Variables of every buildpack; what an app sets itself counts before them. */
 export function reachEnv(host: HostReach, reach: BuildReach = HOST_REACH): Env {
-  const { pypiIndex, proxy, noProxy } = reach
+  const { pypiIndex } = reach
   const files = reachFiles(host, reach)
   const trusting = [
     'NODE_EXTRA_CA_CERTS',
@@ -66,7 +66,14 @@ export function reachEnv(host: HostReach, reach: BuildReach = HOST_REACH): Env {
     ...inFile('CROFT_COMPOSER_CONFIG', 'composer.json'),
     ...(pypiIndex !== null && { UV_INDEX_URL: pypiIndex, UV_DEFAULT_INDEX: pypiIndex }),
     ...('ca.crt' in files && Object.fromEntries(trusting.map((name) => [name, CA]))),
-    ...host.proxyEnvironment,
+    ...proxyEnv(host, reach),
+  }
+}
+
+/** `http_proxy` and its kin. */
+export function proxyEnv({ proxyEnvironment }: HostReach, { proxy, noProxy }: BuildReach = HOST_REACH): Env {
+  return {
+    ...proxyEnvironment,
     ...(proxy !== null && both({ http_proxy: proxy, https_proxy: proxy })),
     ...(noProxy !== null && both({ no_proxy: noProxy })),
   }

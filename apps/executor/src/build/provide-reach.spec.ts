@@ -14,8 +14,9 @@ describe('what a build container gets so that its programs reach package registr
     writeFileSync(join(folder, 'npmrc'), 'registry=https://npm.host/\n')
     writeFileSync(join(folder, 'ca'), '-----HOST-----\n')
     const paths = { npmrc: join(folder, 'npmrc'), ca: join(folder, 'ca'), proxyEnvironment: {} }
-    const { mounts, netOut, env } = await provideReach(join(folder, 'reach'), paths, undefined)
+    const { mounts, netOut, env, git } = await provideReach(join(folder, 'reach'), paths, undefined)
     expect(netOut).toEqual([])
+    expect(git).toEqual({})
     expect(mounts).toEqual([
       { srcPath: join(folder, 'reach'), dstPath: '/cnb/croft/reach', mode: 'ro' },
       { srcPath: join(folder, 'reach/ca.crt'), dstPath: '/etc/ssl/certs/ca-certificates.crt', mode: 'ro' },
@@ -27,7 +28,7 @@ describe('what a build container gets so that its programs reach package registr
 
   it('lets it through to mirrors and proxies in private ranges, at their own ports, and to nothing it reaches anyway', async () => {
     const paths = { npmrc: null, ca: null, proxyEnvironment: {} }
-    const { netOut } = await provideReach(join(folder, 'reach'), paths, {
+    const { netOut, git } = await provideReach(join(folder, 'reach'), paths, {
       ...HOST_REACH,
       npmRegistry: 'https://10.1.2.3:8443/npm/',
       pypiIndex: 'https://151.101.0.162/simple/',
@@ -38,5 +39,6 @@ describe('what a build container gets so that its programs reach package registr
       { protocol: 'tcp', networks: [{ start: '10.1.2.3' }], ports: [{ start: 8443 }] },
       { protocol: 'tcp', networks: [{ start: '192.168.7.7' }], ports: [{ start: 3128 }] },
     ])
+    expect(git).toMatchObject({ proxyEnvironment: { https_proxy: 'http://192.168.7.7:3128' } })
   })
 })

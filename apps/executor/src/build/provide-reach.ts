@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { BindMount, NetOutRule } from '@croft/garden-api'
 import type { Env } from '@croft/lifecycle'
 import type { BuildReach } from '@croft/protocol'
+import type { GitAccess } from '../buildpack/git-source.js'
 import { isPublic } from '../buildpack/reachable.js'
-import { CA, REACH, reachEnv, reachFiles, reachTargets, type HostReach } from './build-reach.js'
+import { CA, proxyEnv, REACH, reachEnv, reachFiles, reachTargets, type HostReach } from './build-reach.js'
 import type { BuildPaths } from './ports.js'
 
 /** What the container of a build gets so that its programs reach package registries. */
@@ -14,6 +15,8 @@ export interface ProvidedReach {
   env: Env
   /** Mirrors and proxies in private ranges, which no container reaches otherwise. */
   netOut: NetOutRule[]
+  /** How this host fetches buildpacks for it; what is absent is as ever. */
+  git: GitAccess
 }
 
 /** Writes the files of the platform's settings into `folder`, which is made, and finds where their hosts are now. */
@@ -36,6 +39,10 @@ export async function provideReach(
     mounts: [{ srcPath: folder, dstPath: REACH, mode: 'ro' }, ...certificates],
     env: reachEnv(host, reach),
     netOut: await rulesFor(reachTargets(reach)),
+    git: {
+      ...(reach?.ca != null && { ca: join(folder, 'ca.crt') }),
+      ...((reach?.proxy ?? reach?.noProxy) != null && { proxyEnvironment: proxyEnv(host, reach) }),
+    },
   }
 }
 

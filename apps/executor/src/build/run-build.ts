@@ -301,7 +301,7 @@ class Build {
       folders,
       signal,
       isClean: spec.isClean,
-      git: ports.gitSource,
+      git: ports.gitSource.through(reach.git),
       pins: appCache.pinsPath,
     })
     if (wished.lines !== null) this.log.step(wished.lines.step)

@@ -20,6 +20,9 @@ export interface GitSourceOptions {
   proxyEnvironment: Readonly<Record<string, string>>
 }
 
+/** How repositories are fetched, where it is not as the host does. */
+export type GitAccess = Partial<Pick<GitSourceOptions, 'ca' | 'proxyEnvironment'>>
+
 /** https and nothing else, to where it was said, and nothing that is fetched runs. */
 const FETCH_OPTIONS = [
   'protocol.allow=never',
@@ -35,10 +38,16 @@ const FETCH_OPTIONS = [
 /** Buildpacks in git repositories, fetched once and kept on the node. Nothing of a repository is ever run here. */
 export class GitSource {
   readonly #options: GitSourceOptions
-  readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #turns: Map<string, Promise<unknown>>
 
-  constructor(options: GitSourceOptions) {
+  constructor(options: GitSourceOptions, turns = new Map<string, Promise<unknown>>()) {
     this.#options = options
+    this.#turns = turns
+  }
+
+  /** The same repositories, fetched through another proxy or with trust in other certificates. */
+  through(access: GitAccess): GitSource {
+    return new GitSource({ ...this.#options, ...access }, this.#turns)
   }
 
   /** Whether a commit is here, so that no one has to be asked for it. */
