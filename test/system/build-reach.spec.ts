@@ -86,7 +86,7 @@ describe.skipIf(needs !== null)('a mirror of npm in a private range, with a cert
     expect(images[1]).toBe(images[0])
   })
 
-  it('is refused without its certificate among the settings', async () => {
+  it.runIf(isLong)('is refused without its certificate among the settings', async () => {
     const { reach } = reachOf(mirror())
     const refused = failed(
       await rig.build(app(npmLock()), { appId: appId(2), wishes: { reach: { ...reach, ca: null } } }),

@@ -17,9 +17,9 @@ const appId = (): string => `01890000-0000-7000-8000-0000000007${String(++serial
 
 const TOOLS: [tool: string, lock: Record<string, string>, more: object, RegExp][] = [
   ['pnpm', { 'pnpm-lock.yaml': PNPM }, {}, /pnpm 10\.\d+\.\d+/],
-  ['yarn', { 'yarn.lock': yarn4(10) }, {}, /yarn 4\.\d+\.\d+/],
 ]
 const MORE_TOOLS: typeof TOOLS = [
+  ['yarn', { 'yarn.lock': yarn4(10) }, {}, /yarn 4\.\d+\.\d+/],
   ['yarn', { 'yarn.lock': YARN_1 }, {}, /yarn 1\.22\.\d+/],
   ['yarn', { 'yarn.lock': yarn4(8) }, { packageManager: 'yarn@4.5.3' }, /yarn 4\.5\.3/],
   ['pnpm', { 'pnpm-lock.yaml': PNPM }, { packageManager: 'pnpm@9.15.9' }, /pnpm 9\.15\.9/],

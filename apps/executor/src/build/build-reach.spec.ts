@@ -8,12 +8,13 @@ const HOST: HostReach = {
   ca: '-----HOST-----\n',
   proxyEnvironment: { http_proxy: 'http://proxy.host:3128' },
 }
+const PATIENCE = 'fetch-retries=3\nfetch-retry-mintimeout=1000\nfetch-retry-maxtimeout=8000\n'
 const BARE: HostReach = { npmrc: null, ca: null, proxyEnvironment: {} }
 const settings = (some: Partial<BuildReach>): BuildReach => ({ ...HOST_REACH, ...some })
 
 describe('how builds reach package registries', () => {
   it('is as the host does without settings', () => {
-    expect(reachFiles(HOST)).toEqual({ npmrc: HOST.npmrc, 'ca.crt': HOST.ca })
+    expect(reachFiles(HOST)).toEqual({ npmrc: `${PATIENCE}${HOST.npmrc}`, 'ca.crt': HOST.ca })
     expect(reachEnv(HOST)).toMatchObject({
       npm_config_globalconfig: '/cnb/croft/reach/npmrc',
       NODE_EXTRA_CA_CERTS: '/etc/ssl/certs/ca-certificates.crt',
@@ -23,16 +24,16 @@ describe('how builds reach package registries', () => {
     expect(reachTargets()).toEqual([])
   })
 
-  it('is nothing of its own on a host without configuration', () => {
-    expect(reachFiles(BARE)).toEqual({})
-    expect(reachEnv(BARE)).toEqual({ LANG: 'C.UTF-8' })
+  it('is only patience on a host without configuration', () => {
+    expect(reachFiles(BARE)).toEqual({ npmrc: PATIENCE })
+    expect(reachEnv(BARE)).toEqual({ LANG: 'C.UTF-8', npm_config_globalconfig: '/cnb/croft/reach/npmrc' })
   })
 
   it.each<[string, Partial<BuildReach>, Record<string, string>, Record<string, string>]>([
     [
       'npmRegistry, behind what the host says',
       { npmRegistry: 'https://npm.corp/' },
-      { npmrc: 'registry=https://npm.host/\nfetch-retries=1\nregistry=https://npm.corp/\n' },
+      { npmrc: `${PATIENCE}registry=https://npm.host/\nfetch-retries=1\nregistry=https://npm.corp/\n` },
       { npm_config_globalconfig: '/cnb/croft/reach/npmrc' },
     ],
     [
@@ -72,7 +73,7 @@ describe('how builds reach package registries', () => {
       "proxy and noProxy instead of the host's",
       { proxy: 'http://proxy.corp:3128', noProxy: 'npm.corp,.corp' },
       {
-        npmrc: `${HOST.npmrc}proxy=http://proxy.corp:3128\nhttps-proxy=http://proxy.corp:3128\nnoproxy=npm.corp,.corp\n`,
+        npmrc: `${PATIENCE}${HOST.npmrc}proxy=http://proxy.corp:3128\nhttps-proxy=http://proxy.corp:3128\nnoproxy=npm.corp,.corp\n`,
       },
       {
         http_proxy: 'http://proxy.corp:3128',

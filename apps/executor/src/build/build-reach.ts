@@ -17,6 +17,9 @@ export interface HostReach {
 export const REACH = '/cnb/croft/reach'
 export const CA = '/etc/ssl/certs/ca-certificates.crt'
 
+/** With a registry that does not answer; npm's own would be 70 s of silence. What the host or an app says goes before. */
+const NPM_PATIENCE = ['fetch-retries=3', 'fetch-retry-mintimeout=1000', 'fetch-retry-maxtimeout=8000']
+
 /** Files below `REACH`, by name; `ca.crt` is what is seen as the certificates of the system. */
 export function reachFiles(host: HostReach, reach: BuildReach = HOST_REACH): Record<string, string> {
   const { npmRegistry, rubygemsMirror, pypiIndex, packagistMirror, proxy, noProxy, ca } = reach
@@ -26,7 +29,7 @@ export function reachFiles(host: HostReach, reach: BuildReach = HOST_REACH): Rec
     ...(proxy === null ? [] : [`proxy=${proxy}`, `https-proxy=${proxy}`]),
     ...(noProxy === null ? [] : [`noproxy=${noProxy}`]),
   ]
-  if (host.npmrc !== null || ownNpmrc.length > 0) files['npmrc'] = lines(host.npmrc?.trimEnd(), ...ownNpmrc)
+  files['npmrc'] = lines(...NPM_PATIENCE, host.npmrc?.trimEnd(), ...ownNpmrc)
   if (pypiIndex !== null) {
     const trusted = isPlain(pypiIndex) ? [`trusted-host = ${new URL(pypiIndex).hostname}`] : []
     files['pip.conf'] = lines('[global]', `index-url = ${pypiIndex}`, ...trusted)
