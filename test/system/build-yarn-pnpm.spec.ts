@@ -15,20 +15,20 @@ let serial = 0
 /** Each case is an app of its own: nothing is kept of another one. */
 const appId = (): string => `01890000-0000-7000-8000-0000000007${String(++serial).padStart(2, '0')}`
 
-const TOOLS: [tool: string, lock: Record<string, string>, more: object, RegExp][] = [
-  ['pnpm', { 'pnpm-lock.yaml': PNPM }, {}, /pnpm 10\.\d+\.\d+/],
+const TOOLS: [name: string, tool: string, lock: Record<string, string>, more: object, RegExp][] = [
+  ['pnpm', 'pnpm', { 'pnpm-lock.yaml': PNPM }, {}, /pnpm 10\.\d+\.\d+/],
 ]
 const MORE_TOOLS: typeof TOOLS = [
-  ['yarn', { 'yarn.lock': yarn4(10) }, {}, /yarn 4\.\d+\.\d+/],
-  ['yarn', { 'yarn.lock': YARN_1 }, {}, /yarn 1\.22\.\d+/],
-  ['yarn', { 'yarn.lock': yarn4(8) }, { packageManager: 'yarn@4.5.3' }, /yarn 4\.5\.3/],
-  ['pnpm', { 'pnpm-lock.yaml': PNPM }, { packageManager: 'pnpm@9.15.9' }, /pnpm 9\.15\.9/],
-  ['pnpm', { 'pnpm-lock.yaml': PNPM }, { packageManager: 'pnpm@12.21.0' }, /pnpm 12\.21\.0/],
+  ['the newest yarn 4', 'yarn', { 'yarn.lock': yarn4(10) }, {}, /yarn 4\.\d+\.\d+/],
+  ['yarn 1', 'yarn', { 'yarn.lock': YARN_1 }, {}, /yarn 1\.22\.\d+/],
+  ['a yarn 4 by name', 'yarn', { 'yarn.lock': yarn4(8) }, { packageManager: 'yarn@4.5.3' }, /yarn 4\.5\.3/],
+  ['pnpm 9 by name', 'pnpm', { 'pnpm-lock.yaml': PNPM }, { packageManager: 'pnpm@9.15.9' }, /pnpm 9\.15\.9/],
+  ['pnpm 12 by name', 'pnpm', { 'pnpm-lock.yaml': PNPM }, { packageManager: 'pnpm@12.21.0' }, /pnpm 12\.21\.0/],
 ]
 
 describe.skipIf(needs !== null).each([...TOOLS, ...(isLong ? MORE_TOOLS : [])])(
-  'an app with a lock file of %s %o %o',
-  (tool, lock, more, version) => {
+  'an app with the lock file of %s',
+  (_name, tool, lock, more, version) => {
     const id = appId()
     const files = appWith(lock, more)
     let first: Pushed
