@@ -84,7 +84,6 @@ export function buildContainerSpec(input: {
     ...(context.address !== undefined && { network: context.address }),
     ...(context.properties !== undefined && { properties: context.properties }),
     hostname: 'build',
-    ...(reach.netOut.length > 0 && { netOut: reach.netOut }),
     noNewPrivileges: true,
     limits: {
       memory: { limitBytes: spec.limits.memoryBytes },

@@ -261,7 +261,10 @@ class Build {
       reach,
     })
     this.#image = image
-    return ports.backend.create(containerSpec, this.stop.signal)
+    const container = await ports.backend.create(containerSpec, this.stop.signal)
+    // Said afterwards it is let through to these as well; said at its creation it would be to nothing else.
+    if (reach.netOut.length > 0) await container.netOut(reach.netOut)
+    return container
   }
 
   /**
