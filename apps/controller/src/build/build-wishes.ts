@@ -21,7 +21,7 @@ export type WishFiles = ReadonlyMap<string, string>
 export function wishesOf(
   files: WishFiles,
   setting: readonly string[],
-  rules: { sources: readonly string[]; team: string; reach: BuildReach },
+  rules: { sources: readonly string[]; team: string; reach?: BuildReach },
 ): BuildWishes {
   const project = projectOf(files)
   const chosen = [
@@ -37,7 +37,7 @@ export function wishesOf(
     env: project?.env ?? {},
     team: rules.team,
     sources: [...rules.sources],
-    reach: rules.reach,
+    ...(rules.reach !== undefined && { reach: rules.reach }),
   }
 }
 
