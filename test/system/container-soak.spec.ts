@@ -7,7 +7,7 @@ import { settledTraces, tracesOf } from './support/traces.js'
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 const CYCLES = isLong ? 500 : 50
 /** Cycles after which code is compiled, caches are filled and buffers have their size. */
-const WARM_UP = isLong ? 100 : 30
+const WARM_UP = isLong ? 200 : 30
 const MAX_GROWTH = 0.05
 
 describe(`a daemon that has made, used and destroyed ${CYCLES} containers`, () => {

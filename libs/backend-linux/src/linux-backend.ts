@@ -110,7 +110,11 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     }),
     facts: await readHostFacts(),
     creates: new Turnstile(1),
-    events: new EventLog({ bootId: randomUUID(), now }),
+    events: new EventLog({
+      bootId: randomUUID(),
+      now,
+      ...(options.keptEvents !== undefined && { kept: options.keptEvents }),
+    }),
     logger: options.logger,
     now,
   }

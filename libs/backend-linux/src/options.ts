@@ -30,6 +30,8 @@ export interface LinuxBackendOptions {
   resolvers?: string[]
   /** Allowed before private ranges are dropped. */
   egress?: EgressRule[]
+  /** How many events are kept for readers that come back; 10,000 by default. */
+  keptEvents?: number
   /** Ports of the host given to containers that ask for any; default 61001–65534. */
   portPool?: { first: number; last: number }
   /** First host uid of slot 0 of home 0; default 100000. */

@@ -7,7 +7,7 @@ import { silentLogger, waitFor } from '../../../libs/kit/dist/index.js'
 
 const { options, root, cycles, warmUp } = JSON.parse(process.argv[2])
 const images = { resolve: async () => ({ lowerPaths: [root], env: [] }) }
-const backend = await createLinuxBackend({ ...options, images, logger: silentLogger })
+const backend = await createLinuxBackend({ ...options, images, logger: silentLogger, keptEvents: 100 })
 await backend.recover()
 
 /** Whether the files of what was destroyed are off the disk, and the program that took them has ended. */
