@@ -1,8 +1,10 @@
-import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { Dirent } from 'node:fs'
+import { chmod, chown, link, lstat, mkdir, readdir, rename } from 'node:fs/promises'
+import { join, normalize } from 'node:path'
 import { bareEnv, errnoOf, run } from '@croft/kit'
 import { LAYER_MTIME_SECONDS, type Owner } from '@croft/oci'
 import { LifecycleError } from '@croft/lifecycle'
+import { extract } from 'tar-stream'
 
 /**
  * What a build left of a layer, read from the overlay's upper directory once nobody writes to it any more. Trees are only
@@ -25,39 +27,60 @@ export async function layerState(upper: string, lower: string | null): Promise<L
   if (found.isCharacterDevice()) return 'absent'
   if (!found.isDirectory())
     throw new LifecycleError('export', 'a layer is not a folder', 'fix the buildpack that made it')
-  if (lower === null || (await isOpaque(upper))) return 'replaced'
-  return (await holdsChanges(upper, lower)) ? 'modified' : 'unchanged'
+  if (lower === null) return 'replaced'
+  const opaque = await opaqueBelow(upper)
+  if (opaque.has('.')) return 'replaced'
+  return (await holdsChanges(upper, lower, opaque)) ? 'modified' : 'unchanged'
 }
 
 /** Whether anything but copies of the lower's directories lies in the upper directory. */
-async function holdsChanges(upper: string, lower: string): Promise<boolean> {
-  for (const entry of await readdir(upper, { withFileTypes: true })) {
+async function holdsChanges(upper: string, lower: string, opaque: ReadonlySet<string>, at = '.'): Promise<boolean> {
+  for (const entry of await readdir(join(upper, at), { withFileTypes: true })) {
     if (!entry.isDirectory()) return true
-    const below = await lstat(join(lower, entry.name)).catch(() => null)
-    if (below?.isDirectory() !== true) return true
-    if (await isOpaque(join(upper, entry.name))) return true
-    if (await holdsChanges(join(upper, entry.name), join(lower, entry.name))) return true
+    const path = join(at, entry.name)
+    if (opaque.has(path) || !(await isDirectory(join(lower, path)))) return true
+    if (await holdsChanges(upper, lower, opaque, path)) return true
   }
   return false
 }
 
-/** Whether a directory of an upper layer hides what lies below it. GNU tar reads the mark: Node reads no extended attributes. */
+/** Whether a directory of an upper layer hides what lies below it. */
 export async function isOpaque(directory: string): Promise<boolean> {
-  const { stdout } = await run(
-    'tar',
-    [
-      '--create',
-      '--format=posix',
-      '--no-recursion',
-      '--xattrs',
-      '--xattrs-include=trusted.overlay.opaque',
-      '-C',
-      directory,
-      '.',
-    ],
-    { timeoutMs: COMMAND_TIMEOUT_MS, env: inC },
-  )
-  return stdout.includes('SCHILY.xattr.trusted.overlay.opaque=y')
+  return (await opaqueOf(directory, ['.'])).has('.')
+}
+
+/** The directories at and below one of an upper layer that hide what lies below them, by their paths in it; `.` is itself. */
+async function opaqueBelow(directory: string): Promise<Set<string>> {
+  const paths = ['.']
+  for (const path of paths) {
+    const entries = await readdir(join(directory, path), { withFileTypes: true })
+    for (const entry of entries) if (entry.isDirectory()) paths.push(join(path, entry.name))
+  }
+  return opaqueOf(directory, paths)
+}
+
+const OPAQUE = 'trusted.overlay.opaque'
+
+/** Those of some directories that bear the overlay's mark. One GNU tar reads them all: Node reads no extended attributes. */
+async function opaqueOf(root: string, paths: readonly string[]): Promise<Set<string>> {
+  const list = paths.map((path) => `./${path}\0`).join('')
+  const what = ['--create', '--no-recursion', '-C', root, '--null', '--files-from=-']
+  const how = [
+    '--format=posix',
+    '--pax-option=delete=atime,delete=ctime,delete=mtime',
+    '--xattrs',
+    `--xattrs-include=${OPAQUE}`,
+  ]
+  const { stdout } = await run('tar', [...how, ...what], { timeoutMs: COMMAND_TIMEOUT_MS, env: inC, input: list })
+  const tar = extract()
+  tar.end(stdout)
+  const found = new Set<string>()
+  for await (const entry of tar) {
+    entry.resume()
+    const { name, pax } = entry.header as { name: string; pax?: Record<string, string> | null }
+    if (pax?.[`SCHILY.xattr.${OPAQUE}`] === 'y') found.add(normalize(name).replace(/\/$/, ''))
+  }
+  return found
 }
 
 /** Moves a directory that lies wholly in the upper layer; the directory itself is made anew, without the overlay's marks. */
@@ -68,18 +91,29 @@ export async function moveTree(from: string, to: string): Promise<void> {
 
 /** Makes `to` what the build saw at a modified directory: upper entries renamed, lower ones hard-linked, whiteouts obeyed. */
 export async function mergeTrees(upper: string, lower: string, to: string): Promise<void> {
-  await makeLike(upper, to)
-  const above = await readdir(upper, { withFileTypes: true })
+  await merge({ upper, lower, to, opaque: await opaqueBelow(upper) }, '.')
+}
+
+interface Merge {
+  upper: string
+  lower: string
+  to: string
+  opaque: ReadonlySet<string>
+}
+
+async function merge(trees: Merge, at: string): Promise<void> {
+  const { upper, lower, to, opaque } = trees
+  await makeLike(join(upper, at), join(to, at))
+  const above = await readdir(join(upper, at), { withFileTypes: true })
   const hidden = new Set(above.map(({ name }) => name))
-  const kept = (await readdir(lower)).filter((name) => !hidden.has(name))
-  await linkEntries(lower, kept, to)
+  const kept = (await readdir(join(lower, at), { withFileTypes: true })).filter(({ name }) => !hidden.has(name))
+  await linkEntries(join(lower, at), kept, join(to, at))
   for (const entry of above) {
-    const from = join(upper, entry.name)
-    const target = join(to, entry.name)
+    const path = join(at, entry.name)
     if (entry.isCharacterDevice()) continue
-    if (!entry.isDirectory()) await rename(from, target)
-    else if (await showsThrough(from, join(lower, entry.name))) await mergeTrees(from, join(lower, entry.name), target)
-    else await moveTree(from, target)
+    if (!entry.isDirectory()) await rename(join(upper, path), join(to, path))
+    else if (!opaque.has(path) && (await isDirectory(join(lower, path)))) await merge(trees, path)
+    else await moveTree(join(upper, path), join(to, path))
   }
 }
 
@@ -91,21 +125,23 @@ async function makeLike(directory: string, to: string): Promise<void> {
   await chmod(to, mode & 0o777)
 }
 
-async function showsThrough(upper: string, lower: string): Promise<boolean> {
-  const below = await lstat(lower).catch(() => null)
-  return below?.isDirectory() === true && !(await isOpaque(upper))
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => null))?.isDirectory() === true
 }
 
-const LINKS_AT_ONCE = 500
+const LINKS_AT_ONCE = 100
 
-async function linkEntries(from: string, names: readonly string[], to: string): Promise<void> {
-  for (let at = 0; at < names.length; at += LINKS_AT_ONCE) {
-    const some = names.slice(at, at + LINKS_AT_ONCE)
-    await run('cp', ['--archive', '--link', `--target-directory=${to}`, '--', ...some.map((name) => `./${name}`)], {
-      cwd: from,
-      timeoutMs: COMMAND_TIMEOUT_MS,
-      env: inC,
-    })
+/** Everything that is no directory is hard-linked, links too. No program is started for it: a cache has very many small folders. */
+async function linkEntries(from: string, entries: readonly Dirent[], to: string): Promise<void> {
+  for (let at = 0; at < entries.length; at += LINKS_AT_ONCE) {
+    await Promise.all(
+      entries.slice(at, at + LINKS_AT_ONCE).map(async (entry) => {
+        const [own, target] = [join(from, entry.name), join(to, entry.name)]
+        if (!entry.isDirectory()) return link(own, target)
+        await makeLike(own, target)
+        await linkEntries(own, await readdir(own, { withFileTypes: true }), target)
+      }),
+    )
   }
 }
 
