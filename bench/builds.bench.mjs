@@ -1,0 +1,249 @@
+// The claims on builds: a one-line change, an identical tree and one more dependency in a Node app of some fifty packages, beside npm's own
+// time for that dependency; a neighbour's latency while a build takes all it can get; a rollback under load.
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { checkout, command, figures, scratch, startPlatform, untilServes } from './support/tools.mjs'
+
+const PORT = 25_380
+const ROUNDS = 10
+/** Small, without dependencies of their own, and in nobody's tree yet. */
+const ADDED = ['nanoid@5', 'kleur@4', 'mitt@3', 'dequal@2', 'clsx@2']
+const LOAD_SECONDS = 10
+const EXAMPLE = join(checkout, 'examples/node-express')
+
+/** An app that prints `version` at `/`. */
+const plainApp = (version, scripts = {}) => ({
+  'package.json': JSON.stringify({
+    name: 'bench',
+    version: '1.0.0',
+    engines: { node: '24' },
+    scripts: { ...scripts, start: 'node server.js' },
+  }),
+  'server.js': `require('node:http').createServer((q, a) => a.end('${version}')).listen(process.env.PORT)\n`,
+})
+
+/** A working copy whose pushes are timed. */
+async function workingCopy(platform, app) {
+  const folder = scratch(app)
+  const git = (...args) => command('git', args, { cwd: folder, env: platform.env })
+  await git('init', '-q', '-b', 'main')
+  await git('remote', 'add', 'croft', `http://croft.localhost:${PORT}/${app}.git`)
+  return {
+    folder,
+    write(files) {
+      for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+    },
+    /** Commits and pushes: milliseconds to the image and to the end, when the new version serves. */
+    async push() {
+      await git('add', '-A')
+      await git('commit', '-q', '--allow-empty', '-m', 'bench')
+      const began = performance.now()
+      const pushing = spawn('git', ['push', 'croft', 'main'], {
+        cwd: folder,
+        env: { ...process.env, ...platform.env },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      let said = ''
+      let imageMs
+      pushing.stderr.on('data', (chunk) => {
+        said += chunk
+        if (imageMs === undefined && said.includes('-----> Releasing')) imageMs = performance.now() - began
+      })
+      const code = await new Promise((done) => pushing.once('close', done))
+      if (code !== 0) throw new Error(`git push failed:\n${said}`)
+      return { imageMs, liveMs: performance.now() - began }
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** GETs at a fixed rate until `until` resolves: their latencies in ms, and how many were not answered 200. */
+async function load(host, perSecond, until) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const latencies = []
+  let failed = 0
+  let isOver = false
+  const ended = until.finally(() => (isOver = true))
+  const pending = new Set()
+  const began = performance.now()
+  for (let sent = 0; !isOver; sent += 1) {
+    await delay(Math.max(0, began + (sent * 1_000) / perSecond - performance.now()))
+    const at = performance.now()
+    const one = new Promise((done) => {
+      const asked = request({ host: '127.0.0.1', port: PORT, path: '/', agent, headers: { host } }, (response) => {
+        response.resume()
+        response.once('end', () => {
+          if (response.statusCode === 200) latencies.push(performance.now() - at)
+          else failed += 1
+          done()
+        })
+      })
+      asked.once('error', () => {
+        failed += 1
+        done()
+      })
+      asked.end()
+    }).finally(() => pending.delete(one))
+    pending.add(one)
+  }
+  await Promise.all(pending)
+  agent.destroy()
+  await ended
+  return { latencies, failed }
+}
+
+const p99 = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * 0.99)]
+const rounded = (value) => Math.round(value * 100) / 100
+
+async function incremental(platform) {
+  const copy = await workingCopy(platform, 'bench-express')
+  cpSync(EXAMPLE, copy.folder, { recursive: true, filter: (path) => !path.includes('node_modules') })
+  const server = readFileSync(join(EXAMPLE, 'server.js'), 'utf8')
+  try {
+    await copy.push()
+    const changed = []
+    const same = []
+    for (let round = 0; round < ROUNDS; round += 1) {
+      copy.write({ 'server.js': `${server}\n// round ${round}\n` })
+      changed.push(await copy.push())
+      same.push(await copy.push())
+    }
+    const packages = Object.keys(
+      JSON.parse(readFileSync(join(copy.folder, 'package-lock.json'), 'utf8')).packages,
+    ).length
+    // npm's own time: the same change in a folder that has everything else installed
+    const own = scratch('npm')
+    cpSync(copy.folder, own, { recursive: true, filter: (path) => !path.includes('.git') })
+    const npm = (...args) => command('npm', [...args, '--no-audit', '--no-fund'], { cwd: own })
+    await npm('ci')
+    const pushed = []
+    const npmAlone = []
+    for (const name of ADDED) {
+      const began = performance.now()
+      await npm('install', name)
+      npmAlone.push(performance.now() - began)
+      for (const file of ['package.json', 'package-lock.json']) cpSync(join(own, file), join(copy.folder, file))
+      pushed.push(await copy.push())
+    }
+    rmSync(own, { recursive: true, force: true })
+    return {
+      packages: packages - 1,
+      oneLine: {
+        toImage: figures(changed.map(({ imageMs }) => imageMs)),
+        toLive: figures(changed.map(({ liveMs }) => liveMs)),
+      },
+      sameTree: {
+        toImage: figures(same.map(({ imageMs }) => imageMs)),
+        toLive: figures(same.map(({ liveMs }) => liveMs)),
+      },
+      oneMoreDependency: { toImage: figures(pushed.map(({ imageMs }) => imageMs)), npmAlone: figures(npmAlone) },
+    }
+  } finally {
+    copy.remove()
+  }
+}
+
+/** The latency of one app alone, then while a build of another spins on every core, in turn. */
+async function neighbour(platform) {
+  const quiet = await workingCopy(platform, 'bench-quiet')
+  const busy = await workingCopy(platform, 'bench-busy')
+  const host = `bench-quiet.localhost:${PORT}`
+  try {
+    quiet.write(plainApp('quiet'))
+    await quiet.push()
+    const spin = `node -e "const end = Date.now() + ${LOAD_SECONDS * 1_000}; while (Date.now() < end);"`
+    const rounds = []
+    for (let round = 0; round < 3; round += 1) {
+      const alone = await load(host, 200, delay(LOAD_SECONDS * 1_000))
+      busy.write(plainApp(`busy ${round}`, { build: `${spin} & ${spin} & ${spin} & ${spin} & wait` }))
+      const beside = await load(host, 200, busy.push())
+      rounds.push({
+        aloneMs: rounded(p99(alone.latencies)),
+        besideMs: rounded(p99(beside.latencies)),
+        failed: alone.failed + beside.failed,
+      })
+    }
+    const ratios = rounds.map(({ aloneMs, besideMs }) => besideMs / aloneMs).toSorted((a, b) => a - b)
+    return { unit: 'ms, p99 at 200 requests a second', rounds, ratio: rounded(ratios[1]) }
+  } finally {
+    quiet.remove()
+    busy.remove()
+  }
+}
+
+/** From the command to its end, when the older release serves; and what the same app's start alone takes. */
+async function rollback(platform) {
+  const copy = await workingCopy(platform, 'bench-back')
+  const host = `bench-back.localhost:${PORT}`
+  const croft = (...args) => command('./croft', [...args, '-a', 'bench-back', '--home', platform.home])
+  try {
+    for (const version of ['one', 'two']) {
+      copy.write(plainApp(version))
+      await copy.push()
+    }
+    const took = []
+    let failed = 0
+    for (let round = 0; round < 5; round += 1) {
+      const target = round % 2 === 0 ? 'v1' : 'v2'
+      const back = (async () => {
+        const began = performance.now()
+        await croft('rollback', target)
+        took.push(performance.now() - began)
+        await untilServes(PORT, host, round % 2 === 0 ? 'one' : 'two')
+        await delay(1_000)
+      })()
+      failed += (await load(host, 200, back)).failed
+    }
+    return { took: figures(took), failed }
+  } finally {
+    copy.remove()
+  }
+}
+
+/** `bin/detect` of each of Croft's buildpacks over an app that is its own: the process and all, on this host. */
+function detection() {
+  const apps = {
+    apt: { Aptfile: 'hello\n' },
+    node: plainApp(''),
+    php: { 'index.php': '<?php\n' },
+    procfile: { Procfile: 'web: true\n' },
+    python: { 'requirements.txt': '' },
+    ruby: { Gemfile: '' },
+    static: { 'index.html': '' },
+  }
+  return Object.fromEntries(
+    Object.entries(apps).map(([name, files]) => {
+      const folder = scratch('detect')
+      for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
+      const program = join(checkout, 'buildpacks', name, 'bin/detect')
+      const env = { PATH: '/usr/bin:/bin', CNB_BUILD_PLAN_PATH: join(folder, 'plan'), CNB_PLATFORM_DIR: folder }
+      const took = Array.from({ length: 50 }, () => {
+        const began = performance.now()
+        const { status } = spawnSync(program, { cwd: folder, env })
+        if (status !== 0) throw new Error(`${program} ended with ${status}`)
+        return performance.now() - began
+      })
+      rmSync(folder, { recursive: true, force: true })
+      return [name, figures(took)]
+    }),
+  )
+}
+
+/** Milliseconds; ratios where a peer ran. */
+export async function bench() {
+  const platform = await startPlatform('builds', PORT)
+  try {
+    return {
+      unit: 'ms',
+      incremental: await incremental(platform),
+      neighbour: await neighbour(platform),
+      rollback: await rollback(platform),
+      detection: detection(),
+    }
+  } finally {
+    await platform.close()
+  }
+}
