@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { connect, createServer, type AddressInfo, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { CommandFailed, run, start, waitFor } from '@croft/kit'
+import { CommandFailed, messageOf, run, start, waitFor } from '@croft/kit'
 import type { BuildResult, DesiredInstance } from '@croft/protocol'
 import pg from 'pg'
 import { extract } from 'tar-stream'
@@ -394,13 +394,17 @@ export async function command(argv: string[], cwd = '/', input?: string | Buffer
   const options = {
     cwd,
     env: GIT_ENV,
-    timeoutMs: 100_000,
+    timeoutMs: 45_000, // well below a spec's time, which then shows what was said until then
     onOutput: (chunk: Buffer) => (output += chunk.toString()),
     ...(input !== undefined && { input }),
   }
   const code = await run(name, args, options).then(
     () => 0,
-    (error: unknown) => (error instanceof CommandFailed ? (error.exitCode ?? -1) : -1),
+    (error: unknown) => {
+      if (error instanceof CommandFailed && error.exitCode !== null) return error.exitCode
+      output += `\n${messageOf(error)}`
+      return -1
+    },
   )
   const lines = output
     .split('\n')
