@@ -42,7 +42,10 @@ export class HookChannel {
     const socket = new Socket({ fd: asked, readable: true, writable: false })
     const channel = new HookChannel(folder, socket, answered)
     socket.on('error', () => undefined)
-    socket.on('data', (chunk: Buffer) => channel.#read(chunk, answer))
+    socket.on('data', (chunk: Buffer) => {
+      channel.#buffer += chunk.toString('utf8')
+      channel.#next(answer)
+    })
     return channel
   }
 
@@ -53,8 +56,11 @@ export class HookChannel {
     await this.answer.close()
   }
 
-  #read(chunk: Buffer, answer: (question: HookQuestion) => Promise<boolean>): void {
-    this.#buffer += chunk.toString('utf8')
+  /**
+   * Answers the question that has come, if a whole one has, and then one that came meanwhile: git may start its next hook before we
+   * hear that the answer to the last one was written.
+   */
+  #next(answer: (question: HookQuestion) => Promise<boolean>): void {
     if (this.#isAnswering || (!this.#buffer.endsWith('\n.\n') && this.#buffer.length < MAX_QUESTION_BYTES)) return
     const [first = '', ...lines] = this.#buffer.slice(0, -3).split('\n')
     this.#buffer = ''
@@ -65,7 +71,10 @@ export class HookChannel {
         (isYes) => this.#say(isYes),
         () => this.#say(false),
       )
-      .finally(() => (this.#isAnswering = false))
+      .finally(() => {
+        this.#isAnswering = false
+        this.#next(answer)
+      })
       .catch(() => undefined) // the hook is gone
   }
 
