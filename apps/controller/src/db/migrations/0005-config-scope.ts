@@ -1,8 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
-const STATEMENTS = [
-  `ALTER TABLE config_var ADD COLUMN scope text NOT NULL DEFAULT 'run' CHECK (scope IN ('run', 'build', 'both'))`,
-]
+const STATEMENTS = [`ALTER TABLE config_var ADD COLUMN scope text NOT NULL DEFAULT 'run'`]
 
 /** Variables of builds apart from those of instances. */
 export class ConfigScope1764140000000 implements MigrationInterface {
