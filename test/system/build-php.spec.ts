@@ -104,32 +104,35 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
     ...files,
   })
 
-  it('has its dependencies installed, and served from public by nginx where the Procfile says so', async () => {
-    const files = app(
-      {
-        require: { php: '8.2.*', 'acme/greet': '^1', 'ext-soap': '*' },
-        repositories,
-        scripts: { compile: 'echo compiled' },
-      },
-      {
-        ...greeter,
-        Procfile: 'web: vendor/bin/heroku-php-nginx -C site.conf public/\n',
-        'site.conf': 'location / { try_files $uri /index.php$is_args$args; }\n',
-      },
-    )
-    const first = await rig.build(files)
-    expect(first.log).toMatch(/^-----> Installing PHP 8\.2 with nginx$/m)
-    expect(first.log).toMatch(/there is no composer\.lock/)
-    expect(first.log).toMatch(/^ {7}composer install: 1 package +\d/m)
-    expect(first.log).toMatch(/^-----> Running the script compile$/m)
-    const run = await serve(first)
-    expect(await run.get('/any/path')).toMatch(/^hi \d/)
-    expect(await run.sh(`curl -s -H 'X-Forwarded-For: 203.0.113.9' http://127.0.0.1:8080/`)).toBe('hi 203.0.113.9')
-    await run.end()
-    const again = await rig.build(files, { previousImage: succeeded(first).image })
-    expect(again.log).toMatch(/^ {7}dependencies unchanged +/m)
-    expect(succeeded(again)).toMatchObject({ image: succeeded(first).image, newLayers: 0 })
-  })
+  it.runIf(isLong)(
+    'has its dependencies installed, and served from public by nginx where the Procfile says so',
+    async () => {
+      const files = app(
+        {
+          require: { php: '8.2.*', 'acme/greet': '^1', 'ext-soap': '*' },
+          repositories,
+          scripts: { compile: 'echo compiled' },
+        },
+        {
+          ...greeter,
+          Procfile: 'web: vendor/bin/heroku-php-nginx -C site.conf public/\n',
+          'site.conf': 'location / { try_files $uri /index.php$is_args$args; }\n',
+        },
+      )
+      const first = await rig.build(files)
+      expect(first.log).toMatch(/^-----> Installing PHP 8\.2 with nginx$/m)
+      expect(first.log).toMatch(/there is no composer\.lock/)
+      expect(first.log).toMatch(/^ {7}composer install: 1 package +\d/m)
+      expect(first.log).toMatch(/^-----> Running the script compile$/m)
+      const run = await serve(first)
+      expect(await run.get('/any/path')).toMatch(/^hi \d/)
+      expect(await run.sh(`curl -s -H 'X-Forwarded-For: 203.0.113.9' http://127.0.0.1:8080/`)).toBe('hi 203.0.113.9')
+      await run.end()
+      const again = await rig.build(files, { previousImage: succeeded(first).image })
+      expect(again.log).toMatch(/^ {7}dependencies unchanged +/m)
+      expect(succeeded(again)).toMatchObject({ image: succeeded(first).image, newLayers: 0 })
+    },
+  )
 
   it.skipIf(!isLong)('has its assets built by Node.js beforehand', async () => {
     const scripts = { build: `node -e "require('fs').writeFileSync('public/app.js', 'built by ' + process.version)"` }

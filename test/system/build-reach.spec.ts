@@ -69,7 +69,7 @@ const npmLock = (): Record<string, string> => ({
   }),
 })
 
-describe.skipIf(needs !== null)('a mirror of npm in a private range, with a certificate of its own', () => {
+describe.runIf(needs === null && isLong)('a mirror of npm in a private range, with a certificate of its own', () => {
   it('is where packages come from; nothing else there is let through to, and the Internet as ever', async () => {
     const pushed = await rig.build(app(npmLock(), BUILD), { appId: appId(1), wishes: reachOf(mirror()) })
     const { image } = succeeded(pushed)

@@ -403,7 +403,7 @@ describe.skipIf(needs !== null)('a build that fails', () => {
 })
 
 describe.skipIf(needs !== null)('other versions of Node', () => {
-  it('come from the npm registry, once', async () => {
+  it.runIf(isLong)('come from the npm registry, once', async () => {
     const files = {
       ...plain({}),
       'package.json': packageJson({ engines: { node: '22.x' }, scripts: { start: 'node --version' } }),

@@ -212,7 +212,7 @@ describe('a further push', () => {
     expect((await platform.ps('migrates')).map(({ type }) => type)).toEqual(['web'])
   })
 
-  it('runs npm for a lock file once, and says that dependencies are unchanged after that', async () => {
+  it.runIf(isLong)('runs npm for a lock file once, and says that dependencies are unchanged after that', async () => {
     const files: Record<string, string> = {}
     for (const name of ['package.json', 'package-lock.json', 'server.js']) {
       const path = join(checkout, 'examples/node-express', name)

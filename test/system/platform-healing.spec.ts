@@ -196,7 +196,7 @@ describe('with the controller stopped', () => {
 })
 
 describe('Redis killed and emptied while a push builds', () => {
-  it('the push still ends right', async () => {
+  it.runIf(isLong)('the push still ends right', async () => {
     const app = await platform.repository('emptied', {
       ...webApp('survived'),
       'package.json': JSON.stringify({

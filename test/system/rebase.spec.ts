@@ -105,7 +105,7 @@ describe.skipIf(needs !== null)('a rebase', () => {
 })
 
 describe.skipIf(needs !== null)('the same source', () => {
-  it('built for two apps, on two homes, is the same image to the byte', async () => {
+  it.runIf(isLong)('built for two apps, on two homes, is the same image to the byte', async () => {
     const rigs = [await buildRig('10.222.224.0/22'), await buildRig('10.222.220.0/22')]
     try {
       const images = new Set<string>()

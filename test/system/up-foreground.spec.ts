@@ -52,7 +52,10 @@ describe('croft up in the foreground', () => {
     expect(shown).toMatch(/=====> shop goes on serving/)
     expect((await platform.get('shop')).status).toBe(200)
     // the router holds requests for an app without an instance, so the containers are looked at: shop's is the only one
-    expect(readdirSync(join(platform.home, 'node/containers')).length).toBe(1)
+    await waitFor(() => readdirSync(join(platform.home, 'node/containers')).length === 1, {
+      what: 'the files of the example to go',
+      timeoutMs: 10_000,
+    })
     const status = await platform.status()
     expect(status.ready).toBe(false)
     expect(status.components.filter(({ state }) => state === 'running').map(({ name }) => name)).toEqual(['haproxy'])

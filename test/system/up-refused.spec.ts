@@ -15,6 +15,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkout, command, type CommandResult } from './support/platform.js'
 
+const isLong = process.env['CROFT_TEST_LONG'] !== undefined
+
 /** What `croft up` answers to a host, a home or options it cannot work with: one line, the remedy, and nothing made. */
 
 const PORT = 22_090
@@ -174,7 +176,7 @@ describe('croft up refuses, with the remedy and nothing half-made,', () => {
     expect(existsSync(home)).toBe(false)
   })
 
-  it('a database that is damaged, and leaves it as it is', async () => {
+  it.runIf(isLong)('a database that is damaged, and leaves it as it is', async () => {
     const damaged = join(folder, 'damaged-database')
     mkdirSync(join(damaged, 'pg/data'), { recursive: true })
     writeFileSync(join(damaged, 'id'), `${randomUUID()}\n`)
