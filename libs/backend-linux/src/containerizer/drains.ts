@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
-import { removeTreesCommand } from '../depot/remove-tree.js'
+import { removeTree, removeTreesCommand } from '../depot/remove-tree.js'
 import type { Networker } from '../networker/apply.js'
 import type { Starter } from '../shim/starter.js'
 
@@ -97,9 +97,10 @@ export class Drains {
       await systemClock.sleep(GATHER_MS)
       const paths = this.#trees.splice(0, MAX_AT_ONCE)
       failpoint('container-files-go')
-      await this.starter.run(removeTreesCommand(paths)).catch((error: unknown) => {
-        this.logger.error('container-files-left', { paths, why: messageOf(error) })
-      })
+      await this.starter
+        .run(removeTreesCommand(paths))
+        .catch(() => removeEach(paths)) // nothing is started where a platform is taken down
+        .catch((error: unknown) => this.logger.error('container-files-left', { paths, why: messageOf(error) }))
     }
     this.#going = undefined
   }
@@ -111,4 +112,8 @@ export class Drains {
       this.#underWay.delete(work)
     }
   }
+}
+
+async function removeEach(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await removeTree(path)
 }
