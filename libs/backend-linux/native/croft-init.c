@@ -2211,7 +2211,10 @@ static int starter_main(const char *sock) {
   dprintf(1, "listening\n");
   for (;;) {
     struct pollfd polls[2] = {{.fd = 0, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
-    if (poll(polls, 2, -1) < 0 && errno != EINTR) return 1;
+    if (poll(polls, 2, -1) < 0) {
+      if (errno == EINTR) continue; /* nobody may be there to accept, and standard input has to be heard */
+      return 1;
+    }
     if (polls[0].revents) return 0;
     int conn = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (conn < 0) continue;

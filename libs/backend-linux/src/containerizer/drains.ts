@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, failpoint, messageOf, systemClock, type Logger } from '@croft/kit'
-import { removeTree, removeTreesCommand } from '../depot/remove-tree.js'
+import { REMOVE_TIMEOUT_MS, removeTree, removeTreesCommand } from '../depot/remove-tree.js'
 import type { Networker } from '../networker/apply.js'
 import type { Starter } from '../shim/starter.js'
 
@@ -98,7 +98,7 @@ export class Drains {
       const paths = this.#trees.splice(0, MAX_AT_ONCE)
       failpoint('container-files-go')
       await this.starter
-        .run(removeTreesCommand(paths))
+        .run(removeTreesCommand(paths), REMOVE_TIMEOUT_MS)
         .catch(() => removeEach(paths)) // nothing is started where a platform is taken down
         .catch((error: unknown) => this.logger.error('container-files-left', { paths, why: messageOf(error) }))
     }

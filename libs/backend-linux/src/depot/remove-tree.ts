@@ -2,7 +2,8 @@ import { lstatSync, opendirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf, run } from '@croft/kit'
 
-const REMOVE_TIMEOUT_MS = 10 * 60_000
+/** What is not gone by then is left to the next who comes by. */
+export const REMOVE_TIMEOUT_MS = 10 * 60_000
 /** Up to so many entries are removed here: 10 µs each, where a process for it takes 4 ms before it does anything. */
 const SMALL = 200
 

@@ -70,16 +70,30 @@ describe('the starter of programs', () => {
   })
 
   it('waits for a program that says nothing, and throws what another says', async () => {
-    await starter.run(['/bin/touch', join(dir, 'touched')])
+    await starter.run(['/bin/touch', join(dir, 'touched')], 5_000)
     expect(existsSync(join(dir, 'touched'))).toBe(true)
-    await expect(starter.run(['/bin/ls', join(dir, 'none')])).rejects.toThrow(/^\/bin\/ls: .*No such file/)
-    await expect(starter.run([join(dir, 'none')])).rejects.toThrow('No such file')
+    await expect(starter.run(['/bin/ls', join(dir, 'none')], 5_000)).rejects.toThrow(/^\/bin\/ls: .*No such file/)
+    await expect(starter.run([join(dir, 'none')], 5_000)).rejects.toThrow('No such file')
   })
 
   it('starts nothing once it is closed', async () => {
     starter.close()
     await expect(starter.start(['/bin/true'], null)).rejects.toThrow('closed')
     expect(await found(dir)).toEqual([])
+  })
+
+  it('starts nothing when it is closed while it is being begun, and leaves nothing behind', async () => {
+    const starting = starter.start(['/bin/true'], null)
+    starter.close()
+    await expect(starting).rejects.toThrow('closed')
+    await waitFor(async () => (await found(dir)).length === 0, { what: 'its end', timeoutMs: 5_000 })
+    expect(await readdir(dir)).toEqual([])
+  })
+
+  it('waits for a program no longer than it is told', async () => {
+    const waiting = starter.run(['/bin/sleep', '1000.25'], 50)
+    await expect(waiting).rejects.toThrow('/bin/sleep is not done after 50 ms')
+    for (const pid of await found('1000.25')) process.kill(pid, 'SIGKILL')
   })
 
   it('gives a program no file of ours, and lets it wait for its own children', async () => {

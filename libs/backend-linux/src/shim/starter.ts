@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, openSync, rmSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { bareEnv, start } from '@croft/kit'
@@ -40,8 +40,8 @@ export class Starter {
    * @throws ServiceUnavailableError
    */
   async start(argv: readonly string[], logPath: string | null): Promise<Socket> {
-    if (this.#isClosed) throw new ServiceUnavailableError('this backend is closed')
     for (let attempt = 1; ; attempt++) {
+      if (this.#isClosed) throw new ServiceUnavailableError('this backend is closed')
       const launched = (this.#launched ??= this.#launch())
       try {
         const socket = await connected(await launched)
@@ -54,14 +54,24 @@ export class Starter {
     }
   }
 
-  /** Has a program started that says nothing when all is well, and waits for its end. @throws ServiceUnavailableError, or what it says */
-  async run(argv: readonly string[]): Promise<void> {
+  /**
+   * Has a program started that says nothing when all is well, and waits for its end; one that takes longer goes on alone.
+   * @throws ServiceUnavailableError, or what it says
+   */
+  async run(argv: readonly string[], timeoutMs: number): Promise<void> {
     const socket = await this.start(argv, null)
     let said = ''
     socket.on('data', (chunk: Buffer) => {
       said = `${said}${chunk.toString()}`.slice(0, MAX_SAID)
     })
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      socket.destroy()
+    }, timeoutMs).unref()
     await once(socket, 'close')
+    clearTimeout(timer)
+    if (isLate) throw new Error(`${argv[0]} is not done after ${timeoutMs} ms`)
     const [, complaint = ''] = /^pid \d+\n([^]*)$/.exec(said) ?? ['', 'it did not begin']
     if (complaint !== '') throw new Error(`${argv[0]}: ${complaint.trim()}`)
   }
@@ -92,25 +102,33 @@ export class Starter {
     child.unref()
     child.stdin?.on('error', () => undefined) // it has gone: the next start sees that
     ;(child.stdin as Socket | null)?.unref()
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('it does not listen')), LAUNCH_TIMEOUT_MS)
-      const settle = (failure?: Error): void => {
-        clearTimeout(timer)
-        child.stdout?.destroy()
-        if (failure === undefined) resolve()
-        else reject(failure)
-      }
-      child.on('error', settle)
-      child.stdout?.once('data', (said: Buffer) => {
-        settle(said.toString().startsWith('listening\n') ? undefined : new Error(said.toString().trim()))
-      })
-      child.stdout?.once('end', () => settle(new Error('it ended at once')))
-    })
-    if (this.#child !== child) throw new Error('it was let go')
-    this.#socket = openSync(path, O_PATH | constants.O_NOFOLLOW)
-    unlinkSync(path)
-    return `/proc/self/fd/${this.#socket}`
+    try {
+      await listening(child)
+      if (this.#child !== child) throw new Error('it was let go')
+      this.#socket = openSync(path, O_PATH | constants.O_NOFOLLOW)
+      return `/proc/self/fd/${this.#socket}`
+    } finally {
+      rmSync(path, { force: true })
+    }
   }
+}
+
+/** Resolves once the starter says that it listens. */
+async function listening(child: ChildProcess): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('it does not listen')), LAUNCH_TIMEOUT_MS)
+    const settle = (failure?: Error): void => {
+      clearTimeout(timer)
+      child.stdout?.destroy()
+      if (failure === undefined) resolve()
+      else reject(failure)
+    }
+    child.on('error', settle)
+    child.stdout?.once('data', (said: Buffer) => {
+      settle(said.toString().startsWith('listening\n') ? undefined : new Error(said.toString().trim()))
+    })
+    child.stdout?.once('end', () => settle(new Error('it ended at once')))
+  })
 }
 
 async function connected(path: string): Promise<Socket> {
