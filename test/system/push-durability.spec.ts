@@ -2,24 +2,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitFor } from '@croft/kit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { command, gate, PushRig } from './support/push-rig.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { command, gate, type PushRig } from './support/push-rig.js'
+import { usePushRig } from './support/use-push-rig.js'
 
 /** Pushes beside the death of what they go through: whole, or not at all. A real git and controller, a scripted executor. */
 
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 
 let rig: PushRig
-beforeAll(async () => {
-  rig = await PushRig.start()
-})
-afterAll(async () => {
-  await rig?.close()
-})
-afterEach(() => {
-  rig.onBuild = () => ({})
-  rig.node.behave = () => ({ kind: 'ready' })
-})
+usePushRig((started) => (rig = started))
 
 describe('a controller that is asked to stop while a push builds', () => {
   it('does so, and the push is refused by the next one', async () => {
@@ -27,10 +19,7 @@ describe('a controller that is asked to stop while a push builds', () => {
     const slow = gate()
     rig.onBuild = () => ({ until: slow.until })
     const pushing = app.push()
-    await waitFor(async () => (await rig.pushes('stopping')).at(-1) === 'accepted', {
-      what: 'the build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('stopping', 'accepted')
     const code = await rig.stop()
     slow.open()
     expect((await pushing).code).not.toBe(0)
@@ -50,15 +39,9 @@ describe('Redis', () => {
     rig.onBuild = () => ({ until: slow.until })
     const blocking = await rig.clone('redis-first')
     const first = blocking.push()
-    await waitFor(async () => (await rig.pushes('redis-first')).at(-1) === 'accepted', {
-      what: 'a build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('redis-first', 'accepted')
     const second = app.push()
-    await waitFor(async () => (await rig.pushes('redis')).at(-1) === 'accepted', {
-      what: 'a queued build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('redis', 'accepted')
     await rig.database.emptyRedis()
     slow.open()
     const results = await Promise.all([first, second])

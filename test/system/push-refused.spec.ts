@@ -1,23 +1,15 @@
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { command, PushRig } from './support/push-rig.js'
+import { describe, expect, it } from 'vitest'
+import { command, type PushRig } from './support/push-rig.js'
+import { usePushRig } from './support/use-push-rig.js'
 
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 
 /** What is refused of a push, and what its pusher is told: a real git and controller, a scripted executor. */
 
 let rig: PushRig
-beforeAll(async () => {
-  rig = await PushRig.start()
-})
-afterAll(async () => {
-  await rig?.close()
-})
-afterEach(() => {
-  rig.onBuild = () => ({})
-  rig.node.behave = () => ({ kind: 'ready' })
-})
+usePushRig((started) => (rig = started))
 
 describe('a push that is refused before anything is built', () => {
   it('without or with a wrong token is 401 with a hint, and makes no app', async () => {

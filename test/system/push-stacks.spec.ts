@@ -2,23 +2,21 @@ import { join } from 'node:path'
 import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, RegistryClient } from '@croft/oci'
 import type { BuildWishes, DesiredInstance } from '@croft/protocol'
 import { isExpired, STACKS } from '@croft/stacks'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { call } from './support/control-rig.js'
-import { PushRig, type BuildScript } from './support/push-rig.js'
+import type { BuildScript, PushRig } from './support/push-rig.js'
+import { usePushRig } from './support/use-push-rig.js'
 
 /** Which stack and which builder a push is built with, and which folder of the repository; the executor follows a script. */
 
 let rig: PushRig
 const stacks: string[] = []
-beforeAll(async () => {
-  rig = await PushRig.start()
+usePushRig((started) => (rig = started))
+beforeEach(() => {
   rig.onBuild = ({ spec }) => {
     if (spec.kind === 'build') stacks.push(spec.stack)
     return {}
   }
-})
-afterAll(async () => {
-  await rig?.close()
 })
 
 const composer = (php: string): Record<string, string> => ({ 'composer.json': JSON.stringify({ require: { php } }) })

@@ -2,22 +2,14 @@ import { mkdtempSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
 import type { BuildResult } from '@croft/protocol'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { command, gate, leave, PushRig, type Clone } from './support/push-rig.js'
+import { describe, expect, it } from 'vitest'
+import { command, gate, leave, type Clone, type PushRig } from './support/push-rig.js'
+import { usePushRig } from './support/use-push-rig.js'
 
 /** Pushes with a real git to a real controller process; the executor and the router follow a script. */
 
 let rig: PushRig
-beforeAll(async () => {
-  rig = await PushRig.start()
-})
-afterAll(async () => {
-  await rig?.close()
-})
-afterEach(() => {
-  rig.onBuild = () => ({})
-  rig.node.behave = () => ({ kind: 'ready' })
-})
+usePushRig((started) => (rig = started))
 
 describe('a push', () => {
   it('makes the app, builds its source, deploys it and only then moves the ref', async () => {
@@ -165,10 +157,7 @@ describe('pushes at once', () => {
     rig.onBuild = () => ({ until: slow.until })
     await Promise.all([first.change('1'), second.change('2'), third.change('3')])
     const one = first.push()
-    await waitFor(async () => (await rig.pushes('queue')).at(-1) === 'accepted', {
-      what: 'the first to build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('queue', 'accepted')
     const two = second.push()
     await waitFor(async () => (await rig.pushes('queue')).length === 3, {
       what: 'the second to wait',
@@ -198,15 +187,9 @@ describe('a client that leaves', () => {
     const slow = gate()
     rig.onBuild = () => ({ until: slow.until })
     const pushing = app.startPush('main')
-    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'accepted', {
-      what: 'the build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('leaving', 'accepted')
     leave(pushing)
-    await waitFor(async () => (await rig.pushes('leaving')).at(-1) === 'canceled', {
-      what: 'the end',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('leaving', 'canceled')
     slow.open()
     const builds = await rig.query<{ state: string }>(
       `SELECT b.state FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'leaving'`,
@@ -220,16 +203,10 @@ describe('a client that leaves', () => {
     const slow = gate()
     rig.onBuild = () => ({ until: slow.until })
     const pushing = app.startPush('-o', 'detach', 'main')
-    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'accepted', {
-      what: 'the build',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('detached', 'accepted')
     leave(pushing)
     slow.open()
-    await waitFor(async () => (await rig.pushes('detached')).at(-1) === 'committed', {
-      what: 'the end',
-      timeoutMs: 10_000,
-    })
+    await rig.pushIs('detached', 'committed')
     expect(await rig.head('detached')).toBeDefined()
   })
 })

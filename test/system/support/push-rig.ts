@@ -283,6 +283,18 @@ export class PushRig {
     return rows.map((row) => row.state)
   }
 
+  /** Resolves once the newest push of an app is in this state. */
+  async pushIs(app: string, state: string): Promise<void> {
+    const isIt = async (): Promise<boolean> => (await this.pushes(app)).at(-1) === state
+    await waitFor(isIt, { what: `the push of ${app} to be ${state}`, timeoutMs: 10_000 })
+  }
+
+  /** Builds succeed and what is started is ready, as long as nothing else is said. */
+  behaveAsEver(): void {
+    this.onBuild = () => ({})
+    this.node.behave = () => ({ kind: 'ready' })
+  }
+
   /** Releases of an app, oldest first. */
   releases(app: string): Promise<ReleaseRow[]> {
     return this.query<ReleaseRow>(
