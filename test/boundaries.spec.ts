@@ -70,6 +70,8 @@ const PURE = [
   'apps/controller/src/stack/bill-of-image.ts',
   'apps/executor/src/build/build-lines.ts',
   'apps/executor/src/build/build-reach.ts',
+  'apps/executor/src/build/buildpacks-container.ts',
+  'apps/executor/src/build/container-shape.ts',
   'apps/executor/src/build/export-line.ts',
   'apps/executor/src/buildpack/style.ts',
   'apps/executor/src/dockerfile/buildah-container.ts',

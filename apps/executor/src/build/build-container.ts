@@ -1,9 +1,8 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Writable, type Readable } from 'node:stream'
+import { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { BindMount, Container, ContainerSpec, Process } from '@croft/garden-api'
-import type { BuildSpec } from '@croft/protocol'
+import type { Container, Process } from '@croft/garden-api'
 import {
   BUILD_ROOT_FOLDERS,
   envList,
@@ -20,28 +19,16 @@ import {
   type Sbom,
   type Target,
 } from '@croft/lifecycle'
-import { ADDED } from '../buildpack/added-buildpacks.js'
-import { FOREIGN } from '../buildpack/wished-buildpacks.js'
 import { listBeneath, readBeneath } from './beneath.js'
 import { BUILD_USER, type BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
+import { LAYERS } from './buildpacks-container.js'
+import { EXCHANGE, PLATFORM, WORKSPACE } from './container-shape.js'
 import { OutOfMemory } from './failures.js'
 import { isOpaque } from './layer-trees.js'
-import type { BuildContext, BuildPaths } from './ports.js'
-import type { ProvidedReach } from './provide-reach.js'
 
-/** What a build container sees. */
-export const LAYERS = '/layers'
-export const WORKSPACE = '/workspace'
-export const BUILDPACKS = '/cnb/buildpacks'
-export const PLATFORM = '/platform'
-export const EXCHANGE = '/cnb/croft/exchange'
-const NODE = '/cnb/croft/node'
-const NPM = '/cnb/croft/npm'
-const APT = '/cnb/croft/apt'
-const RUN_IMAGE = '/cnb/croft/run-image'
-
-const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
+/** Whom programs run as. */
+export const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
 const DETECT_OUTPUT_BYTES = 64 * 1024
 const SMALL_FILE_BYTES = 1024 * 1024
 const MAX_SBOM_BYTES = 16 * 1024 * 1024
@@ -49,74 +36,6 @@ const MAX_SBOMS = 200
 /** What images are built for. */
 export const EXEC_ENV = 'production'
 const MAX_ENV_FILES = 1000
-
-const readOnly = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'ro' })
-const writable = (srcPath: string, dstPath: string): BindMount => ({ srcPath, dstPath, mode: 'rw', isIdmapped: true })
-
-/** The container of a build: the run image or the build image, the build user, its limits, and mounts of nothing but the platform's folders. */
-export function buildContainerSpec(input: {
-  spec: BuildSpec
-  context: BuildContext
-  paths: BuildPaths
-  folders: BuildFolders
-  /** `stack:<name>@<diffID>`, `build:<name>@<diffID>`. */
-  image: string
-  /** The tree of the run image, which an app will stand on. */
-  runImage: string
-  /** Trees whose `layers/` folders are shown below `/layers`. */
-  trees: readonly string[]
-  /** apt's configuration for buildpacks that call it themselves; null: they find none. */
-  aptConfiguration: string | null
-  /** Whether buildpacks come from elsewhere than the platform. */
-  hasForeign: boolean
-  /** Whether operators added some. */
-  hasAdded: boolean
-  /** Where the package lists of the stack appear when a build asks for them. */
-  packageLists: string
-  /** How its programs reach package registries. */
-  reach: ProvidedReach
-}): ContainerSpec {
-  const { spec, context, paths, folders, trees, reach } = input
-  const layers = writable(folders.layers, LAYERS)
-  return {
-    handle: context.handle,
-    image: { uri: input.image },
-    ...(context.address !== undefined && { network: context.address }),
-    ...(context.properties !== undefined && { properties: context.properties }),
-    hostname: 'build',
-    noNewPrivileges: true,
-    limits: {
-      memory: { limitBytes: spec.limits.memoryBytes },
-      cpu: {
-        weight: spec.limits.cpuShares,
-        ...(spec.limits.cpuQuotaMillis !== null && { quotaMillis: spec.limits.cpuQuotaMillis }),
-      },
-      pids: { max: spec.limits.pids },
-    },
-    bindMounts: [
-      readOnly(paths.buildpacks, BUILDPACKS),
-      readOnly(paths.platformNode, NODE),
-      readOnly(paths.platformNpm, NPM),
-      readOnly(input.packageLists, APT),
-      readOnly(input.runImage, RUN_IMAGE),
-      ...(input.aptConfiguration === null
-        ? []
-        : [
-            readOnly(join(input.aptConfiguration, 'sources.list.d'), '/etc/apt/sources.list.d'),
-            readOnly(join(input.aptConfiguration, 'apt.conf'), '/etc/apt/apt.conf'),
-          ]),
-      readOnly(folders.platform, PLATFORM),
-      ...reach.mounts,
-      writable(folders.exchange, EXCHANGE),
-      ...(input.hasAdded ? [readOnly(paths.addedBuildpacks, ADDED)] : []),
-      ...(input.hasForeign ? [writable(folders.foreign, FOREIGN)] : []),
-      writable(folders.workspace, WORKSPACE),
-      trees.length === 0
-        ? layers
-        : { ...layers, lowerPaths: trees.map((tree) => join(tree, 'layers')), workPath: folders.layersWork },
-    ],
-  }
-}
 
 /** Runs the programs of buildpacks in a build container and reads what they leave, trusting none of it. */
 export class BuildContainer implements BuildPort {
@@ -148,18 +67,6 @@ export class BuildContainer implements BuildPort {
   /** From here on programs run in another container with the same mounts. */
   moveTo(container: Container): void {
     this.#container = container
-  }
-
-  /** Unpacks the source into `/workspace`, as the build user. */
-  async streamIn(tar: Readable): Promise<void> {
-    const onAbort = (): void => void tar.destroy(this.#signal.reason as Error)
-    this.#signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      this.#signal.throwIfAborted()
-      await this.#container.streamIn({ user: USER, path: WORKSPACE, tar })
-    } finally {
-      this.#signal.removeEventListener('abort', onAbort)
-    }
   }
 
   async detect(buildpack: Buildpack, env: Env): Promise<DetectResult> {

@@ -24,6 +24,10 @@ export interface BuildFolders {
   platform: string
   /** Settings with which its programs reach package registries; not made yet. */
   reach: string
+  /** Images that a Dockerfile builds on, as buildah finds them; not made yet. */
+  images: string
+  /** Apt's configuration for the commands of a Dockerfile; not made yet. */
+  apt: string
   /** Trees for the build cache until the build has succeeded. */
   drafts: string
   /** Compressed layers on their way to the registry. */
@@ -49,6 +53,8 @@ export async function makeBuildFolders(
     foreign: join(root, 'foreign'),
     platform: join(secret, 'platform'),
     reach: join(root, 'reach'),
+    images: join(root, 'images'),
+    apt: join(root, 'apt'),
     drafts: join(root, 'drafts'),
     spool: join(root, 'spool'),
     remove: () => removeFolders([root, secret]),

@@ -2,6 +2,7 @@ import { BUILD_NEEDS, type BuildNeed, type Buildpack, type PlanEntry } from '@cr
 import type { BaseImage } from '../image/base-image.js'
 import type { BuildLog } from './build-log.js'
 import type { BuildPorts } from './ports.js'
+import { provideImage } from './provide-image.js'
 
 /**
  * What the buildpacks of a group want besides the run image: `needs` of `[metadata.croft]` in their buildpack.toml, and, where it
@@ -33,13 +34,7 @@ export async function provideNeeds(
     }
   }
   if (needs.has('compilers')) {
-    const startedAt = clock.monotonic()
-    let isMade = false
-    const onMaking = (): void => {
-      isMade = true
-      log.step(`Making the build image of ${base.stack} (compilers, headers): once on this host`)
-    }
-    await stacks.compilers(base, { signal, onMaking })
-    if (isMade) log.detail('done', clock.monotonic() - startedAt)
+    const step = `Making the build image of ${base.stack} (compilers, headers): once on this host`
+    await provideImage(step, (waiting) => stacks.compilers(base, waiting), { log, clock, signal })
   }
 }

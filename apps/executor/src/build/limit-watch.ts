@@ -1,10 +1,24 @@
 import type { Container } from '@croft/garden-api'
 import { bareEnv, run, type Clock } from '@croft/kit'
+import { DiskFull, TooManyProcesses } from './failures.js'
+import type { RunningBuild } from './running-build.js'
 
 const EVERY_MS = 500
 /** Adding up folders takes a while. */
 const DISK_EVERY_MS = 2_000
 const DU_TIMEOUT_MS = 30_000
+
+/** Ends a build, with its reason, when it has too much of what `watchLimits` watches. */
+export function endAtLimits(
+  folders: readonly string[],
+  containerOf: () => Pick<Container, 'metrics'> | null,
+  { spec, ports, stop }: Pick<RunningBuild, 'spec' | 'ports' | 'stop'>,
+): void {
+  watchLimits(folders, containerOf, spec.limits, ports.clock, stop.signal).then(
+    (what) => stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
+    () => undefined, // it is over
+  )
+}
 
 /**
  * Watches the limits that no kernel ends a build for. Disk: what it writes into its mounts and, as its present container tells, into
@@ -12,7 +26,7 @@ const DU_TIMEOUT_MS = 30_000
  * as it may at two looks in a row only fails to start more, for ever. Resolves with what it has too much of; never while it has
  * not, and rejects when `signal` aborts.
  */
-export async function watchLimits(
+async function watchLimits(
   folders: readonly string[],
   containerOf: () => Pick<Container, 'metrics'> | null,
   limits: { diskBytes: number; pids: number },

@@ -1,18 +1,17 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type { Container } from '@croft/garden-api'
 import { messageOf, type Digest } from '@croft/kit'
-import { digestOf, hexOf, parseDockerfile, type Dockerfile, type Image } from '@croft/oci'
-import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
-import type { BuildFolders } from '../build/build-folders.js'
-import type { BuildLog } from '../build/build-log.js'
+import { digestOf, hexOf, parseDockerfile, type Dockerfile } from '@croft/oci'
 import { exportLine } from '../build/export-line.js'
-import { DiskFull, OutOfMemory, SourceFailed, TooManyProcesses } from '../build/failures.js'
-import { watchLimits } from '../build/limit-watch.js'
-import type { BuildContext, BuildPorts } from '../build/ports.js'
+import { OutOfMemory, TooManyProcesses } from '../build/failures.js'
+import { endAtLimits } from '../build/limit-watch.js'
+import { destroyContainer, makeContainer } from '../build/make-container.js'
+import { provideImage, provideStack } from '../build/provide-image.js'
+import type { PreparedBuild, Succeeded } from '../build/running-build.js'
+import { unpackSource } from '../build/unpack-source.js'
 import { imageArchitecture } from '../image/architecture.js'
-import type { BaseImage } from '../image/base-image.js'
 import { makeAptFolder } from './apt-folder.js'
 import { prepareImages, type BuiltOn } from './base-images.js'
 import { buildahContainerSpec, buildahEnv, buildCommand, exportCommand, LAYOUT } from './buildah-container.js'
@@ -26,45 +25,42 @@ import { importLayout } from './layout-import.js'
 const CACHE_SHARE = 0.5
 const ROOT = '0:0'
 
-type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
-
-export interface DockerfileInput {
-  spec: BuildSpec
-  context: BuildContext
-  ports: BuildPorts
-  log: BuildLog
-  /** Ends the build with its reason. */
-  stop: AbortController
-  folders: BuildFolders
-  wishes: BuildWishes & { dockerfile: string }
-  previous: Image | null
-  bootId: string
-  /** The run image of a stack, made first when this host does not have it. */
-  stack: (name: string) => Promise<BaseImage>
-}
-
 /**
- * Builds the Dockerfile of an app: by buildah in a container of its own user namespace, with the app's layers of before. The image is
- * read from what buildah left once nothing of the build runs any more. @throws DockerfileFailed, StackFailed and what builds throw
+ * Builds the Dockerfile of an app, whose text is given: by buildah in a container of its own user namespace, with the app's layers
+ * of before. The image is read from what buildah left once nothing of the build runs any more. Whatever comes of it, the
+ * container is gone afterwards. @throws DockerfileFailed, DockerfileError, StackFailed and what ends builds
  */
-export async function buildDockerfile(input: DockerfileInput): Promise<Succeeded> {
-  return new DockerfileBuild(input).run()
+export async function buildDockerfile(given: PreparedBuild, text: string): Promise<Succeeded> {
+  return new DockerfileBuild(given, parseDockerfile(text)).run()
 }
 
 class DockerfileBuild {
   #container: Container | null = null
 
-  constructor(private readonly input: DockerfileInput) {}
+  constructor(
+    private readonly given: PreparedBuild,
+    private readonly dockerfile: Dockerfile,
+  ) {}
 
   async run(): Promise<Succeeded> {
-    const { spec, context, ports, stop, wishes, bootId } = this.input
+    const { spec, context, ports, log, stop, bootId } = this.given
     const { signal } = stop
-    const dockerfile = parseDockerfile(wishes.dockerfile)
-    const image = await this.#provideBuildah()
+    const { dockerfile } = this
+    const onlooker = { log, clock: ports.clock, signal }
+    const image = await provideImage(
+      'Making the image that builds Dockerfiles (buildah): once on this host',
+      (waiting) => ports.stacks.buildah(waiting),
+      onlooker,
+    )
     const builtOn = await prepareImages(
       dockerfile,
       { buildId: spec.buildId, appId: context.appId, architecture: imageArchitecture() },
-      { images: ports.images, registry: ports.registry, controller: ports.controller, stack: this.input.stack },
+      {
+        images: ports.images,
+        registry: ports.registry,
+        controller: ports.controller,
+        stack: (name) => provideStack(name, ports.stacks, onlooker),
+      },
       signal,
     )
     const cache = await LayerCache.open(
@@ -77,15 +73,15 @@ class DockerfileBuild {
     )
     const known = await this.#knownLayers(cache, builtOn)
     try {
-      await this.#build(dockerfile, { image, cache, builtOn, known })
+      await this.#build({ image, cache, builtOn, known })
       // From here on nothing of the tenant runs: what it left is read while the rest of the container goes.
       await this.#container?.stop({ kill: true })
     } catch (error) {
-      await this.#destroy()
+      await destroyContainer(context.handle, ports)
       await cache.settle([])
       throw error
     }
-    const destroying = this.#destroy()
+    const destroying = destroyContainer(context.handle, ports)
     try {
       return await this.#import({ cache, builtOn, known })
     } finally {
@@ -93,23 +89,9 @@ class DockerfileBuild {
     }
   }
 
-  /** The image that buildah is in, made first when this host does not have it. */
-  async #provideBuildah(): Promise<string> {
-    const { ports, log, stop } = this.input
-    const startedAt = ports.clock.monotonic()
-    let isMade = false
-    const onMaking = (): void => {
-      isMade = true
-      log.step('Making the image that builds Dockerfiles (buildah): once on this host')
-    }
-    const image = await ports.stacks.buildah({ signal: stop.signal, onMaking })
-    if (isMade) log.detail('done', ports.clock.monotonic() - startedAt)
-    return image
-  }
-
   /** Layers that need not be read from buildah's storage: those that the registry has. */
   async #knownLayers(cache: LayerCache, builtOn: BuiltOn): Promise<BuiltOn['known']> {
-    const { context, ports, stop } = this.input
+    const { context, ports, stop } = this.given
     const known = new Map(builtOn.known)
     for (const [diffId, descriptor] of cache.known) {
       if (await ports.registry.hasBlob(context.appId, descriptor.digest, stop.signal)) known.set(diffId, descriptor)
@@ -117,34 +99,19 @@ class DockerfileBuild {
     return known
   }
 
-  async #build(
-    dockerfile: Dockerfile,
-    given: { image: string; cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] },
-  ): Promise<void> {
-    const { spec, context, ports, log, stop, folders, wishes } = this.input
-    const { cache, builtOn, known } = given
+  async #build(on: { image: string; cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] }): Promise<void> {
+    const { spec, context, ports, log, stop, folders, wishes, reach } = this.given
+    const { dockerfile } = this
+    const { image, cache, builtOn, known } = on
+    const { storage } = cache
     const store = await this.#writeStore(builtOn)
     await this.#leaveOut(known.keys())
-    const apt = await this.#apt(dockerfile, builtOn)
-    this.#container = await ports.backend.create(
-      buildahContainerSpec({
-        spec,
-        context,
-        paths: ports.paths,
-        folders,
-        image: given.image,
-        storage: cache.storage,
-        store,
-        apt,
-      }),
-      stop.signal,
-    )
-    const written = [folders.workspace, folders.exchange, cache.storage]
-    watchLimits(written, () => this.#container, spec.limits, ports.clock, stop.signal).then(
-      (what) => stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
-      () => undefined,
-    )
-    await this.#unpack()
+    const apt = await this.#apt(builtOn)
+    const { paths } = ports
+    const containerSpec = buildahContainerSpec({ spec, context, paths, folders, image, storage, store, apt })
+    const container = (this.#container = await makeContainer(containerSpec, reach, ports, stop.signal))
+    endAtLimits([folders.workspace, folders.exchange, storage], () => this.#container, this.given)
+    await unpackSource(container, ROOT, ports.controller.source(spec.buildId, stop.signal), stop.signal)
     const offered = { ...wishes.env, ...spec.env }
     const secrets = dockerfile.secrets.filter((name) => /^[A-Za-z_]\w*$/.test(name) && name in offered)
     const output = new BuildahOutput()
@@ -163,7 +130,7 @@ class DockerfileBuild {
 
   /** Writes the folder of images to build on. */
   async #writeStore(builtOn: BuiltOn): Promise<{ folder: string; mounts: { path: string; tree: string }[] }> {
-    const folder = join(dirname(this.input.folders.exchange), 'images')
+    const folder = this.given.folders.images
     const plan = planStore(builtOn.images)
     await mkdir(folder, { mode: 0o755 })
     for (const path of plan.folders) await mkdir(join(folder, path), { mode: 0o755 })
@@ -174,23 +141,22 @@ class DockerfileBuild {
 
   /** Buildah does not write a layer that lies in the layout already: an empty file stands for each one that is known. */
   async #leaveOut(diffIds: Iterable<Digest>): Promise<void> {
-    const blobs = join(this.input.folders.exchange, LAYOUT, 'blobs/sha256')
+    const blobs = join(this.given.folders.exchange, LAYOUT, 'blobs/sha256')
     await mkdir(blobs, { recursive: true, mode: 0o755 })
     for (const diffId of diffIds) await writeFile(join(blobs, hexOf(diffId)), '', { mode: 0o644 })
   }
 
   /** Apt's configuration where all that is built on is one stack; null: commands have what their images have. */
-  async #apt(dockerfile: Dockerfile, { stacks, hasOthers }: BuiltOn): Promise<string | null> {
-    const { ports, stop, folders } = this.input
+  async #apt({ stacks, hasOthers }: BuiltOn): Promise<string | null> {
+    const { ports, stop, folders } = this.given
     const [stack, ...more] = stacks
     if (stack === undefined || more.length > 0 || hasOthers) return null
     try {
-      if (mentionsApt(dockerfile)) await ports.packageLists.provide(stack.stack, stop.signal)
+      if (mentionsApt(this.dockerfile)) await ports.packageLists.provide(stack.stack, stop.signal)
       const configuration = await ports.packageLists.configuration(stack.stack)
       if (configuration === null) return null
-      const folder = join(dirname(folders.exchange), 'apt')
-      await makeAptFolder(folder, stack.treePath, configuration)
-      return folder
+      await makeAptFolder(folders.apt, stack.treePath, configuration)
+      return folders.apt
     } catch (error) {
       stop.signal.throwIfAborted()
       ports.logger.warn('apt-not-configured', { stack: stack.stack, why: messageOf(error) })
@@ -198,28 +164,9 @@ class DockerfileBuild {
     }
   }
 
-  async #unpack(): Promise<void> {
-    const { spec, ports, stop } = this.input
-    const { signal } = stop
-    try {
-      const tar = await ports.controller.source(spec.buildId, signal)
-      const onAbort = (): void => void tar.destroy(signal.reason as Error)
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
-        signal.throwIfAborted()
-        await this.#container?.streamIn({ user: ROOT, path: '/workspace', tar })
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    } catch (error) {
-      if (signal.aborted) throw error
-      throw new SourceFailed(messageOf(error), { cause: error })
-    }
-  }
-
   /** Runs buildah and gives its exit code. @throws OutOfMemory */
   async #run(command: { path: string; args: string[] }, shown: (line: string) => string | null): Promise<number> {
-    const { ports, log, stop } = this.input
+    const { ports, log, stop } = this.given
     const container = this.#container as Container
     const outputs = [log.lines(undefined, shown), log.lines(undefined, shown)] as const
     const process = await container.run(
@@ -232,32 +179,23 @@ class DockerfileBuild {
     return exit.exitCode
   }
 
-  async #destroy(): Promise<void> {
-    const { context, ports } = this.input
-    try {
-      await ports.backend.destroy(context.handle, { ifExists: true })
-    } catch (error) {
-      ports.logger.error('build-container-not-destroyed', { handle: context.handle, error })
-    }
-  }
-
-  async #import(given: { cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] }): Promise<Succeeded> {
-    const { context, ports, log, stop, folders, previous } = this.input
+  async #import(on: { cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] }): Promise<Succeeded> {
+    const { context, ports, log, stop, folders, previous } = this.given
     const startedAt = ports.clock.monotonic()
     const imported = await importLayout(
       {
         appId: context.appId,
         root: folders.exchange,
         parts: [LAYOUT],
-        known: given.known,
-        names: given.builtOn.names,
+        known: on.known,
+        names: on.builtOn.names,
         previous,
         spoolPath: (index) => join(folders.spool, `layer-${index}`),
         signal: stop.signal,
       },
       ports,
     )
-    await given.cache.settle(imported.descriptors)
+    await on.cache.settle(imported.descriptors)
     log.step(exportLine(imported), ports.clock.monotonic() - startedAt)
     return {
       outcome: 'succeeded',

@@ -1,9 +1,16 @@
-import type { BindMount, ContainerSpec } from '@croft/garden-api'
 import { LAYER_MTIME_SECONDS } from '@croft/oci'
 import type { BuildSpec } from '@croft/protocol'
-import { EXCHANGE, PLATFORM, WORKSPACE } from '../build/build-container.js'
 import type { BuildFolders } from '../build/build-folders.js'
 import { CA } from '../build/build-reach.js'
+import {
+  containerShape,
+  EXCHANGE,
+  mapped,
+  PLATFORM,
+  readOnly,
+  WORKSPACE,
+  type BuildContainerSpec,
+} from '../build/container-shape.js'
 import type { BuildContext, BuildPaths } from '../build/ports.js'
 
 /** The container in which buildah builds a Dockerfile, and how it is called there. Pure. */
@@ -23,13 +30,6 @@ export const LAYOUT = 'image'
 const CAPABILITIES =
   'chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service sys_chroot mknod audit_write setfcap sys_admin'
 
-const idmapped = (srcPath: string, dstPath: string, mode: 'ro' | 'rw'): BindMount => ({
-  srcPath,
-  dstPath,
-  mode,
-  isIdmapped: true,
-})
-
 /** A build container like those of buildpacks, in whose user namespace buildah may mount. */
 export function buildahContainerSpec(input: {
   spec: BuildSpec
@@ -44,35 +44,19 @@ export function buildahContainerSpec(input: {
   store: { folder: string; mounts: readonly { path: string; tree: string }[] }
   /** Apt's configuration for commands in a stack; null: they have what their image has. */
   apt: string | null
-}): ContainerSpec {
+}): BuildContainerSpec {
   const { spec, context, paths, folders, store } = input
-  return {
-    handle: context.handle,
-    image: { uri: input.image },
-    ...(context.address !== undefined && { network: context.address }),
-    ...(context.properties !== undefined && { properties: context.properties }),
-    hostname: 'build',
-    isPrivileged: true,
-    noNewPrivileges: true,
-    limits: {
-      memory: { limitBytes: spec.limits.memoryBytes },
-      cpu: {
-        weight: spec.limits.cpuShares,
-        ...(spec.limits.cpuQuotaMillis !== null && { quotaMillis: spec.limits.cpuQuotaMillis }),
-      },
-      pids: { max: spec.limits.pids },
-    },
-    bindMounts: [
-      { srcPath: folders.platform, dstPath: PLATFORM, mode: 'ro' },
-      ...(paths.ca === null ? [] : [{ srcPath: paths.ca, dstPath: CA, mode: 'ro' as const }]),
-      idmapped(folders.workspace, WORKSPACE, 'rw'),
-      idmapped(folders.exchange, EXCHANGE, 'rw'),
-      idmapped(input.storage, STORAGE, 'rw'),
-      idmapped(store.folder, IMAGES, 'ro'),
-      ...store.mounts.map(({ path, tree }) => idmapped(tree, `${IMAGES}/${path}`, 'ro')),
-      ...(input.apt === null ? [] : [idmapped(input.apt, APT, 'rw')]),
-    ],
-  }
+  const bindMounts = [
+    readOnly(folders.platform, PLATFORM),
+    ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
+    mapped(folders.workspace, WORKSPACE),
+    mapped(folders.exchange, EXCHANGE),
+    mapped(input.storage, STORAGE),
+    mapped(store.folder, IMAGES, 'ro'),
+    ...store.mounts.map(({ path, tree }) => mapped(tree, `${IMAGES}/${path}`, 'ro')),
+    ...(input.apt === null ? [] : [mapped(input.apt, APT)]),
+  ]
+  return { ...containerShape({ spec, context, image: input.image, bindMounts }), isPrivileged: true }
 }
 
 /** The environment of buildah, which takes the user namespace it is in for its own. */
