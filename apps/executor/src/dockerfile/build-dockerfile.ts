@@ -182,7 +182,7 @@ class DockerfileBuild {
   async #import(on: { cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] }): Promise<Succeeded> {
     const { context, ports, log, stop, folders, previous } = this.given
     const startedAt = ports.clock.monotonic()
-    const imported = await importLayout(
+    const importing = importLayout(
       {
         appId: context.appId,
         root: folders.exchange,
@@ -195,7 +195,12 @@ class DockerfileBuild {
       },
       ports,
     )
-    await on.cache.settle(imported.descriptors)
+    const learnt = await importing.then(
+      ({ descriptors }) => descriptors,
+      () => [], // why is thrown below
+    )
+    await on.cache.settle(learnt)
+    const imported = await importing
     log.step(exportLine(imported), ports.clock.monotonic() - startedAt)
     return {
       outcome: 'succeeded',

@@ -35,6 +35,17 @@ describe('what is kept of the Dockerfile builds of an app', () => {
     expect([...cache.known]).toEqual([[digestOf('tar'), descriptor]])
   })
 
+  it('remembers the layers that were used last, and only so many', async () => {
+    const id = (number: number) => digestOf(`tar ${number}`)
+    const cache = await open()
+    await cache.settle(Array.from({ length: 600 }, (_, number) => [id(number), descriptor]))
+    await cache.settle([[digestOf('tar'), descriptor]])
+    const { known } = await open()
+    expect(known.size).toBe(500)
+    expect([digestOf('tar'), id(599), id(101)].every((diffId) => known.has(diffId))).toBe(true)
+    expect(known.has(id(100))).toBe(false)
+  })
+
   it.each<[string, Parameters<typeof open>[0]]>([
     ['a clean build', { isClean: true }],
     ['another boot', { bootId: 'later' }],

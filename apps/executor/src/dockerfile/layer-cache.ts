@@ -20,6 +20,8 @@ type Record = z.infer<typeof recordSchema>
  * container, which goes with the build. From a mount that forbids set-uid programs it could not mount them read-only either.
  */
 const OF_CONTAINERS = '/mnt'
+/** Layers whose names in the registry are remembered; each is asked for there by every build. */
+const MAX_KNOWN = 500
 const APP_ID = /^[0-9a-f-]{36}$/
 const DU_TIMEOUT_MS = 60_000
 
@@ -90,7 +92,11 @@ export class LayerCache {
 
   /** Keeps what was learnt of layers, and how much there is by now. Nothing of the build runs any more. */
   async settle(learnt: Iterable<[Digest, Descriptor]>): Promise<void> {
-    for (const [diffId, descriptor] of learnt) this.#known.set(diffId, descriptor)
+    for (const [diffId, descriptor] of learnt) {
+      this.#known.delete(diffId) // the order is that of the last use
+      this.#known.set(diffId, descriptor)
+    }
+    for (const diffId of [...this.#known.keys()].slice(0, -MAX_KNOWN)) this.#known.delete(diffId)
     try {
       const args = ['--summarize', '--one-file-system', '--block-size=1', '--', this.storage]
       const { stdout } = await run('du', args, { timeoutMs: DU_TIMEOUT_MS, env: bareEnv({ LC_ALL: 'C' }) })

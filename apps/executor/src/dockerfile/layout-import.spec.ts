@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Digest } from '@croft/kit'
-import { digestOf, generatedLayerTar, hexOf, mediaTypes, parseManifest, type Descriptor } from '@croft/oci'
+import { digestOf, generatedLayerTar, hexOf, mediaTypes, OciError, parseManifest, type Descriptor } from '@croft/oci'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { importLayout, namesOfLayers, type LayoutImport } from './layout-import.js'
 
@@ -100,6 +100,17 @@ describe('the image that buildah left', () => {
     expect([...imported.descriptors.keys()]).toEqual([digestOf(one), digestOf(two)])
   })
 
+  it('has the same layer as often as it says, read once', async () => {
+    const tar = await tarOf('same')
+    const layer = blob(tar, mediaTypes.layerTar)
+    layout([layer, layer, layer], [digestOf(tar), digestOf(tar), digestOf(tar)])
+    const spooled: number[] = []
+    const spoolPath = (index: number): string => join(folder, `spool-${spooled.push(index)}`)
+    const imported = await read({ spoolPath })
+    expect(parseManifest(manifests.get(imported.image) ?? Buffer.alloc(0)).layers).toHaveLength(3)
+    expect(spooled).toEqual([0])
+  })
+
   it('is not read where its layers are known: they keep their names in the registry', async () => {
     const [base, own] = [await tarOf('base'), await tarOf('own')]
     const known = { mediaType: mediaTypes.layerZstd, digest: digestOf('kept'), size: 4 }
@@ -165,9 +176,21 @@ describe('the image that buildah left', () => {
       /does not match its digest/,
     ],
     ['nothing', () => Promise.resolve(), /left no index\.json/],
+    [
+      'an index that is none',
+      () => Promise.resolve(writeFileSync(join(folder, 'image/index.json'), '{')),
+      /left no image/,
+    ],
+    [
+      'an index that is too large',
+      () => Promise.resolve(writeFileSync(join(folder, 'image/index.json'), ' '.repeat(4 * 1024 * 1024 + 1))),
+      /index\.json is larger than/,
+    ],
   ])('with %s is refused', async (_what, make, why) => {
     await make()
-    await expect(read()).rejects.toThrow(why)
+    const refused = await read().catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(OciError)
+    expect((refused as OciError).message).toMatch(why)
     expect(manifests.size).toBe(0)
   })
 })

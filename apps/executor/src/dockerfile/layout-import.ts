@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { PassThrough } from 'node:stream'
 import { z } from 'zod'
-import { isDigest, type Digest } from '@croft/kit'
+import { isDigest, messageOf, type Digest } from '@croft/kit'
 import {
   compressLayer,
   decompressor,
@@ -74,7 +74,8 @@ export async function importLayout(
   const layers: BuildRecord['layers'] = []
   for (const [index, diffId] of config.rootfs.diff_ids.entries()) {
     const blob = manifest.layers[index] as Descriptor
-    const descriptor = known.get(diffId) ?? (await importLayer(input, registry, { blob, diffId, index }))
+    const descriptor =
+      known.get(diffId) ?? descriptors.get(diffId) ?? (await importLayer(input, registry, { blob, diffId, index }))
     descriptors.set(diffId, descriptor)
     const isNew = !before.has(diffId) && !names.has(diffId)
     layers.push({
@@ -106,7 +107,9 @@ export async function importLayout(
 
 async function readDocuments({ root, parts }: LayoutImport): Promise<Image & { configBytes: Buffer }> {
   const read = async (below: readonly string[]): Promise<Buffer> => {
-    const text = await readBeneath(root, [...parts, ...below], MAX_DOCUMENT_BYTES)
+    const text = await readBeneath(root, [...parts, ...below], MAX_DOCUMENT_BYTES).catch((error: unknown) => {
+      throw error instanceof RangeError ? new OciError(error.message, undefined, error) : error
+    })
     if (text === undefined) throw new OciError(`buildah left no ${below.at(-1)}`)
     return Buffer.from(text)
   }
@@ -115,11 +118,20 @@ async function readDocuments({ root, parts }: LayoutImport): Promise<Image & { c
     if (digestOf(bytes) !== digest) throw new OciError('content does not match its digest', digest)
     return bytes
   }
-  const index = indexSchema.safeParse(JSON.parse((await read(['index.json'])).toString()))
+  const index = indexSchema.safeParse(jsonOf(await read(['index.json'])))
   if (!index.success) throw new OciError('buildah left no image', z.prettifyError(index.error))
   const manifest = parseManifest(await document((index.data.manifests[0] as { digest: Digest }).digest))
   const configBytes = await document(manifest.config.digest)
   return { ...imageOf(manifest, parseImageConfig(configBytes)), configBytes }
+}
+
+/** What a text says in JSON; undefined for another text. */
+function jsonOf(text: Buffer): unknown {
+  try {
+    return JSON.parse(text.toString())
+  } catch {
+    return undefined
+  }
 }
 
 /** Compresses a layer as this platform keeps them and uploads it, when it is what the image says. */
@@ -137,7 +149,10 @@ async function importLayer(
   const [layer] = await Promise.all([
     compressLayer(tar, spoolPath(index)),
     pipeline(file.createReadStream(), inflate, limit, tar),
-  ])
+  ]).catch((error: unknown) => {
+    if (error instanceof OciError) throw error
+    throw new OciError(`layer ${index + 1} of the image cannot be read: ${messageOf(error)}`, undefined, error)
+  })
   if (layer.diffId !== diffId) throw new OciError('the image names another layer than it has', `layer ${index + 1}`)
   if (!(await registry.hasBlob(appId, layer.descriptor.digest, signal))) {
     await registry.putBlob(appId, layer.descriptor, () => layer.open(), signal)
