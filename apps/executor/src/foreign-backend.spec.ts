@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeBackend } from '@croft/garden-api/fake'
 import { readConfig } from './config.js'
-import { uriOf, withImages } from './foreign-backend.js'
+import { uriOf, withKnown } from './foreign-backend.js'
 
 describe('a backend that knows none of our images', () => {
   const images = {
@@ -13,7 +13,7 @@ describe('a backend that knows none of our images', () => {
 
   it('gets the directories they are made of, and their environment below the own one', async () => {
     const fake = new FakeBackend()
-    const backend = withImages(fake, images)
+    const backend = withKnown(fake, { images, egress: [] })
     await backend.create({ handle: 'a', image: { uri: 'croft:x' }, env: ['A=2'] })
     expect(fake.store.records.get('a')?.spec).toMatchObject({
       image: { uri: 'layers:///layers/croft:x/2:/layers/croft:x/1' },
@@ -23,13 +23,28 @@ describe('a backend that knows none of our images', () => {
 
   it('is asked for everything else itself, an empty root too', async () => {
     const fake = new FakeBackend()
-    const backend = withImages(fake, images)
+    const backend = withKnown(fake, { images, egress: [] })
     await backend.create({ handle: 'b' })
     expect(fake.store.records.get('b')?.spec).not.toHaveProperty('image')
     await backend.check({ handle: 'c', image: { uri: 'x' } })
     expect((await backend.lookup('b')).handle).toBe('b')
     await backend.destroy('b')
     expect(fake.calls).toEqual(['create b', 'check c', 'lookup b', 'destroy b'])
+  })
+
+  it('lets every container through to what the platform may reach in private ranges, beside everything public', async () => {
+    const fake = new FakeBackend()
+    await withKnown(fake, { images, egress: [{ host: '10.1.2.3', port: 4873 }] }).create({ handle: 'd' })
+    expect(fake.store.records.get('d')?.spec).not.toHaveProperty('netOut')
+    expect(fake.calls).toEqual(['create d', 'netOut d'])
+  })
+
+  it('keeps no container that cannot be let through', async () => {
+    const fake = new FakeBackend()
+    fake.inject({ call: 'netOut', error: new Error('no rules here') })
+    const backend = withKnown(fake, { images, egress: [{ host: '10.1.2.3', port: 4873 }] })
+    await expect(backend.create({ handle: 'e' })).rejects.toThrow('no rules here')
+    expect(await fake.containers()).toEqual([])
   })
 
   it.each([

@@ -50,7 +50,7 @@ async function main(): Promise<void> {
           logger,
           clock,
         })
-      : await openGarden(config.garden, resolver)
+      : await openGarden(config.garden, { images: resolver, egress: config.egress })
   const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
   const buildPorts: BuildPorts = {
     backend,

@@ -13,7 +13,7 @@ import {
   reserveHomeIndex,
   type LinuxBackend,
 } from '@croft/backend-linux'
-import type { Container } from '@croft/garden-api'
+import type { Backend, Container, ImageResolver } from '@croft/garden-api'
 import { bareEnv, messageOf, run, silentLogger, start, systemClock, waitFor, type Digest } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
@@ -134,7 +134,8 @@ function npmFolder(): string | null {
   return version === undefined ? null : join(folder, version)
 }
 
-export async function buildRig(network: string): Promise<BuildRig> {
+/** @param over makes the containers builds and images run in, in place of those of the rig's own backend */
+export async function buildRig(network: string, over?: (images: ImageResolver) => Backend): Promise<BuildRig> {
   const folder = await makeRigFolder('build')
   const index = await reserveHomeIndex(folder)
   const registry = await MemoryRegistry.listen(join(folder, 'registry.sock'))
@@ -146,6 +147,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
   const layers = await openLayers()
   const images = new Images({ folder: join(folder, 'images'), layers, bases, registry: client })
   const resolver = { current: new CroftImageResolver(images, bases) }
+  const found: ImageResolver = { resolve: async (uri) => await resolver.current.resolve(uri) }
   const options = {
     index,
     depotDir: join(folder, 'containers'),
@@ -153,18 +155,19 @@ export async function buildRig(network: string): Promise<BuildRig> {
     runcRoot: join(folder, 'runc'),
     shimPath: await buildShim({ cacheDir: folder }),
     network,
-    images: { resolve: (uri: string) => resolver.current.resolve(uri) },
+    images: found,
     allowPrivileged: true,
     logger: silentLogger,
   }
   const backend = await createLinuxBackend(options)
   await backend.recover()
+  const containers = over?.(found) ?? backend
   await bundleBuildpacks(join(folder, 'buildpacks'))
   const npmrc = join(folder, 'npmrc')
   writeFileSync(npmrc, '')
   const tools = { folder: join(ROOT, 'tools'), cache: CACHE, proxyEnvironment: {} }
   const ports: BuildPorts = {
-    backend,
+    backend: containers,
     layers,
     images,
     bases,
@@ -255,18 +258,18 @@ export async function buildRig(network: string): Promise<BuildRig> {
       serial += 1
       const handle = `run-${serial}`
       await ports.images.ensure(APP, image)
-      const container = await backend.create({ handle, image: { uri: `croft:${image}` }, env })
+      const container = await containers.create({ handle, image: { uri: `croft:${image}` }, env })
       try {
         return await runToEnd(container, argv)
       } finally {
-        await backend.destroy(container.handle)
+        await containers.destroy(container.handle)
       }
     },
     async serve(image, program, env) {
       serial += 1
       const handle = `run-${serial}`
       await ports.images.ensure(APP, image)
-      const container = await backend.create({ handle, image: { uri: `croft:${image}` }, env })
+      const container = await containers.create({ handle, image: { uri: `croft:${image}` }, env })
       const said = new Said()
       await container.run({ path: program, user: 'croft', dir: '/workspace' }, { stdout: said, stderr: said })
       const { containerIp } = await container.info()
@@ -279,7 +282,7 @@ export async function buildRig(network: string): Promise<BuildRig> {
             throw new Error(`it does not answer; it said:\n${said.text}`, { cause: error })
           }),
         sh: async (line) => (await runToEnd(container, ['/bin/sh', '-c', line])).output,
-        end: async () => await backend.destroy(container.handle),
+        end: async () => await containers.destroy(container.handle),
       }
     },
     useResolver(other) {

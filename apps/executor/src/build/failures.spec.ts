@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NotSupportedError } from '@croft/garden-api'
 import { LifecycleError } from '@croft/lifecycle'
 import { RegistryError } from '@croft/oci'
 import { DiskFull, failureOf, LogFull, OutOfMemory, SourceFailed, TimedOut, TooManyProcesses } from './failures.js'
@@ -18,6 +19,11 @@ describe('why a build failed', () => {
     [new LogFull(), 'buildpack', /more than the 10 MiB/],
     [new SourceFailed('cut off'), 'source', /cut off/],
     [new RegistryError('the registry cannot be reached'), 'export', /the registry cannot be reached/],
+    [
+      new NotSupportedError('bind_mounts.idmapped'),
+      'internal',
+      /containers of this platform cannot run the build: bind_mounts\.idmapped is not supported/,
+    ],
     [new TypeError('x is undefined'), 'internal', /could not be run: x is undefined/],
   ])('%s is told as %s', (error, reason, message) => {
     const failure = failureOf(error, spec)

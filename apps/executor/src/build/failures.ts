@@ -1,4 +1,5 @@
 import type { BuildResult, BuildSpec } from '@croft/protocol'
+import { NotSupportedError } from '@croft/garden-api'
 import { CroftError, messageOf } from '@croft/kit'
 import { LifecycleError } from '@croft/lifecycle'
 import { DockerfileError, OciError, RegistryError } from '@croft/oci'
@@ -77,6 +78,13 @@ export function failureOf(error: unknown, spec: Pick<BuildSpec, 'limits' | 'time
       'buildpack',
       `the build said more than the ${MAX_LOG_BYTES / 1024 ** 2} MiB that are kept of it`,
       'let its steps say less, e.g. --quiet',
+    )
+  }
+  if (error instanceof NotSupportedError) {
+    return failed(
+      'internal',
+      `the containers of this platform cannot run the build: ${error.title}`,
+      error.suggestion ?? 'show this to whoever runs the platform: docs/writing-a-backend.md says what builds need',
     )
   }
   if (error instanceof StackFailed) return failed('internal', error.title, error.suggestion ?? '')

@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
-import type { Container } from '@croft/garden-api'
+import { NotSupportedError, type Container } from '@croft/garden-api'
 import { messageOf, type Digest } from '@croft/kit'
 import { digestOf, hexOf, parseDockerfile, type Dockerfile } from '@croft/oci'
 import { exportLine } from '../build/export-line.js'
@@ -45,6 +45,7 @@ class DockerfileBuild {
   async run(): Promise<Succeeded> {
     const { spec, context, ports, log, stop, bootId } = this.given
     const { signal } = stop
+    await this.#requirePrivileges()
     const { dockerfile } = this
     const onlooker = { log, clock: ports.clock, signal }
     const image = await provideImage(
@@ -87,6 +88,16 @@ class DockerfileBuild {
     } finally {
       await destroying
     }
+  }
+
+  /** Told before anything is made for it. @throws NotSupportedError */
+  async #requirePrivileges(): Promise<void> {
+    const { hasPrivileged } = await this.given.ports.backend.capabilities()
+    if (hasPrivileged) return
+    throw new NotSupportedError(
+      'a privileged container, which Dockerfiles are built in,',
+      'ask whoever runs the platform to allow them: croft garden --allow-privileged; or build with buildpacks',
+    )
   }
 
   /** Layers that need not be read from buildah's storage: those that the registry has. */
