@@ -16,6 +16,7 @@ const isTest = (file: string): boolean =>
 const PURE = [
   'apps/cli/src/argv.ts',
   'apps/cli/src/credential.ts',
+  'apps/cli/src/garden/layer-reference.ts',
   'apps/cli/src/garden/options.ts',
   'apps/cli/src/plain-text.ts',
   'apps/cli/src/stack/package-changes.ts',

@@ -109,6 +109,21 @@ describe('croft garden', () => {
     expect((await runToEnd(layered, commands.env())).stdout.toString()).toContain('FROM_IMAGE=yes\n')
     await expect(client.create({ image: { uri: 'docker:///other' } })).rejects.toThrow(ImageError)
   })
+
+  it('makes containers from an image with one more layer above it, whose bytes are checked', async () => {
+    const app = join(garden.folder, 'app')
+    await mkdir(app)
+    await writeFile(join(app, 'word'), 'of the app')
+    const layer = await tar(app, join(garden.folder, 'app.tar'))
+    await garden.start('--default-rootfs', root, ...NETWORK)
+    const uri = (digest: string): string =>
+      `preloaded+layer:?layer=${layer}&layer_path=/home/app&layer_digest=${digest}`
+
+    const container = await client.create({ image: { uri: uri(hexOf(digestOf(await readFile(layer)))) } })
+    expect(await shown(container, '/home/app/word')).toBe('of the app')
+    expect(await shown(container, '/etc/passwd')).toContain('root:')
+    await expect(client.create({ image: { uri: uri('ab'.repeat(32)) } })).rejects.toThrow(/app\.tar is sha256:.*, not/)
+  })
 })
 
 /** A layout with the test's root below a layer that adds, removes and hides. */

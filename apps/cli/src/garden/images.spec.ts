@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   mkdirSync,
   mkdtempSync,
@@ -7,6 +8,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,6 +37,10 @@ function makeTar(name: string, content: string): string {
   execFileSync('tar', ['-C', source, '-czf', join(folder, name), '.'])
   return join(folder, name)
 }
+
+const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex')
+const layered = (layer: string, more: Record<string, string> = {}, base = ''): string =>
+  `preloaded+layer:${base}?${new URLSearchParams({ layer, layer_path: '/home/app', ...more })}`
 
 describe('an image on this host', () => {
   it('is a directory as it is, by its path or as raw', async () => {
@@ -88,6 +94,62 @@ describe('an image on this host', () => {
       title: 'image docker:///other is not on this host',
       suggestion: expect.stringContaining('--image-alias docker:///other='),
     })
+  })
+
+  it('is a base with one more layer above it, in its own directory, whose bytes are those that were named', async () => {
+    const dir = join(folder, 'base')
+    mkdirSync(join(dir, 'home'), { recursive: true, mode: 0o711 })
+    const layer = makeTar('app.tgz', 'the app')
+    const all = await images({ defaultRootfs: dir, aliases: { 'https://blobs/app.tgz': layer } })
+    const { lowerPaths } = await all.resolve(layered(layer, { layer_digest: sha256(layer) }, dir))
+    expect(lowerPaths.slice(1)).toEqual([dir])
+    expect(readFileSync(join(lowerPaths[0] ?? '', 'home/app/file'), 'utf8')).toBe('the app')
+    expect(statSync(join(lowerPaths[0] ?? '', 'home')).mode & 0o777).toBe(0o711) // as that of the base, which it hides
+    const byName = layered('https://blobs/app.tgz', { layer_digest: `sha256:${sha256(layer)}` })
+    expect((await all.resolve(byName)).lowerPaths).toEqual(lowerPaths)
+    const defaultRootfs = layered(layer, { layer_digest: sha256(layer) }, dir)
+    expect((await (await images({ defaultRootfs })).resolve('')).lowerPaths).toEqual(lowerPaths)
+  })
+
+  it.each<[string, (layer: string, digest: string) => string, string]>([
+    ['that is not there', (_layer, digest) => layered('/nosuch/app.tgz', { layer_digest: digest }), 'there is no such'],
+    ['that is a directory', (_layer, digest) => layered('/tmp', { layer_digest: digest }), 'is no tar'],
+    [
+      'that is elsewhere',
+      (_layer, digest) => layered('https://x/app.tgz', { layer_digest: digest }),
+      'not on this host',
+    ],
+    ['with other bytes', (layer) => layered(layer, { layer_digest: 'ab'.repeat(32) }), `not sha256:${'ab'.repeat(32)}`],
+    ['of no digest', (layer) => layered(layer), 'layer_digest is missing'],
+    [
+      'above another',
+      (layer, digest) => layered(layer, { layer_digest: digest }, 'preloaded+layer:/x'),
+      'cannot be the base',
+    ],
+  ])('has no layer %s, which is said', async (_what, uri, message) => {
+    const layer = makeTar('app.tgz', 'the app')
+    const error: unknown = await (
+      await images()
+    )
+      .resolve(uri(layer, sha256(layer)))
+      .catch((failure: unknown) => failure)
+    expect(error).toBeInstanceOf(ImageError)
+    expect((error as ImageError).message).toContain(message)
+    expect(readdirSync(join(folder, 'trees'))).toEqual([])
+  })
+
+  it('has no layer where a link of its base is, nor one that is no tar, and neither leaves anything', async () => {
+    const dir = join(folder, 'base')
+    mkdirSync(dir)
+    symlinkSync('/elsewhere', join(dir, 'home'))
+    const layer = makeTar('app.tgz', 'the app')
+    const all = await images()
+    const digest = { layer_digest: sha256(layer) }
+    await expect(all.resolve(layered(layer, digest, dir))).rejects.toThrow('/home is no directory of the image')
+    writeFileSync(layer, 'no tar')
+    const broken = { layer_digest: sha256(layer) }
+    await expect(all.resolve(layered(layer, broken))).rejects.toThrow('is no tar that can be unpacked')
+    expect(readdirSync(join(folder, 'trees'))).toEqual([])
   })
 
   it.each([

@@ -1,8 +1,11 @@
+import type { Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { CroftError, errnoOf, messageOf } from '@croft/kit'
 import { ImageError, type ImageResolver, type ResolvedImage } from '@croft/garden-api'
+import { LAYER_SCHEME, parseLayerReference, type LayerReference } from './layer-reference.js'
+import { layerTree } from './layer-tree.js'
 import type { TreeStore } from './tree-store.js'
-import { unpackTar } from './unpack.js'
+import { unpackTar, versionOf } from './unpack.js'
 
 /** Loaded for the first image that has to be unpacked: it would be half of the program's start. */
 const packed = async (): Promise<typeof import('./packed-image.js')> => await import('./packed-image.js')
@@ -18,7 +21,7 @@ export interface LocalImagesOptions {
 /**
  * Finds images on this host and nowhere else: a directory (`/dir`, `raw:///dir`) as it is, a tar (`/image.tar`, compressed or
  * not) unpacked once, several of those above one another (`layers:///upper:/lower`), an image of an OCI layout (`oci:///layout`,
- * `oci:///layout#name`), and whatever else an alias names.
+ * `oci:///layout#name`), any of these with one more tar above it (`preloaded+layer:`), and whatever else an alias names.
  */
 export class LocalImages implements ImageResolver {
   readonly #options: LocalImagesOptions
@@ -50,6 +53,8 @@ export class LocalImages implements ImageResolver {
 
   async #resolve(uri: string): Promise<ResolvedImage> {
     if (uri.startsWith('/')) return await this.#path(uri)
+    const layered = parseLayerReference(uri)
+    if (layered !== null) return await this.#layered(layered)
     const [scheme = '', rest = ''] = uri.split('://', 2)
     if (scheme === 'oci' && rest.startsWith('/')) return await (await packed()).imageOfLayout(rest, this.#options.trees)
     if (scheme === 'raw' && rest.startsWith('/')) return await this.#path(rest)
@@ -64,31 +69,59 @@ export class LocalImages implements ImageResolver {
     )
   }
 
-  async #path(path: string): Promise<ResolvedImage> {
-    let real: string
-    try {
-      real = await realpath(path)
-    } catch (error) {
-      const why = errnoOf(error) === 'ENOENT' ? 'there is no such directory or tar' : messageOf(error)
-      throw new ImageError(`image ${shown(path)}: ${why}`, error, 'check the path, as this host sees it')
+  /** The base with the layer above it, whose bytes are those that were asked for. */
+  async #layered({ base, layer, path, digest }: LayerReference): Promise<ResolvedImage> {
+    const meant = this.#meant(base)
+    if (meant?.startsWith(LAYER_SCHEME))
+      throw new ImageError(`image ${shown(meant)} cannot be the base of another layer`)
+    const below = meant === null ? { lowerPaths: [], env: [] } : await this.#resolve(meant)
+    const named = this.#options.aliases.get(layer) ?? layer
+    if (!named.startsWith('/')) {
+      throw new ImageError(
+        `layer ${shown(layer)} is not on this host`,
+        undefined,
+        `name the file it stands for: --image-alias ${shown(layer)}=/path/of/a/tar`,
+      )
     }
-    const found = await stat(real)
+    const { real, found } = await this.#found('layer', named)
+    if (!found.isFile()) throw new ImageError(`layer ${shown(named)} is no tar`)
+    const version = versionOf(found)
+    const is = await this.#digestOf(real, version)
+    if (`sha256:${is}` !== digest) {
+      throw new ImageError(`layer ${shown(named)} is sha256:${is}, not ${digest}`, undefined, 'fetch it again')
+    }
+    try {
+      const tree = await layerTree(real, { path, digest, version }, below.lowerPaths, this.#options.trees)
+      return { ...below, lowerPaths: [tree, ...below.lowerPaths] }
+    } catch (error) {
+      throw error instanceof ImageError ? error : notUnpacked('layer', named, error)
+    }
+  }
+
+  async #path(path: string): Promise<ResolvedImage> {
+    const { real, found } = await this.#found('image', path)
     if (found.isDirectory()) return { lowerPaths: [real], env: [] }
     if (!found.isFile()) throw new ImageError(`image ${shown(path)} is neither a directory nor a tar`)
-    const digest = await this.#digestOf(real, `${found.size} ${found.mtimeMs} ${found.ino}`)
+    const digest = await this.#digestOf(real, versionOf(found))
     const tree = await this.#options.trees.tree(digest, async (dir) => await this.#unpack(real, dir))
     return { lowerPaths: [tree], env: [] }
+  }
+
+  async #found(what: string, path: string): Promise<{ real: string; found: Stats }> {
+    try {
+      const real = await realpath(path)
+      return { real, found: await stat(real) }
+    } catch (error) {
+      const why = errnoOf(error) === 'ENOENT' ? 'there is no such directory or tar' : messageOf(error)
+      throw new ImageError(`${what} ${shown(path)}: ${why}`, error, 'check the path, as this host sees it')
+    }
   }
 
   async #unpack(path: string, dir: string): Promise<void> {
     try {
       await unpackTar(path, dir)
     } catch (error) {
-      throw new ImageError(
-        `image ${shown(path)} is no tar that can be unpacked`,
-        error,
-        `see what \`tar -tf ${path}\` says`,
-      )
+      throw notUnpacked('image', path, error)
     }
   }
 
@@ -100,6 +133,14 @@ export class LocalImages implements ImageResolver {
     this.#digests.set(key, digest)
     return digest
   }
+}
+
+function notUnpacked(what: string, path: string, cause: unknown): ImageError {
+  return new ImageError(
+    `${what} ${shown(path)} is no tar that can be unpacked`,
+    cause,
+    `see what \`tar -tf ${path}\` says`,
+  )
 }
 
 const shown = (uri: string): string => uri.slice(0, 200)

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -9,6 +10,9 @@ const MKNOD_TIMEOUT_MS = 10_000
 const ATTRIBUTES = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability']
 const WHITEOUT = '.wh.'
 const OPAQUE = '.wh..wh..opq'
+
+/** Differs when a file was changed. */
+export const versionOf = ({ size, mtimeMs, ino }: Stats): string => `${size} ${mtimeMs} ${ino}`
 
 /**
  * Unpacks a tar into an empty directory with owners, modes, set-uid bits, devices and attributes as they are in it; GNU tar
