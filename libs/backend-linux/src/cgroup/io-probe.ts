@@ -1,7 +1,7 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { exists, readOr } from './files.js'
-import { isWeighedByCost, mountSource, NO_IO_CONTROL, schedulerOf, type IoControl } from './io.js'
+import { ioControlOf, mountSource, NO_IO_CONTROL, type IoControl } from './io.js'
 
 /** `major:minor` of a device number as stat(2) gives it. */
 export function deviceName(device: number): string {
@@ -33,15 +33,11 @@ async function diskOf(path: string): Promise<{ device: string; folder: string } 
 export async function probeIo(version: 1 | 2, root: string, dir: string, folder: string): Promise<IoControl> {
   const disk = await diskOf(folder)
   if (disk === null) return NO_IO_CONTROL
-  const isBfq = schedulerOf(await readOr(join(disk.folder, 'queue/scheduler'), '')) === 'bfq'
-  const has = async (file: string): Promise<boolean> => await exists(join(dir, file))
-  const rateFile = version === 1 ? 'blkio.throttle.read_bps_device' : 'io.max'
-  const device = (await has(rateFile)) ? disk.device : null
-  const bfqFile = version === 1 ? 'blkio.bfq.weight' : 'io.bfq.weight'
-  if (isBfq && (await has(bfqFile))) return { device, weightFile: bfqFile }
-  if (version === 2 && (await has('io.weight'))) {
-    const qos = await readOr(join(root, 'io.cost.qos'), '')
-    if (isWeighedByCost(qos, disk.device)) return { device, weightFile: 'io.weight' }
-  }
-  return { device, weightFile: null }
+  return ioControlOf({
+    version,
+    disk: disk.device,
+    scheduler: await readOr(join(disk.folder, 'queue/scheduler'), ''),
+    files: new Set(await readdir(dir)),
+    qos: version === 2 ? await readOr(join(root, 'io.cost.qos'), '') : '',
+  })
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deviceName } from './io-probe.js'
-import { ioCapability, ioProblem, isWeighedByCost, mountSource, NO_IO_CONTROL, schedulerOf } from './io.js'
+import { ioCapability, ioControlOf, ioProblem, isWeighedByCost, mountSource, NO_IO_CONTROL, schedulerOf } from './io.js'
 
 const throttled = { device: '8:0', weightFile: null }
 const weighed = { device: '8:0', weightFile: 'io.weight' as const }
@@ -19,6 +19,27 @@ describe('I/O control', () => {
   ])('%j of %j: %s', (control, asked, problem) => {
     expect(ioProblem(control, asked)).toBe(problem)
   })
+  const V1 = ['blkio.throttle.read_bps_device', 'blkio.bfq.weight']
+  const V2 = ['io.max', 'io.weight', 'io.bfq.weight']
+  it.each([
+    [1, 'none [mq-deadline] kyber bfq', V1, '', '8:0', null],
+    [1, '[none] mq-deadline', V1, '', '8:0', null],
+    [1, 'none mq-deadline [bfq]', V1, '', '8:0', 'blkio.bfq.weight'],
+    [1, 'none mq-deadline [bfq]', V1.slice(0, 1), '', '8:0', null],
+    [1, '[mq-deadline]', [], '', null, null],
+    [2, '[mq-deadline] none', V2, '', '8:0', null],
+    [2, '[mq-deadline] none', V2, '8:0 enable=0 ctrl=auto', '8:0', null],
+    [2, '[mq-deadline] none', V2, '8:0 enable=1 ctrl=auto', '8:0', 'io.weight'],
+    [2, '[bfq] none', V2, '8:0 enable=1 ctrl=auto', '8:0', 'io.bfq.weight'],
+    [2, '[bfq] none', ['io.max'], '', '8:0', null],
+    [2, '', [], '8:0 enable=1', null, null],
+  ] as const)(
+    'of version %i with scheduler %s, files %j and cost %j',
+    (version, scheduler, files, qos, device, weightFile) => {
+      const facts = { version, disk: '8:0', scheduler, files: new Set(files), qos }
+      expect(ioControlOf(facts)).toEqual({ device, weightFile })
+    },
+  )
   it('reads the scheduler in force', () => {
     expect(schedulerOf('none [mq-deadline] kyber bfq \n')).toBe('mq-deadline')
     expect(schedulerOf('')).toBeNull()

@@ -10,6 +10,31 @@ export interface IoControl {
 
 export const NO_IO_CONTROL: IoControl = { device: null, weightFile: null }
 
+/** What the kernel shows of the disk containers lie on and of a cgroup. */
+export interface IoFacts {
+  version: 1 | 2
+  /** `major:minor` of the disk. */
+  disk: string
+  /** Text of its `queue/scheduler`. */
+  scheduler: string
+  /** Names of the files a cgroup has. */
+  files: ReadonlySet<string>
+  /** Text of `io.cost.qos`; empty where there is none. */
+  qos: string
+}
+
+/**
+ * Rates are held wherever a cgroup takes them; a weight only by a scheduler that weighs: BFQ, or version 2's cost model where somebody
+ * enabled it for the disk. mq-deadline, kyber and none take a weight and heed it not. Pure.
+ */
+export function ioControlOf({ version, disk, scheduler, files, qos }: IoFacts): IoControl {
+  const device = files.has(version === 1 ? 'blkio.throttle.read_bps_device' : 'io.max') ? disk : null
+  const bfqFile = version === 1 ? 'blkio.bfq.weight' : 'io.bfq.weight'
+  if (schedulerOf(scheduler) === 'bfq' && files.has(bfqFile)) return { device, weightFile: bfqFile }
+  const isWeighed = version === 2 && files.has('io.weight') && isWeighedByCost(qos, disk)
+  return { device, weightFile: isWeighed ? 'io.weight' : null }
+}
+
 export function ioCapability(io: IoControl): Capabilities['io'] {
   if (io.weightFile !== null) return 'weight'
   return io.device === null ? 'none' : 'throttle'
