@@ -101,7 +101,7 @@ describe.skipIf(needs !== null)('a Sinatra app where no gem server answers', () 
   })
 })
 
-describe.skipIf(needs !== null)('an app with its gems in vendor/cache', () => {
+describe.skipIf(needs !== null || !isLong)('an app with its gems in vendor/cache', () => {
   const appId = '01890000-0000-7000-8000-000000000002'
   const serve = `require 'socket'
 require 'ours'

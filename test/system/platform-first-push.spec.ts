@@ -7,7 +7,7 @@ import { waitFor } from '@croft/kit'
 import { digestOf, generatedLayerTar } from '@croft/oci'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { followPage } from './support/page.js'
-import { checkout, command, Platform, webApp, type PsRow } from './support/platform.js'
+import { checkout, command, Platform, webApp, type PsRow, type Repository } from './support/platform.js'
 
 /** The main line of the product, as a person goes through it. */
 
@@ -177,8 +177,10 @@ describe('a first push', () => {
 })
 
 describe('a further push', () => {
+  let app: Repository
+
   it('of one changed line is live, and leaves no old instance behind', async () => {
-    const app = await platform.repository('further', webApp('one'))
+    app = await platform.repository('further', webApp('one'))
     expect((await app.push()).code).toBe(0)
     const output = await app.deploy(webApp('two'))
     expect(output).toMatch(/Application deployed: v2/)
@@ -190,26 +192,22 @@ describe('a further push', () => {
   })
 
   it('of an identical tree reuses the image without a build step', async () => {
-    const app = await platform.repository('identical', webApp('one'))
-    expect((await app.push()).code).toBe(0)
     await app.commit('only a message')
     const pushed = await app.push()
     expect(pushed.code, pushed.output).toBe(0)
     expect(pushed.output).not.toMatch(/Exporting image/)
-    const [newest, first] = await platform.releases('identical')
-    expect(newest?.image).toBe(first?.image)
-    expect(newest?.version).toBe(2)
+    const [newest, former] = await platform.releases('further')
+    expect(newest?.image).toBe(former?.image)
+    expect(newest?.version).toBe(3)
   })
 
   it('says that the release command of its Procfile is not run', async () => {
-    const app = await platform.repository('migrates', {
-      ...webApp('one'),
-      Procfile: 'release: exit 1\nweb: node server.js\n',
+    const output = await app.deploy({ Procfile: 'release: exit 1\nweb: node server.js\n' })
+    expect(output).toContain('the release command of the Procfile is not run')
+    await waitFor(async () => (await platform.ps('further')).map(({ type }) => type).join() === 'web', {
+      what: 'one web process and no other',
+      timeoutMs: 15_000,
     })
-    const pushed = await app.push()
-    expect(pushed.code, pushed.output).toBe(0)
-    expect(pushed.output).toContain('the release command of the Procfile is not run')
-    expect((await platform.ps('migrates')).map(({ type }) => type)).toEqual(['web'])
   })
 
   it.runIf(isLong)('runs npm for a lock file once, and says that dependencies are unchanged after that', async () => {
@@ -351,18 +349,16 @@ describe('verbs', () => {
   })
 
   it('config:set makes a release without a build, and the app sees the value', async () => {
-    const app = await platform.repository('configured', webApp('one'))
-    expect((await app.push()).code).toBe(0)
-    const set = await platform.croft('config:set', 'GREETING=hello world', '-a', 'configured')
+    const set = await platform.croft('config:set', 'GREETING=hello world', '-a', 'remembered')
     expect(set.code, set.output).toBe(0)
     await waitFor(
       async () =>
-        (JSON.parse((await platform.get('configured', '/env')).body) as Record<string, string>)['GREETING'] ===
+        (JSON.parse((await platform.get('remembered', '/env')).body) as Record<string, string>)['GREETING'] ===
         'hello world',
       { what: 'the new value', timeoutMs: 15_000 },
     )
-    expect((await platform.releases('configured')).map(({ version }) => version)).toEqual([2, 1])
-    expect((await platform.croft('config', '-a', 'configured')).output).not.toContain('hello world')
+    expect((await platform.releases('remembered')).map(({ version }) => version)).toEqual([2, 1])
+    expect((await platform.croft('config', '-a', 'remembered')).output).not.toContain('hello world')
   })
 
   it('config:set --build gives a build its secret, and nothing keeps it', async () => {
@@ -404,40 +400,39 @@ describe('verbs', () => {
   })
 
   it('ps:scale runs as many instances as asked, and the router uses all of them', async () => {
-    const app = await platform.repository('scaled', webApp('one'))
-    expect((await app.push()).code).toBe(0)
-    expect((await platform.croft('ps:scale', 'web=3', '-a', 'scaled')).code).toBe(0)
-    await waitFor(async () => (await platform.ps('scaled')).filter(({ state }) => state === 'running').length === 3, {
-      what: 'three running instances',
-      timeoutMs: 20_000,
-    })
+    expect((await platform.croft('ps:scale', 'web=3', '-a', 'remembered')).code).toBe(0)
+    await waitFor(
+      async () => (await platform.ps('remembered')).filter(({ state }) => state === 'running').length === 3,
+      {
+        what: 'three running instances',
+        timeoutMs: 20_000,
+      },
+    )
     await waitFor(
       async () => {
         const answers = await Promise.all(
-          Array.from({ length: 12 }, async () => (await platform.get('scaled', '/pid')).body),
+          Array.from({ length: 12 }, async () => (await platform.get('remembered', '/pid')).body),
         )
         return new Set(answers).size === 3
       },
       { what: 'answers from three instances', timeoutMs: 10_000 },
     )
-    expect((await platform.croft('ps:scale', 'web=0', '-a', 'scaled')).code).toBe(0)
-    await waitFor(async () => (await platform.get('scaled')).status === 503, {
+    expect((await platform.croft('ps:scale', 'web=0', '-a', 'remembered')).code).toBe(0)
+    await waitFor(async () => (await platform.get('remembered')).status === 503, {
       what: 'nobody to answer',
       timeoutMs: 20_000,
     })
-    expect((await platform.get('scaled')).headers['x-croft-error']).toBe('H14')
+    expect((await platform.get('remembered')).headers['x-croft-error']).toBe('H14')
   })
 
   it('apps:destroy asks for the name, and takes everything along', async () => {
-    const app = await platform.repository('doomed', webApp('one'))
-    expect((await app.push()).code).toBe(0)
-    expect((await platform.croft('apps:destroy', 'doomed')).code).not.toBe(0)
-    expect((await platform.croft('apps:destroy', 'doomed', '--confirm', 'doomed')).code).toBe(0)
-    await waitFor(async () => (await platform.get('doomed')).status === 404, {
+    expect((await platform.croft('apps:destroy', 'remembered')).code).not.toBe(0)
+    expect((await platform.croft('apps:destroy', 'remembered', '--confirm', 'remembered')).code).toBe(0)
+    await waitFor(async () => (await platform.get('remembered')).status === 404, {
       what: 'the app to be unknown',
       timeoutMs: 10_000,
     })
-    expect((await platform.croft('apps', '--json')).output).not.toContain('"doomed"')
+    expect((await platform.croft('apps', '--json')).output).not.toContain('"remembered"')
   })
 })
 
