@@ -7,6 +7,8 @@ import { ShimGoneError, flagsFor, type ShimProcess } from '../shim/client.js'
 import type { RunRequest } from '../shim/frames.js'
 
 const MAX_ERROR_BYTES = 4096
+/** What of an archive may wait here for its reader. */
+const WAITING_BYTES = 1024 * 1024
 
 /** Starts a tar in the container and talks to it. */
 export type StartTar = (request: TarRequest, io: ProcessIo) => Promise<ShimProcess>
@@ -52,7 +54,7 @@ export async function streamIn(
 /** An archive of a path, read as a user; a failure destroys the stream with StreamError. */
 export async function streamOut(startTar: StartTar, options: Place, limits: StreamLimits): Promise<Readable> {
   const errors = new Tail(MAX_ERROR_BYTES)
-  const out = new PassThrough()
+  const out = new PassThrough({ highWaterMark: WAITING_BYTES })
   const process = await startStream(startTar, 'tar-out', options, { stdout: out, stderr: errors.writable }, limits)
   out.once('close', () => process.detach())
   process.exit.then(

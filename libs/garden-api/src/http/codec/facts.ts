@@ -1,5 +1,5 @@
 import type { Capacity, ContainerInfo, Metrics } from '../../types.js'
-import { NS_PER_MS, compact, decodeOrRefuse, list, object, text, textMap, uint64, type Decoder } from './fields.js'
+import { NS_PER_MS, decodeOrRefuse, list, object, text, textMap, uint64, type Decoder } from './fields.js'
 
 /** What a server tells about containers and itself, in Garden's Go-cased names. */
 
@@ -9,8 +9,9 @@ const numberMap: Decoder<Record<string, number>> = (value, path, problems) => {
     problems.set(path, 'must be an object')
     return undefined
   }
-  const numbers = Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === 'number')
-  return Object.fromEntries(numbers)
+  const numbers: Record<string, number> = {}
+  for (const [name, one] of Object.entries(value)) if (typeof one === 'number') numbers[name] = one
+  return numbers
 }
 
 export function capacityToWire(capacity: Capacity): Record<string, number> {
@@ -131,12 +132,15 @@ const NO_MEMORY_LIMIT_BYTES = 2 ** 62
 /** @throws InvalidSpecError */
 export function decodeMetrics(json: unknown): Metrics {
   const wire = decodeOrRefuse('metrics', (value, problems) => metricsFields(value, '', problems), json)
-  const { TotalUsageTowardLimit: usage = 0, hierarchical_memory_limit: limit = 0, ...stat } = wire.MemoryStat ?? {}
+  const { MemoryStat: stat = {} } = wire
+  const { TotalUsageTowardLimit: usage = 0, hierarchical_memory_limit: limit = 0 } = stat
+  delete stat['TotalUsageTowardLimit']
+  delete stat['hierarchical_memory_limit']
   return {
     memory: {
       usageTowardLimitBytes: usage,
       limitBytes: limit > 0 && limit < NO_MEMORY_LIMIT_BYTES ? limit : null,
-      stat: compact(stat),
+      stat,
     },
     cpu: {
       usageNs: wire.CPUStat?.Usage ?? 0,

@@ -27,21 +27,25 @@ const within = (path: string, name: string): string => (path === '' ? name : `${
 
 /** An object of the named fields, each of which may be absent. */
 export function object<F extends Record<string, Decoder<unknown>>>(fields: F): Decoder<Decoded<F>> {
-  const names = Object.entries(fields)
+  const decoders = Object.entries(fields)
+  const nameOf = new Map(decoders.flatMap(([name]) => [[name.toLowerCase(), name] as const, [name, name] as const]))
   return (value, path, problems) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       problems.set(path, 'must be an object')
       return undefined
     }
     const given = new Map<string, unknown>()
-    for (const [name, one] of Object.entries(value)) if (one !== null) given.set(name.toLowerCase(), one)
-    const found: [string, unknown][] = []
-    for (const [name, decode] of names) {
-      const one = given.get(name.toLowerCase())
-      const decoded = one === undefined ? undefined : decode(one, within(path, name), problems)
-      if (decoded !== undefined) found.push([name, decoded])
+    for (const [key, one] of Object.entries(value)) {
+      const name = nameOf.get(key) ?? nameOf.get(key.toLowerCase())
+      if (name !== undefined && one !== null) given.set(name, one)
     }
-    return Object.fromEntries(found) as Decoded<F>
+    const found: Record<string, unknown> = {}
+    for (const [name, decode] of decoders) {
+      const one = given.get(name)
+      const decoded = one === undefined ? undefined : decode(one, within(path, name), problems)
+      if (decoded !== undefined) found[name] = decoded
+    }
+    return found as Decoded<F>
   }
 }
 
