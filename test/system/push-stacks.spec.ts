@@ -176,8 +176,7 @@ describe('an app with a Dockerfile', () => {
   })
 
   it('is built with buildpacks where something asks for them, and by its Dockerfile again when the app says so', async () => {
-    rig.onBuild = () => ({})
-    const app = await rig.clone('both', { Dockerfile, Procfile: 'web: node server.js\n' })
+    const app = await rig.clone('both', { Dockerfile, Procfile: 'web: /hello $PORT\nworker: /hello work\n' })
     const first = await app.push()
     expect(first.output).toContain(
       'Building with buildpacks, as the Procfile asks for (with the Dockerfile: croft apps:set both builder=dockerfile)',
@@ -188,6 +187,12 @@ describe('an app with a Dockerfile', () => {
     const second = await app.push()
     expect(second.code, second.output).toBe(0)
     expect(second.output).toContain('Building the Dockerfile')
+    const { body } = await rig.api<{ processTypes: object }>('/api/v1/apps/both/releases/v2')
+    expect(body.processTypes).toMatchObject({ web: '/hello $PORT', worker: '/hello work' })
+    const item = [...rig.node.items.values()].find(
+      ({ appName, releaseVersion }) => appName === 'both' && releaseVersion === 2,
+    )
+    expect(item?.spec).toMatchObject({ kind: 'service', command: ['/bin/sh', '-c', '/hello $PORT'] })
     expect((await rig.patch('/api/v1/apps/both', { builder: 'make' })).status).toBe(400)
   })
 

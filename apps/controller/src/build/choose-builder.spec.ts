@@ -46,6 +46,14 @@ describe('the builder of an app', () => {
     expect(choose({ Procfile: 'web: x' })).toMatchObject({ line: null })
   })
 
+  it('that is its Dockerfile takes the processes of its Procfile along, if that is part of it', () => {
+    const asks: AppSettings = { builder: 'dockerfile' }
+    const procfile = new Map([['worker', 'x']])
+    expect(choose({ Dockerfile, Procfile: 'worker: x' }, asks)).toMatchObject({ procfile })
+    const ignoring = { Dockerfile, Procfile: 'worker: x', '.croftignore': 'Procfile\n' }
+    expect(choose(ignoring)).toMatchObject({ builder: 'dockerfile', procfile: new Map() })
+  })
+
   it('that asks for a Dockerfile it does not have is told so', () => {
     expect(choose({}, { builder: 'dockerfile' })).toEqual({
       kind: 'missing',

@@ -1,4 +1,5 @@
 import type { AppSettings } from '../app/app-settings.js'
+import { parseProcfile } from '../push/procfile.js'
 import { ignoredOf, wishesOf, type WishFiles } from './build-wishes.js'
 
 /** What turns a source into an image. */
@@ -7,16 +8,19 @@ export type Builder = (typeof BUILDERS)[number]
 
 /** The file that is built when the Dockerfile builds. */
 export const DOCKERFILE = 'Dockerfile'
+const PROCFILE = 'Procfile'
 
 export type BuilderChoice =
   /** `line` tells whoever pushes which way was taken and how to take the other; null when there is only one. */
   | { kind: 'chosen'; builder: 'buildpacks'; line: string | null }
-  | { kind: 'chosen'; builder: 'dockerfile'; line: string; text: string }
+  /** `procfile`: process types beside those of the image, and their commands. */
+  | { kind: 'chosen'; builder: 'dockerfile'; line: string; text: string; procfile: ReadonlyMap<string, string> }
   | { kind: 'missing'; cause: string; suggestion: string }
 
 /**
  * The builder of a source: the app's setting, else buildpacks where somebody asks for them (a setting of the app, `.buildpacks`,
  * `project.toml`, a Procfile, a stack), else its Dockerfile, else buildpacks. A file that is no part of the app is none here. Pure.
+ * @throws ProcfileSyntaxError where the push was not checked
  */
 export function chooseBuilder(
   files: WishFiles,
@@ -35,8 +39,7 @@ export function chooseBuilder(
     }
   }
   if (text === undefined) return { kind: 'chosen', builder: 'buildpacks', line: null }
-  const because =
-    settings.builder === undefined ? whoAsks(files, has('Procfile'), settings) : "the app's setting builder"
+  const because = settings.builder === undefined ? whoAsks(files, has(PROCFILE), settings) : "the app's setting builder"
   if (settings.builder === 'buildpacks' || (settings.builder === undefined && because !== null)) {
     const line = `Building with buildpacks, as ${because} asks for (with the Dockerfile: ${other('dockerfile')})`
     return { kind: 'chosen', builder: 'buildpacks', line }
@@ -45,6 +48,7 @@ export function chooseBuilder(
     kind: 'chosen',
     builder: 'dockerfile',
     text,
+    procfile: parseProcfile(has(PROCFILE) ? (files.get(PROCFILE) ?? '') : ''),
     line: `Building the Dockerfile (with buildpacks: ${other('buildpacks')})`,
   }
 }

@@ -67,6 +67,42 @@ describe('a foreign image', () => {
       worker: { command: 'node w.js', argv: ['/cnb/process/worker'], ...run },
     })
   })
+  it('of a Dockerfile on one made by buildpacks runs what the Dockerfile says, and the other processes as before', () => {
+    const label = JSON.stringify({
+      processes: [
+        { type: 'web', command: 'a' },
+        { type: 'worker', command: 'b' },
+      ],
+    })
+    const config = { Labels: { 'io.buildpacks.build.metadata': label }, Entrypoint: ['/mine'], Cmd: null }
+    const { processTypes } = processesOf(image(config), { nodeArch: 'x64', isBuilt: true })
+    expect(processTypes).toMatchObject({
+      web: { argv: ['/mine'], port: 8080 },
+      worker: { argv: ['/cnb/process/worker'] },
+    })
+  })
+  it('with a Procfile has its processes beside its own, each as CMD in shell form would be', () => {
+    const config = {
+      Entrypoint: ['/entry'],
+      Cmd: ['run'],
+      User: 'app',
+      WorkingDir: '/srv',
+      ExposedPorts: { '3000': {} },
+    }
+    const of = (lines: [string, string][], more: Run = {}) =>
+      processesOf(image({ ...config, ...more }), { nodeArch: 'x64', isBuilt: true, procfile: new Map(lines) })
+        .processTypes
+    const run = { user: 'app', dir: '/srv' }
+    const shell = (command: string) => ({ command, argv: ['/entry', '/bin/sh', '-c', command], ...run })
+    expect(of([['worker', 'work --all']])).toEqual({
+      web: { command: '/entry run', argv: ['/entry', 'run'], port: 3000, ...run },
+      worker: shell('work --all'),
+    })
+    expect(of([['web', 'serve $PORT']])).toEqual({ web: { ...shell('serve $PORT'), port: 3000 } })
+    const bare = { Entrypoint: null, Cmd: null }
+    expect(of([['clock', 'tick']], bare)).toEqual({ clock: { ...shell('tick'), argv: ['/bin/sh', '-c', 'tick'] } })
+    expect(() => of([], bare)).toThrow('neither ENTRYPOINT nor CMD')
+  })
   it('whose label is no description is run by its command', () => {
     expect(
       Object.keys(

@@ -18,6 +18,8 @@ export interface ImageProcesses {
   warnings: string[]
 }
 
+/** What Docker puts before a CMD in shell form. */
+const SHELL = ['/bin/sh', '-c']
 const BUILD_METADATA = 'io.buildpacks.build.metadata'
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
@@ -29,12 +31,14 @@ export function imageArchitecture(nodeArch: string): string {
 /**
  * The process types of an image: those its buildpacks say, else ENTRYPOINT and CMD as `web`, by the image's own user and in its
  * folder. `port` wins; else it is the one the image sets PORT to, else the only one it exposes. The app is told the port in PORT
- * in any case, so that an image which reads it and one which does not both work. `isBuilt`: of a Dockerfile, which can be changed.
+ * in any case, so that an image which reads it and one which does not both work. `isBuilt`: of the app's own Dockerfile, which can
+ * be changed, and whose ENTRYPOINT and CMD count before what the image below it says; each line of its `procfile` is what it would
+ * be as CMD in shell form, behind the image's ENTRYPOINT.
  * @throws ImageUnusable
  */
 export function processesOf(
   config: ImageConfig,
-  options: { port?: number | undefined; nodeArch: string; isBuilt?: boolean },
+  options: { port?: number | undefined; nodeArch: string; isBuilt?: boolean; procfile?: ReadonlyMap<string, string> },
 ): ImageProcesses {
   const wanted = imageArchitecture(options.nodeArch)
   if (config.os !== 'linux' || config.architecture !== wanted) {
@@ -48,17 +52,23 @@ export function processesOf(
       : [`${volumes.join(', ')} of the image is scratch space: what is written there is lost with each instance`]
   const built = buildpackTypes(of.Labels?.[BUILD_METADATA])
   const run = { user: of.User === undefined || of.User === '' ? 'root' : of.User, dir: of.WorkingDir || '/' }
-  if (built !== null) {
-    return {
-      processTypes: mapValues(built, (command, type) => ({ command, argv: [`/cnb/process/${type}`], ...run })),
-      warnings,
-    }
+  const types: Record<string, ProcessType> = mapValues(built ?? {}, (command, type) => ({
+    command,
+    argv: [`/cnb/process/${type}`],
+    ...run,
+  }))
+  const entrypoint = of.Entrypoint ?? []
+  const argv = [...entrypoint, ...(of.Cmd ?? [])]
+  const isOwn = built === null || options.isBuilt === true
+  if (isOwn && argv.length > 0) types[TRAFFIC_TYPE] = { command: argv.join(' '), argv, ...run }
+  for (const [type, command] of options.procfile ?? []) {
+    types[type] = { command, argv: [...entrypoint, ...SHELL, command], ...run }
   }
-  const argv = [...(of.Entrypoint ?? []), ...(of.Cmd ?? [])]
-  if (argv.length === 0)
+  const web = types[TRAFFIC_TYPE]
+  if (isOwn && web !== undefined) types[TRAFFIC_TYPE] = { ...web, port: portOf(of, options) }
+  if (Object.keys(types).length === 0)
     throw new ImageUnusable('the image has neither ENTRYPOINT nor CMD', 'add one to its Dockerfile')
-  const port = portOf(of, options)
-  return { processTypes: { [TRAFFIC_TYPE]: { command: argv.join(' '), argv, port, ...run } }, warnings }
+  return { processTypes: types, warnings }
 }
 
 type RunConfig = NonNullable<ImageConfig['config']>

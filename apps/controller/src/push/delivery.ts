@@ -28,6 +28,8 @@ interface Built {
   buildId: string | null
 }
 
+type Chosen = Extract<BuilderChoice, { kind: 'chosen' }>
+
 /** The process type that is a command before traffic, not a process. */
 const RELEASE_TYPE = 'release'
 const RELEASE_NOT_RUN = 'the release command of the Procfile is not run by this version of Croft'
@@ -57,7 +59,7 @@ export class Delivery {
   async run(job: PushJob): Promise<Release> {
     const choice = builderOf(job)
     const stack = choice.builder === 'dockerfile' ? DEFAULT_STACK : await this.#chooseStack(job)
-    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack, choice.line))
+    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack, choice))
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -145,8 +147,8 @@ export class Delivery {
     return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
   }
 
-  async #build(job: PushJob, stack: string, line: string | null): Promise<Built> {
-    if (line !== null) job.output.step(line)
+  async #build(job: PushJob, stack: string, choice: Chosen): Promise<Built> {
+    if (choice.line !== null) job.output.step(choice.line)
     const build = await this.builds.create({
       app: job.app,
       pushId: job.id,
@@ -162,14 +164,19 @@ export class Delivery {
     })
     const built = builtOf(end)
     if (end.kind !== 'succeeded' || end.result.builder !== 'dockerfile') return built
-    return { ...built, processTypes: await this.#processesOf(job, built) }
+    const procfile = choice.builder === 'dockerfile' ? choice.procfile : new Map<string, string>()
+    return { ...built, processTypes: await this.#processesOf(job, built, procfile) }
   }
 
-  /** What a Dockerfile's image says of how it is run. @throws PushRefused */
-  async #processesOf(job: PushJob, { image, buildId }: Built): Promise<Built['processTypes']> {
+  /** What a Dockerfile's image and the Procfile beside it say of how it is run. @throws PushRefused */
+  async #processesOf(
+    job: PushJob,
+    { image, buildId }: Built,
+    procfile: ReadonlyMap<string, string>,
+  ): Promise<Built['processTypes']> {
     try {
       const { config } = await this.images.ofApp(job.app.id, image)
-      const { processTypes, warnings } = processesOf(config, { nodeArch: process.arch, isBuilt: true })
+      const { processTypes, warnings } = processesOf(config, { nodeArch: process.arch, isBuilt: true, procfile })
       for (const warning of warnings) job.output.warning(warning)
       return processTypes
     } catch (error) {
@@ -181,7 +188,7 @@ export class Delivery {
 }
 
 /** What builds a push. @throws PushRefused when that is a Dockerfile that is none */
-function builderOf(job: PushJob): Extract<BuilderChoice, { kind: 'chosen' }> {
+function builderOf(job: PushJob): Chosen {
   const choice = chooseBuilder(job.wishFiles, job.app)
   if (choice.kind === 'missing') {
     throw new PushRefused({ reason: 'dockerfile', cause: choice.cause, suggestion: choice.suggestion })
