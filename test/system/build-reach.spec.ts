@@ -1,7 +1,17 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HOST_REACH, type BuildReach } from '@croft/protocol'
-import { buildNeeds, buildRig, exampleFiles, failed, succeeded, type BuildRig } from './support/build-rig.js'
+import { parseImageConfig, parseManifest } from '@croft/oci'
+import {
+  buildNeeds,
+  buildRig,
+  exampleFiles,
+  failed,
+  makeBuildah,
+  namesIn,
+  succeeded,
+  type BuildRig,
+} from './support/build-rig.js'
 import { makeLan, type Lan } from './support/lan.js'
 import { PNPM, YARN_1 } from './support/node-apps.js'
 import { packageMirror, type PackageMirror } from './support/package-mirror.js'
@@ -119,6 +129,37 @@ describe.runIf(needs === null && isLong)('a mirror of npm in a private range, wi
     const pushed = await rig.build(files, { appId: id, previousImage: image, wishes: reachOf(mirror()) })
     const { output } = await rig.runIn(succeeded(pushed).image, ['/bin/cat', 'found.txt'])
     expect(output).toBe('hello from the mirror')
+  })
+})
+
+describe.runIf(needs === null && isLong)('a Dockerfile', () => {
+  it('is built with the mirrors, proxies and certificates of the platform, and its image tells nothing of them', async () => {
+    expect(await makeBuildah()).toBeNull()
+    const { url } = mirror()
+    const dockerfile = `FROM croft/debian-12
+ADD ${url}greeting /greeting.json
+RUN grep -o greeting-1.0.0.tgz /greeting.json
+RUN echo "to $no_proxy without"
+RUN --mount=type=secret,id=npmrc,target=/opt/npmrc grep ^registry= /opt/npmrc
+RUN --mount=type=secret,id=ca.crt grep -c BEGIN /run/secrets/ca.crt
+RUN --mount=type=secret,id=pip.conf test ! -e /run/secrets/pip.conf && touch /made
+`
+    const pushed = await rig.build(
+      { Dockerfile: dockerfile },
+      { appId: appId(3), wishes: { ...reachOf(mirror()), dockerfile } },
+    )
+    const { image } = succeeded(pushed)
+    expect(pushed.log).toContain(`       registry=${url}\n`)
+    expect(pushed.log).toContain('       to 10.223.7.2 without\n')
+    expect(pushed.log).toContain('       greeting-1.0.0.tgz\n')
+    const manifest = parseManifest(rig.registry.manifests.get(image) ?? Buffer.alloc(0))
+    const names = await Promise.all(
+      manifest.layers.slice(1).map(({ digest }) => namesIn(rig.registry.blobs.get(digest) ?? Buffer.alloc(0))),
+    )
+    expect(names.flat()).toContain('made')
+    expect(names.flat().filter((name) => /^(opt|run\/secrets|cnb)\/./.test(name))).toEqual([])
+    const config = parseImageConfig(rig.registry.blobs.get(manifest.config.digest) ?? Buffer.alloc(0))
+    expect(JSON.stringify(config.config)).not.toContain('10.223.7.2')
   })
 })
 

@@ -13,6 +13,10 @@ import type { BuildPaths } from './ports.js'
 export interface ProvidedReach {
   mounts: BindMount[]
   env: Env
+  /** Of that, `http_proxy` and its kin. */
+  proxy: Env
+  /** Where the files of the settings are seen, by their names. */
+  files: ReadonlyMap<string, string>
   /** Mirrors and proxies in private ranges, which no container reaches otherwise. */
   netOut: NetOutRule[]
   /** How this host fetches buildpacks for it; what is absent is as ever. */
@@ -38,6 +42,8 @@ export async function provideReach(
   return {
     mounts: [{ srcPath: folder, dstPath: REACH, mode: 'ro' }, ...certificates],
     env: reachEnv(host, reach),
+    proxy: proxyEnv(host, reach),
+    files: new Map(Object.keys(files).map((name) => [name, `${REACH}/${name}`])),
     netOut: await rulesFor(reachTargets(reach)),
     git: {
       ...(reach?.ca != null && { ca: join(folder, 'ca.crt') }),

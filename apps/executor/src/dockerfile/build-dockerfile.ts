@@ -14,7 +14,14 @@ import { unpackSource } from '../build/unpack-source.js'
 import { imageArchitecture } from '../image/architecture.js'
 import { makeAptFolder } from './apt-folder.js'
 import { prepareImages, type BuiltOn } from './base-images.js'
-import { buildahContainerSpec, buildahEnv, buildCommand, exportCommand, LAYOUT } from './buildah-container.js'
+import {
+  buildahContainerSpec,
+  buildahEnv,
+  buildCommand,
+  exportCommand,
+  LAYOUT,
+  secretFiles,
+} from './buildah-container.js'
 import { BuildahOutput } from './buildah-output.js'
 import { DockerfileFailed } from './dockerfile-failed.js'
 import { planStore } from './image-store.js'
@@ -118,13 +125,11 @@ class DockerfileBuild {
     const store = await this.#writeStore(builtOn)
     await this.#leaveOut(known.keys())
     const apt = await this.#apt(builtOn)
-    const { paths } = ports
-    const containerSpec = buildahContainerSpec({ spec, context, paths, folders, image, storage, store, apt })
+    const containerSpec = buildahContainerSpec({ spec, context, reach, folders, image, storage, store, apt })
     const container = (this.#container = await makeContainer(containerSpec, reach, ports, stop.signal))
     endAtLimits([folders.workspace, folders.exchange, storage], () => this.#container, this.given)
     await unpackSource(container, ROOT, ports.controller.source(spec.buildId, stop.signal), stop.signal)
-    const offered = { ...wishes.env, ...spec.env }
-    const secrets = dockerfile.secrets.filter((name) => /^[A-Za-z_]\w*$/.test(name) && name in offered)
+    const secrets = secretFiles(dockerfile.secrets, { ...wishes.env, ...spec.env }, reach)
     const output = new BuildahOutput()
     const startedAt = ports.clock.monotonic()
     const exitCode = await this.#run(buildCommand({ secrets, hasApt: apt !== null }), (line) => output.read(line))
@@ -177,11 +182,11 @@ class DockerfileBuild {
 
   /** Runs buildah and gives its exit code. @throws OutOfMemory */
   async #run(command: { path: string; args: string[] }, shown: (line: string) => string | null): Promise<number> {
-    const { ports, log, stop } = this.given
+    const { log, stop, reach } = this.given
     const container = this.#container as Container
     const outputs = [log.lines(undefined, shown), log.lines(undefined, shown)] as const
     const process = await container.run(
-      { ...command, dir: '/', user: ROOT, env: buildahEnv(ports.paths) },
+      { ...command, dir: '/', user: ROOT, env: buildahEnv(reach) },
       { stdout: outputs[0], stderr: outputs[1] },
     )
     const exit = await process.wait(stop.signal)

@@ -1,7 +1,6 @@
 import { LAYER_MTIME_SECONDS } from '@croft/oci'
 import type { BuildSpec } from '@croft/protocol'
 import type { BuildFolders } from '../build/build-folders.js'
-import { CA } from '../build/build-reach.js'
 import {
   containerShape,
   EXCHANGE,
@@ -11,7 +10,8 @@ import {
   WORKSPACE,
   type BuildContainerSpec,
 } from '../build/container-shape.js'
-import type { BuildContext, BuildPaths } from '../build/ports.js'
+import type { BuildContext } from '../build/ports.js'
+import type { ProvidedReach } from '../build/provide-reach.js'
 
 /** The container in which buildah builds a Dockerfile, and how it is called there. Pure. */
 
@@ -34,7 +34,7 @@ const CAPABILITIES =
 export function buildahContainerSpec(input: {
   spec: BuildSpec
   context: BuildContext
-  paths: BuildPaths
+  reach: Pick<ProvidedReach, 'mounts'>
   folders: BuildFolders
   /** As `StackImages.buildah` gives it. */
   image: string
@@ -45,10 +45,10 @@ export function buildahContainerSpec(input: {
   /** Apt's configuration for commands in a stack; null: they have what their image has. */
   apt: string | null
 }): BuildContainerSpec {
-  const { spec, context, paths, folders, store } = input
+  const { spec, context, reach, folders, store } = input
   const bindMounts = [
     readOnly(folders.platform, PLATFORM),
-    ...(paths.ca === null ? [] : [readOnly(paths.ca, CA)]),
+    ...reach.mounts,
     mapped(folders.workspace, WORKSPACE),
     mapped(folders.exchange, EXCHANGE),
     mapped(input.storage, STORAGE),
@@ -59,8 +59,8 @@ export function buildahContainerSpec(input: {
   return { ...containerShape({ spec, context, image: input.image, bindMounts }), isPrivileged: true }
 }
 
-/** The environment of buildah, which takes the user namespace it is in for its own. */
-export function buildahEnv(paths: BuildPaths): string[] {
+/** The environment of buildah, which takes the user namespace it is in for its own, and hands proxies on to commands. */
+export function buildahEnv({ proxy }: Pick<ProvidedReach, 'proxy'>): string[] {
   const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
@@ -70,7 +70,7 @@ export function buildahEnv(paths: BuildPaths): string[] {
     _CONTAINERS_USERNS_CONFIGURED: 'done',
     _CONTAINERS_ROOTLESS_UID: '1',
     BUILDAH_ISOLATION: 'chroot',
-    ...paths.proxyEnvironment,
+    ...proxy,
   }
   return Object.entries(env).map(([name, value]) => `${name}=${value}`)
 }
@@ -89,12 +89,30 @@ function buildah(args: readonly string[]): { path: string; args: string[] } {
   }
 }
 
+/**
+ * The files of the secrets that a Dockerfile mounts, by id: the variables of the build, and the platform's settings by the names of
+ * their files. What is not there is left out: a command that does not require it runs without.
+ */
+export function secretFiles(
+  wanted: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  { files }: Pick<ProvidedReach, 'files'>,
+): Map<string, string> {
+  return new Map(
+    wanted.flatMap((id): [string, string][] => {
+      const isVariable = /^[A-Za-z_]\w*$/.test(id) && Object.hasOwn(variables, id)
+      const path = isVariable ? `${PLATFORM}/env/${id}` : files.get(id)
+      return path === undefined ? [] : [[id, path]]
+    }),
+  )
+}
+
 /** Builds the Dockerfile of the workspace. Only the names of secrets are in the command line: their values are files. */
-export function buildCommand(options: { secrets: readonly string[]; hasApt: boolean }): {
+export function buildCommand(options: { secrets: ReadonlyMap<string, string>; hasApt: boolean }): {
   path: string
   args: string[]
 } {
-  const secrets = options.secrets.flatMap((name) => ['--secret', `id=${name},src=${PLATFORM}/env/${name}`])
+  const secrets = [...options.secrets].flatMap(([id, path]) => ['--secret', `id=${id},src=${path}`])
   return buildah([
     ...BUILD.split(' '),
     '--tag',
