@@ -11,7 +11,7 @@ beforeAll(async () => {
   if (needs !== null) return
   garden = await GardenProgram.make()
   await garden.start('--network', '10.222.212.0/22', '--destroy-on-exit')
-  rig = await buildRig('10.222.208.0/22', (images) => withKnown(garden.client(), { images, egress: [] }))
+  rig = await buildRig('10.222.208.0/22', (images) => withKnown(garden.client(), { images, egress: [], homeId: '' }))
 })
 afterAll(async () => {
   await rig?.close()

@@ -14,6 +14,11 @@ export function printLines(...lines: string[]): void {
   for (const line of lines) process.stdout.write(`${line}\n`)
 }
 
+/** A warning of what somebody else has to see to; nothing for null. */
+export function printLeft(left: string | null): void {
+  if (left !== null) printLines(`       ${paint('yellow', 'warning:')} ${left}`)
+}
+
 /** Columns as wide as their widest cell; the last one is not padded. Pure. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [head, ...rows]

@@ -17,6 +17,7 @@ const jsonOf = <T extends z.ZodType>(schema: T) =>
 /** The environment of an executor, as the supervisor sets it. */
 export const executorConfigSchema = z.object({
   CROFT_HOME: z.string().startsWith('/'),
+  CROFT_HOME_ID: z.string().default(''),
   CROFT_K: z.coerce.number().int().min(0).max(63),
   CROFT_RUN: z.string().startsWith('/'),
   CROFT_CACHE: z.string().startsWith('/'),
@@ -35,12 +36,23 @@ export const executorConfigSchema = z.object({
   CROFT_GARDEN: z.string().default(''),
   /** A file with the token it wants. */
   CROFT_GARDEN_TOKEN_FILE: z.string().default(''),
+  /** The addresses its containers get; without it the range the controller gives this node. */
+  CROFT_GARDEN_NETWORK: z.string().default(''),
   /** Divides long waits; tests only. */
   CROFT_TIME_SCALE: z.coerce.number().positive().default(1),
 })
 
+export interface GardenConfig {
+  address: string
+  tokenFile: string | null
+  /** Null: the range the controller gives this node. */
+  network: string | null
+}
+
 export interface ExecutorConfig {
   nodeName: string
+  /** Empty in tests that have no platform. */
+  homeId: string
   /** The home's index. */
   k: number
   run: string
@@ -57,26 +69,33 @@ export interface ExecutorConfig {
   egress: { host: string; port: number }[]
   build: { npmrc: string; ca: string; proxyEnv: Record<string, string> }
   /** The container API to use instead of an own backend. */
-  garden: { address: string; tokenFile: string | null } | null
+  garden: GardenConfig | null
   timeScale: number
 }
 
 /**
- * The configuration in the environment; `--garden ADDRESS` and `--garden-token-file FILE` among the arguments win over it.
+ * The configuration in the environment; `--garden ADDRESS`, `--garden-token-file FILE` and `--garden-network CIDR` among the
+ * arguments win over it.
  * @throws z.ZodError naming each variable that is wrong, TypeError for an argument nobody knows
  */
 export function readConfig(env: Record<string, string | undefined>, args: readonly string[] = []): ExecutorConfig {
   const { values } = parseArgs({
     args: [...args],
-    options: { garden: { type: 'string' }, 'garden-token-file': { type: 'string' } },
+    options: {
+      garden: { type: 'string' },
+      'garden-token-file': { type: 'string' },
+      'garden-network': { type: 'string' },
+    },
   })
   const parsed = executorConfigSchema.parse({
     ...env,
     ...(values.garden !== undefined && { CROFT_GARDEN: values.garden }),
     ...(values['garden-token-file'] !== undefined && { CROFT_GARDEN_TOKEN_FILE: values['garden-token-file'] }),
+    ...(values['garden-network'] !== undefined && { CROFT_GARDEN_NETWORK: values['garden-network'] }),
   })
   return {
     nodeName: parsed.CROFT_NODE_NAME,
+    homeId: parsed.CROFT_HOME_ID,
     k: parsed.CROFT_K,
     run: parsed.CROFT_RUN,
     nodeHome: `${parsed.CROFT_HOME}/node`,
@@ -91,7 +110,11 @@ export function readConfig(env: Record<string, string | undefined>, args: readon
     garden:
       parsed.CROFT_GARDEN === ''
         ? null
-        : { address: parsed.CROFT_GARDEN, tokenFile: parsed.CROFT_GARDEN_TOKEN_FILE || null },
+        : {
+            address: parsed.CROFT_GARDEN,
+            tokenFile: parsed.CROFT_GARDEN_TOKEN_FILE || null,
+            network: parsed.CROFT_GARDEN_NETWORK || null,
+          },
     timeScale: parsed.CROFT_TIME_SCALE,
   }
 }

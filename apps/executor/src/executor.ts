@@ -67,6 +67,8 @@ export function createExecutor(config: ExecutorConfig, ports: ExecutorPorts): Ex
 
 class LiveExecutor {
   readonly #ports: ExecutorPorts
+  /** The range of a foreign backend, which the controller has no say over. */
+  readonly #ownNetwork: string | null
   readonly #addresses: Addresses
   readonly #logs: LogStore
   readonly #core: ExecutorCore
@@ -92,6 +94,7 @@ class LiveExecutor {
     const records = new InstanceRecords(join(config.nodeHome, 'instances'))
     const turns = new Turns(availableParallelism())
     this.#ports = ports
+    this.#ownNetwork = config.garden?.network ?? null
     this.#addresses = addresses
     this.#logs = new LogStore(join(config.nodeHome, 'logs'))
     this.#watch = new DesiredWatch({
@@ -151,6 +154,8 @@ class LiveExecutor {
   async run(signal: AbortSignal): Promise<void> {
     const { backend, clock, logger, controller } = this.#ports
     await backend.recover()
+    // what ran in another place had addresses of that one
+    if (this.#ownNetwork !== null && this.#addresses.network !== '') await this.#addresses.setNetwork(this.#ownNetwork)
     // an executor that has joined before needs no controller to take up its instances
     if (this.#addresses.network !== '' && (await this.#takeRange())) await this.#resume()
     await Promise.all([
@@ -183,13 +188,14 @@ class LiveExecutor {
 
   async #onJoined(joined: NodeJoined, signal: AbortSignal): Promise<void> {
     const { backend, logger } = this.#ports
-    if (joined.network !== this.#addresses.network) {
-      await backend.setNetwork?.(joined.network)
-      await this.#addresses.setNetwork(joined.network)
+    const network = this.#ownNetwork ?? joined.network
+    if (network !== this.#addresses.network) {
+      await backend.setNetwork?.(network)
+      await this.#addresses.setNetwork(network)
     }
     if (!this.#isResumed) await this.#resume()
     this.#nodeId = joined.nodeId
-    logger.info('joined', { node: joined.nodeId, network: joined.network })
+    logger.info('joined', { node: joined.nodeId, network })
     this.#admission ??= this.#admit(signal)
   }
 

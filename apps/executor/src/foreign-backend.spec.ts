@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FakeBackend } from '@croft/garden-api/fake'
+import { OWNER, OWNER_PROPERTY } from '@croft/protocol'
 import { readConfig } from './config.js'
 import { uriOf, withKnown } from './foreign-backend.js'
 
@@ -13,7 +14,7 @@ describe('a backend that knows none of our images', () => {
 
   it('gets the directories they are made of, and their environment below the own one', async () => {
     const fake = new FakeBackend()
-    const backend = withKnown(fake, { images, egress: [] })
+    const backend = withKnown(fake, { images, egress: [], homeId: '' })
     await backend.create({ handle: 'a', image: { uri: 'croft:x' }, env: ['A=2'] })
     expect(fake.store.records.get('a')?.spec).toMatchObject({
       image: { uri: 'layers:///layers/croft:x/2:/layers/croft:x/1' },
@@ -23,7 +24,7 @@ describe('a backend that knows none of our images', () => {
 
   it('is asked for everything else itself, an empty root too', async () => {
     const fake = new FakeBackend()
-    const backend = withKnown(fake, { images, egress: [] })
+    const backend = withKnown(fake, { images, egress: [], homeId: '' })
     await backend.create({ handle: 'b' })
     expect(fake.store.records.get('b')?.spec).not.toHaveProperty('image')
     await backend.check({ handle: 'c', image: { uri: 'x' } })
@@ -34,7 +35,8 @@ describe('a backend that knows none of our images', () => {
 
   it('lets every container through to what the platform may reach in private ranges, beside everything public', async () => {
     const fake = new FakeBackend()
-    await withKnown(fake, { images, egress: [{ host: '10.1.2.3', port: 4873 }] }).create({ handle: 'd' })
+    const egress = [{ host: '10.1.2.3', port: 4873 }]
+    await withKnown(fake, { images, egress, homeId: '' }).create({ handle: 'd' })
     expect(fake.store.records.get('d')?.spec).not.toHaveProperty('netOut')
     expect(fake.calls).toEqual(['create d', 'netOut d'])
   })
@@ -42,9 +44,19 @@ describe('a backend that knows none of our images', () => {
   it('keeps no container that cannot be let through', async () => {
     const fake = new FakeBackend()
     fake.inject({ call: 'netOut', error: new Error('no rules here') })
-    const backend = withKnown(fake, { images, egress: [{ host: '10.1.2.3', port: 4873 }] })
+    const backend = withKnown(fake, { images, egress: [{ host: '10.1.2.3', port: 4873 }], homeId: '' })
     await expect(backend.create({ handle: 'e' })).rejects.toThrow('no rules here')
     expect(await fake.containers()).toEqual([])
+  })
+
+  it('keeps apart what several platforms have there', async () => {
+    const fake = new FakeBackend()
+    const [one, two] = ['one', 'two'].map((homeId) => withKnown(fake, { images, egress: [], homeId }))
+    const properties = { [OWNER_PROPERTY]: OWNER }
+    await one?.create({ handle: 'f', properties })
+    await two?.create({ handle: 'g', properties })
+    expect((await two?.containers(properties))?.map(({ handle }) => handle)).toEqual(['g'])
+    expect(await fake.containers(properties)).toEqual([])
   })
 
   it.each([
@@ -64,8 +76,9 @@ describe('the container API an executor uses', () => {
   it('is its own unless one is named, as an argument before the environment', () => {
     expect(readConfig(base).garden).toBeNull()
     const named = { ...base, CROFT_GARDEN: 'unix:/a', CROFT_GARDEN_TOKEN_FILE: '/t' }
-    expect(readConfig(named).garden).toEqual({ address: 'unix:/a', tokenFile: '/t' })
-    expect(readConfig(named, ['--garden', 'tcp:127.0.0.1:7777']).garden?.address).toBe('tcp:127.0.0.1:7777')
+    expect(readConfig(named).garden).toEqual({ address: 'unix:/a', tokenFile: '/t', network: null })
+    const args = ['--garden', 'tcp:127.0.0.1:7777', '--garden-network', '10.9.0.0/20']
+    expect(readConfig(named, args).garden).toMatchObject({ address: 'tcp:127.0.0.1:7777', network: '10.9.0.0/20' })
   })
   it('is not what somebody mistyped', () => {
     expect(() => readConfig(base, ['--gardn', 'unix:/a'])).toThrow('--gardn')

@@ -50,7 +50,11 @@ async function main(): Promise<void> {
           logger,
           clock,
         })
-      : await openGarden(config.garden, { images: resolver, egress: config.egress })
+      : await openGarden(config.garden, {
+          images: resolver,
+          egress: config.egress,
+          homeId: config.homeId,
+        })
   const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
   const buildPorts: BuildPorts = {
     backend,

@@ -1,6 +1,7 @@
 export * from './added-buildpack.js'
 export * from './build-reach.js'
 export * from './build-wishes.js'
+export * from './container-owner.js'
 export * from './haproxy-launch.js'
 export * from './instance-spec.js'
 export * from './instance-status.js'

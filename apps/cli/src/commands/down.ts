@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { createInterface } from 'node:readline/promises'
 import { CroftError } from '@croft/kit'
 import { examples } from '../examples.js'
-import { printLines } from '../output.js'
+import { printLeft, printLines } from '../output.js'
 import { PlatformUnreachable } from '../client/api-error.js'
 import { appNames } from '../platform/apps.js'
 import { findLocalPlatform } from '../platform/local-platform.js'
@@ -45,7 +45,7 @@ export function register(program: Command): void {
       const steps = new Steps()
       await withHomeLock(home, async () => {
         await steps.run('Stopping the platform', () => stopComponents(home))
-        if (options.keepApps !== true) await steps.run('Stopping the apps', () => removeApps(home))
+        if (options.keepApps !== true) printLeft(await steps.run('Stopping the apps', () => removeApps(home)))
       })
       printLines(
         options.keepApps === true

@@ -19,6 +19,7 @@ export function register(program: Command): void {
       printLines(
         `Croft ${report.version} in ${report.home}: ${report.ready ? paint('green', 'ready') : paint('red', 'not ready')}`,
         ...(http === null ? [] : [`apps ${http.replace('://', '://<app>.')}   api ${api}   git ${git}/<app>.git`]),
+        ...(report.garden === null ? [] : [`containers at ${report.garden}`]),
         '',
         ...table(
           ['COMPONENT', 'STATE', 'PID', 'MEMORY', 'RESTARTS'],

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { examples } from '../examples.js'
+import { DEFAULT_NETWORK } from '../garden/options.js'
 import { up } from '../up/up.js'
 import { hasIpv6Loopback } from '../up/ipv6.js'
 import { readSettings, type UpOptions } from '../up/settings.js'
@@ -25,6 +26,15 @@ export function register(program: Command): void {
     )
     .option('--database-url <url>', 'a PostgreSQL 18 to use instead of the embedded one (CROFT_DATABASE_URL)')
     .option('--redis-url <url>', 'a Redis to use instead of our own (CROFT_REDIS_URL)')
+    .option(
+      '--garden <address>',
+      'a container API to use instead of our own, unix:PATH or tcp:HOST:PORT (CROFT_GARDEN)',
+    )
+    .option('--garden-token-file <file>', 'what it wants as bearer token (CROFT_GARDEN_TOKEN_FILE)')
+    .option(
+      '--garden-network <cidr>',
+      `addresses its containers have (CROFT_GARDEN_NETWORK; default ${DEFAULT_NETWORK}, as of \`croft garden\`)`,
+    )
     .option('--no-example', 'do not push examples/node-hello on the first start')
     .action(async (options: UpOptions) => {
       const settings = readSettings(options, process.env, hasIpv6Loopback())
@@ -36,6 +46,7 @@ export function register(program: Command): void {
     command,
     'croft up',
     'croft up --detach --domain apps.example.org --http-port 80',
+    'croft up --detach --garden unix:/run/garden.sock',
     'croft up --detach --home /srv/second --http-port 9080 --https-port 9443 --ssh-port 9222',
   )
 }

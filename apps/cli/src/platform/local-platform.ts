@@ -25,6 +25,11 @@ export const supervisorStateSchema = z.object({
     /** Origin pattern of printed addresses, e.g. `http://localhost:8080`. */
     publicUrl: z.string(),
     listen: z.array(z.string()),
+    /** The container API of another process that is used; null: containers are our own. */
+    garden: z
+      .object({ address: z.string(), tokenFile: z.string().nullable(), network: z.string() })
+      .nullable()
+      .default(null),
   }),
   components: z.array(
     z.object({

@@ -71,6 +71,11 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_BUILD_NPMRC: config.build.npmrc,
       CROFT_BUILD_CA: config.build.ca,
       CROFT_BUILD_PROXY_ENV: JSON.stringify(config.build.proxyEnvironment),
+      ...(settings.garden !== null && {
+        CROFT_GARDEN: settings.garden.address,
+        CROFT_GARDEN_TOKEN_FILE: settings.garden.tokenFile ?? '',
+        CROFT_GARDEN_NETWORK: settings.garden.network,
+      }),
     },
     after: [],
     isReady: () => Promise.resolve(true), // what it reports is the controller's to judge: `askHealth`

@@ -1,4 +1,4 @@
-import { printLines } from '../output.js'
+import { printLeft, printLines } from '../output.js'
 import { PlatformUnreachable } from '../client/api-error.js'
 import { appNames, instanceIds } from '../platform/apps.js'
 import type { LocalPlatform } from '../platform/local-platform.js'
@@ -32,7 +32,7 @@ export async function stayInForeground(platform: LocalPlatform): Promise<void> {
   const steps = new Steps()
   await withHomeLock(platform.home, async () => {
     await steps.run('Stopping the platform', () => stopComponents(platform.home))
-    if (kept.length === 0) await steps.run('Stopping the apps', () => removeApps(platform.home))
+    if (kept.length === 0) printLeft(await steps.run('Stopping the apps', () => removeApps(platform.home)))
     else await steps.run('Stopping the example', () => removeInstances(platform.home, example))
   })
   if (kept.length > 0) {

@@ -10,6 +10,7 @@ describe('settings of a platform', () => {
       httpPort: 8080,
       publicUrl: 'http://localhost:8080',
       listen: ['127.0.0.1', '::1'],
+      garden: null,
       pushExample: true,
     })
   })
@@ -28,7 +29,27 @@ describe('settings of a platform', () => {
   it('listen on all addresses for a domain others can reach', () => {
     expect(readSettings({ domain: 'apps.example.org' }, {}, true).listen).toEqual(['0.0.0.0', '::'])
   })
+  it('name a container API to use, with the range that `croft garden` has by itself', () => {
+    expect(readSettings({ garden: 'unix:/run/g.sock' }, {}, true).garden).toEqual({
+      address: 'unix:/run/g.sock',
+      tokenFile: null,
+      network: '10.254.0.0/20',
+    })
+    const env = { CROFT_GARDEN: 'tcp:[::1]:7777', CROFT_GARDEN_TOKEN_FILE: '/t', CROFT_GARDEN_NETWORK: '10.9.0.0/22' }
+    expect(readSettings({}, env, true).garden).toEqual({
+      address: 'tcp:[::1]:7777',
+      tokenFile: '/t',
+      network: '10.9.0.0/22',
+    })
+  })
   it.each([
+    [{ garden: '/run/g.sock' }, '--garden is no address'],
+    [{ garden: 'tcp:host' }, '--garden is no address'],
+    [{ garden: 'unix:/g', gardenNetwork: '10.0.0.0' }, '--garden-network is no IPv4 range'],
+    [{ garden: 'unix:/g', gardenNetwork: '10.0.0.0/30' }, '--garden-network is no IPv4 range'],
+    [{ garden: 'unix:/g', gardenTokenFile: 'token' }, '--garden-token-file must be an absolute path'],
+    [{ gardenTokenFile: '/token' }, '--garden-token-file needs --garden'],
+    [{ gardenNetwork: '10.0.0.0/20' }, '--garden-network needs --garden'],
     [{ domain: '10.0.0.1' }, 'must be a name'],
     [{ domain: 'my_apps' }, 'no domain name'],
     [{ httpPort: 'http' }, '--http-port'],

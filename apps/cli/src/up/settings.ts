@@ -1,5 +1,7 @@
+import { isIPv4 } from 'node:net'
 import { isAbsolute, normalize } from 'node:path'
 import { z } from 'zod'
+import { DEFAULT_NETWORK } from '../garden/options.js'
 import { DEFAULT_HOME } from '../platform/local-platform.js'
 import { UsageError } from '../usage.js'
 
@@ -18,7 +20,18 @@ export interface Settings {
   databaseUrl: string | undefined
   /** Instead of the embedded Redis. */
   redisUrl: string | undefined
+  /** The container API of another process, in place of containers of its own. */
+  garden: GardenSetting | null
   pushExample: boolean
+}
+
+export interface GardenSetting {
+  /** `unix:/path`, `tcp:host:port`. */
+  address: string
+  /** What lies in it is sent as bearer token. */
+  tokenFile: string | null
+  /** The platform's containers get addresses of this range, of which the API must give them. */
+  network: string
 }
 
 /** The options of `up` as commander gives them. */
@@ -32,11 +45,15 @@ export interface UpOptions {
   listen?: string
   databaseUrl?: string
   redisUrl?: string
+  garden?: string
+  gardenTokenFile?: string
+  gardenNetwork?: string
   example?: boolean
   detach?: boolean
 }
 
 export const DEFAULT_CACHE = '/var/cache/croft'
+const GARDEN_ADDRESS = /^unix:\/[^\0]+$|^tcp:(\[[0-9A-Fa-f:.]+\]|[^:[\]/\s]+):\d{1,5}$/
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 const port = (name: string) =>
@@ -80,6 +97,11 @@ export function readSettings(options: UpOptions, env: NodeJS.ProcessEnv, hasIpv6
     listen: value(options.listen, 'CROFT_LISTEN', domain === 'localhost' ? loopback : everywhere).split(','),
     databaseUrl: optional(value(options.databaseUrl, 'CROFT_DATABASE_URL', '')),
     redisUrl: optional(value(options.redisUrl, 'CROFT_REDIS_URL', '')),
+    garden: parseGarden(
+      value(options.garden, 'CROFT_GARDEN', ''),
+      optional(value(options.gardenTokenFile, 'CROFT_GARDEN_TOKEN_FILE', '')),
+      optional(value(options.gardenNetwork, 'CROFT_GARDEN_NETWORK', '')),
+    ),
     pushExample: options.example ?? true,
   }
 }
@@ -117,6 +139,38 @@ function parsePublicUrl(text: string): string {
     throw new UsageError(`--public-url must be scheme, host and port: ${text}`, 'for example https://apps.example.org')
   }
   return url.origin
+}
+
+function parseGarden(
+  address: string,
+  tokenFile: string | undefined,
+  network: string | undefined,
+): GardenSetting | null {
+  if (address === '') {
+    if (tokenFile === undefined && network === undefined) return null
+    const option = tokenFile === undefined ? '--garden-network' : '--garden-token-file'
+    throw new UsageError(`${option} needs --garden`, 'for example --garden unix:/run/garden.sock')
+  }
+  if (!GARDEN_ADDRESS.test(address)) {
+    throw new UsageError(
+      `--garden is no address: ${address}`,
+      'for example unix:/run/garden.sock or tcp:127.0.0.1:7777',
+    )
+  }
+  if (network !== undefined && !isRange(network)) {
+    throw new UsageError(`--garden-network is no IPv4 range: ${network}`, `for example ${DEFAULT_NETWORK}`)
+  }
+  return {
+    address,
+    tokenFile: tokenFile === undefined ? null : parseFolder('--garden-token-file', tokenFile),
+    network: network ?? DEFAULT_NETWORK,
+  }
+}
+
+/** From 8 addresses up to a /8. */
+function isRange(text: string): boolean {
+  const [address = '', prefix = ''] = text.split('/')
+  return isIPv4(address) && /^\d+$/.test(prefix) && Number(prefix) >= 8 && Number(prefix) <= 29
 }
 
 const optional = (text: string): string | undefined => (text === '' ? undefined : text)

@@ -12,6 +12,8 @@ export interface StatusReport {
   home: string
   addresses: Record<'http' | 'https' | 'ssh' | 'api' | 'git', string | null>
   components: ComponentReport[]
+  /** Address of the container API of another process that is used; null: containers are our own. */
+  garden: string | null
 }
 
 export interface ComponentReport {
@@ -43,6 +45,7 @@ export async function statusOf(home: string): Promise<StatusReport> {
       git: isServing ? croft : null,
     },
     components,
+    garden: state?.settings.garden?.address ?? null,
   }
 }
 

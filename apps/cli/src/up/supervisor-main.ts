@@ -53,6 +53,7 @@ function publish(): void {
       sshPort: settings.sshPort,
       publicUrl: settings.publicUrl,
       listen: settings.listen,
+      garden: settings.garden,
     },
     components: supervisor.view,
   }

@@ -2,10 +2,16 @@ import { rmSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cleanHome, releaseHomeIndex } from '@croft/backend-linux'
-import { errnoOf, systemClock } from '@croft/kit'
+import { CroftError, errnoOf, systemClock } from '@croft/kit'
 import { findLocalPlatform } from '../platform/local-platform.js'
 import { runFolder } from '../platform/run-folder.js'
-import { removeContainersOf, stopContainers } from './containers.js'
+import {
+  countElsewhere,
+  gardenOf,
+  removeContainersElsewhere,
+  removeContainersOf,
+  stopContainers,
+} from './containers.js'
 import { readPidFile } from './pid-file.js'
 import { isAlive } from './process-ref.js'
 import { endProcess } from './supervisor.js'
@@ -42,13 +48,18 @@ export async function stopComponents(home: string): Promise<void> {
   for (const name of STOP_ORDER) await endRecorded(k, name)
 }
 
-/** Removes what `stopComponents` left: HAProxy, apps, every trace of the home on the host. Its data stays. */
-export async function removeApps(home: string): Promise<void> {
+/**
+ * Removes what `stopComponents` left: HAProxy, apps, every trace of the home on the host. Its data stays. Says what could not be
+ * removed: containers in a container API of another process that is away.
+ */
+export async function removeApps(home: string): Promise<string | null> {
   const k = await recordedIndex(home)
-  if (k === undefined) return
+  if (k === undefined) return null
   const run = runFolder(k)
   await endRecorded(k, 'haproxy')
-  if ((await containerCount(home)) > 0) await stopContainers(home, k)
+  const isElsewhere = (await gardenOf(home)) !== null
+  const left = isElsewhere ? await removeElsewhere(home, k) : null
+  if (!isElsewhere && (await ownCount(home)) > 0) await stopContainers(home, k)
   await cleanHome({
     index: k,
     depotDir: join(home, 'node/containers'),
@@ -57,6 +68,18 @@ export async function removeApps(home: string): Promise<void> {
   })
   await rm(run, { recursive: true, force: true })
   await releaseHomeIndex(home)
+  return left
+}
+
+async function removeElsewhere(home: string, k: number): Promise<string | null> {
+  const address = (await gardenOf(home))?.address
+  try {
+    await removeContainersElsewhere(home, k)
+    return null
+  } catch (error) {
+    if (!(error instanceof CroftError)) throw error
+    return `containers at ${address} could not be removed (${error.message}): \`./croft up --garden ${address}\` takes them up once it answers`
+  }
 }
 
 /** After `stopComponents`: removes the containers of some instances; the others go on serving. */
@@ -65,8 +88,13 @@ export async function removeInstances(home: string, instances: readonly string[]
   if (k !== undefined && instances.length > 0) await removeContainersOf(home, k, new Set(instances))
 }
 
-/** How many containers the home has on this host, running or not. */
+/** How many containers the home has, running or not. */
 export async function containerCount(home: string): Promise<number> {
+  const k = await recordedIndex(home)
+  return (await ownCount(home)) + (k === undefined ? 0 : await countElsewhere(home, k))
+}
+
+async function ownCount(home: string): Promise<number> {
   try {
     return (await readdir(join(home, 'node/containers'))).length
   } catch (error) {

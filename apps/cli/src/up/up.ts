@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { releaseHomeIndex } from '@croft/backend-linux'
-import type { CheckReport } from '../doctor/check.js'
-import { paint, printLines } from '../output.js'
+import { requireFit, runCheck, type CheckReport } from '../doctor/check.js'
+import { garden } from '../doctor/checks/garden.js'
+import { paint, printLeft, printLines } from '../output.js'
 import { findLocalPlatform, type LocalPlatform } from '../platform/local-platform.js'
 import { checkoutFolder } from './host-part.js'
 import { EXAMPLE_APP, pushExample, wasExamplePushed } from './example-push.js'
@@ -29,6 +30,7 @@ export async function up(settings: Settings, detach: boolean): Promise<void> {
       printLines(`Croft already runs in ${settings.home}.`)
       return running
     }
+    await leaveFormerContainers(settings, steps)
     return startPlatform(await setUpWhole(settings, steps), steps)
   })
   if (settings.pushExample && !wasExamplePushed(settings.home)) {
@@ -57,10 +59,19 @@ async function setUpWhole(settings: Settings, steps: Steps): Promise<SetUpResult
 async function runningAsWanted(settings: Settings): Promise<LocalPlatform | undefined> {
   const platform = await findLocalPlatform(settings.home)
   if (platform === undefined || !isAlive(platform.state.supervisor) || !platform.state.ready) return undefined
-  const { domain, httpPort, httpsPort, sshPort, publicUrl, listen } = settings
-  const wanted = { domain, httpPort, httpsPort, sshPort, publicUrl, listen }
+  const { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden } = settings
+  const wanted = { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden }
   if (JSON.stringify(platform.state.settings) !== JSON.stringify(wanted)) return undefined
   return platform.state.programHash === (await programHash(checkoutFolder())) ? platform : undefined
+}
+
+/** Apps do not move with their containers: what the platform has in another place than it shall have them from now on is removed. */
+async function leaveFormerContainers(settings: Settings, steps: Steps): Promise<void> {
+  const former = await findLocalPlatform(settings.home)
+  if (former === undefined || former.state.settings.garden?.address === settings.garden?.address) return
+  requireFit([await runCheck(garden, settings)]) // nothing is stopped for a place that is no good
+  await steps.run('Stopping the former program', () => stopComponents(settings.home))
+  printLeft(await steps.run('Stopping the apps where they ran before', () => removeApps(settings.home)))
 }
 
 async function startPlatform({ config, warnings }: SetUpResult, steps: Steps): Promise<LocalPlatform> {

@@ -1,14 +1,13 @@
 import type { Backend } from '@croft/garden-api'
 import type { Clock, Logger } from '@croft/kit'
-import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
+import { OWNER, OWNER_PROPERTY, type BuildResult, type DesiredInstance, type InstanceStatus } from '@croft/protocol'
 import type { check } from './health.js'
 import type { InstanceRecords } from './instance-record.js'
 import type { Listener } from './listeners.js'
 import type { LogStore } from './log-store.js'
 
 /** Containers of an executor bear these properties; a sweep touches nothing else. */
-export const OWNER_PROPERTY = 'croft.owner'
-export const OWNER = 'executor'
+export { OWNER, OWNER_PROPERTY }
 export const INSTANCE_PROPERTY = 'croft.instance'
 export const APP_PROPERTY = 'croft.app'
 

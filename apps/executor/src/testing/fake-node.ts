@@ -52,6 +52,7 @@ export class FakeNode {
     this.#executor = createExecutor(
       {
         nodeName: 'local',
+        homeId: '',
         k: 56,
         run: this.folder,
         nodeHome: join(this.folder, 'node'),

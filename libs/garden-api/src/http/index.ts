@@ -1,5 +1,5 @@
 export { parseAddress, type Address } from './address.js'
-export { createGardenClient, type GardenClientOptions } from './client/client.js'
+export { createGardenClient, gardenFeatures, type GardenClientOptions } from './client/client.js'
 export { API, FEATURES, type Feature } from './features.js'
 export { ANSWERED } from './server/answer.js'
 export type { Call } from './server/call.js'

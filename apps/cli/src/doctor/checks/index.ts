@@ -2,6 +2,7 @@ import type { Check } from '../check.js'
 import { capacity } from './capacity.js'
 import { cgroups } from './cgroups.js'
 import { disk } from './disk.js'
+import { garden } from './garden.js'
 import { home } from './home.js'
 import { kernel } from './kernel.js'
 import { network } from './network.js'
@@ -19,6 +20,7 @@ export const checks: readonly Check[] = [
   kernel,
   cgroups,
   home,
+  garden,
   disk,
   ports,
   tools,

@@ -50,6 +50,11 @@ export function createGardenClient(options: GardenClientOptions): Backend {
   return new GardenClient(new Remote(new Transport(options), options.clock ?? systemClock))
 }
 
+/** What a server announces beyond Garden; nothing when it is real Garden. @throws ServiceUnavailableError when it cannot be reached */
+export async function gardenFeatures(options: ClientOptions): Promise<ReadonlySet<string>> {
+  return await new Remote(new Transport(options), systemClock).features()
+}
+
 const createdFields = object({ Handle: text() })
 const listFields = object({ Handles: list(text(), 1_000_000) })
 
