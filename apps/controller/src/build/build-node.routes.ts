@@ -90,6 +90,6 @@ async function wishFilesOf(repository: string, tree: string): Promise<WishFiles>
     return objectId === undefined || name === undefined ? [] : [{ objectId, name }]
   })
   const files = new Map<string, string>()
-  await readObjects(repository, wanted, {}, ({ name }, bytes) => files.set(name, bytes.toString('utf8')))
+  await readObjects(repository, wanted, ({ name }, bytes) => files.set(name, bytes.toString('utf8')))
   return files
 }

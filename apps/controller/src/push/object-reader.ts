@@ -1,68 +1,83 @@
-import { startGit } from './git.js'
+import { startGit, type GitProcess } from './git.js'
 
 const TIMEOUT_MS = 60_000
 const MAX_OBJECT_BYTES = 2 * 1024 * 1024
 
-/**
- * Reads small objects through one `git cat-file --batch`, in their order. For large ones see `SourceTar`.
- * @throws Error when an object is missing or larger than 2 MiB.
- */
-export async function readObjects<T extends { objectId: string }>(
-  repository: string,
-  wanted: readonly T[],
-  env: Record<string, string>,
-  onObject: (wanted: T, bytes: Buffer) => void,
-): Promise<void> {
-  if (wanted.length === 0) return
-  const child = startGit(repository, ['cat-file', '--batch'], env)
-  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS)
-  try {
-    child.on('error', () => undefined) // the stream below ends early, which is the failure
-    child.stdin?.on('error', () => undefined)
-    child.stderr?.resume()
-    child.stdin?.end(wanted.map((object) => `${object.objectId}\n`).join(''))
-    let pending: Buffer = Buffer.alloc(0)
-    let next = 0
-    for await (const chunk of child.stdout ?? []) {
-      pending = pending.length === 0 ? (chunk as Buffer) : Buffer.concat([pending, chunk as Buffer])
-      for (;;) {
-        const object = wanted[next]
-        const parsed = object === undefined ? undefined : takeObject(pending)
-        if (object === undefined || parsed === undefined) break
-        onObject(object, parsed.bytes)
-        pending = parsed.rest
-        next += 1
-      }
-    }
-    if (next !== wanted.length) throw new Error(`git cat-file gave ${next} of ${wanted.length} objects`)
-  } finally {
-    clearTimeout(timer)
-    child.kill('SIGKILL')
+/** One `git cat-file`. To start it takes as long as to be answered, so it may be started before it is known what to ask. */
+abstract class CatFile {
+  protected readonly child: GitProcess
+  protected readonly chunks: AsyncIterator<Buffer>
+  readonly #timer: NodeJS.Timeout
+
+  constructor(repository: string, how: readonly string[], env: Record<string, string>) {
+    this.child = startGit(repository, ['cat-file', ...how], env)
+    this.#timer = setTimeout(() => this.child.kill('SIGKILL'), TIMEOUT_MS)
+    this.child.on('error', () => undefined) // the stream ends early, which is the failure
+    this.child.stdin?.on('error', () => undefined)
+    this.child.stderr?.resume()
+    this.chunks = (this.child.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.child.kill('SIGKILL')
   }
 }
 
-/**
- * Reads the sizes of objects in bytes through one `git cat-file --batch-check`, in their order. `onSize` may throw to end it.
- * @throws Error when an object is missing
- */
-export async function readSizes<T extends { objectId: string }>(
-  repository: string,
-  wanted: readonly T[],
-  env: Record<string, string>,
-  onSize: (wanted: T, bytes: number) => void,
-): Promise<void> {
-  if (wanted.length === 0) return
-  const child = startGit(repository, ['cat-file', '--batch-check=%(objectsize)', '--buffer'], env)
-  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS)
-  try {
-    child.on('error', () => undefined) // the stream below ends early, which is the failure
-    child.stdin?.on('error', () => undefined)
-    child.stderr?.resume()
-    child.stdin?.end(wanted.map((object) => `${object.objectId}\n`).join(''))
+/** Reads small objects, one after the other; ask again only when the last answer is complete. For large ones see `SourceTar`. */
+export class ObjectReader extends CatFile {
+  #pending: Buffer = Buffer.alloc(0)
+
+  constructor(repository: string, env: Record<string, string> = {}) {
+    super(repository, ['--batch'], env)
+  }
+
+  /** In their order. @throws Error when an object is missing or larger than 2 MiB. */
+  async read<T extends { objectId: string }>(
+    wanted: readonly T[],
+    onObject: (wanted: T, bytes: Buffer) => void,
+  ): Promise<void> {
+    if (wanted.length === 0) return
+    this.child.stdin?.write(namesOf(wanted))
+    for (const [index, object] of wanted.entries()) {
+      const bytes = await this.#next()
+      if (bytes === undefined) throw new Error(`git cat-file gave ${index} of ${wanted.length} objects`)
+      onObject(object, bytes)
+    }
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const parsed = takeObject(this.#pending)
+      if (parsed !== undefined) {
+        this.#pending = parsed.rest
+        return parsed.bytes
+      }
+      const { value, done } = await this.chunks.next()
+      if (done === true) return undefined
+      this.#pending = this.#pending.length === 0 ? value : Buffer.concat([this.#pending, value])
+    }
+  }
+}
+
+/** Reads the sizes of very many objects, once. */
+export class SizeReader extends CatFile {
+  constructor(repository: string, env: Record<string, string> = {}) {
+    super(repository, ['--batch-check=%(objectsize)', '--buffer'], env)
+  }
+
+  /** In bytes and in their order. `onSize` may throw to end it. @throws Error when an object is missing */
+  async read<T extends { objectId: string }>(
+    wanted: readonly T[],
+    onSize: (wanted: T, bytes: number) => void,
+  ): Promise<void> {
+    this.child.stdin?.end(namesOf(wanted))
     let pending = ''
     let next = 0
-    for await (const chunk of child.stdout ?? []) {
-      const lines = (pending + String(chunk)).split('\n')
+    while (next < wanted.length) {
+      const { value, done } = await this.chunks.next()
+      if (done === true) throw new Error(`git cat-file gave ${next} of ${wanted.length} sizes`)
+      const lines = (pending + value.toString('latin1')).split('\n')
       pending = lines.pop() ?? ''
       for (const line of lines) {
         const object = wanted[next]
@@ -71,11 +86,26 @@ export async function readSizes<T extends { objectId: string }>(
         next += 1
       }
     }
-    if (next !== wanted.length) throw new Error(`git cat-file gave ${next} of ${wanted.length} sizes`)
-  } finally {
-    clearTimeout(timer)
-    child.kill('SIGKILL')
   }
+}
+
+/** Reads a few small objects. @throws Error when one is missing or larger than 2 MiB. */
+export async function readObjects<T extends { objectId: string }>(
+  repository: string,
+  wanted: readonly T[],
+  onObject: (wanted: T, bytes: Buffer) => void,
+): Promise<void> {
+  if (wanted.length === 0) return
+  const reader = new ObjectReader(repository)
+  try {
+    await reader.read(wanted, onObject)
+  } finally {
+    reader.close()
+  }
+}
+
+function namesOf(wanted: readonly { objectId: string }[]): string {
+  return wanted.map(({ objectId }) => `${objectId}\n`).join('')
 }
 
 function takeObject(pending: Buffer): { bytes: Buffer; rest: Buffer } | undefined {

@@ -1,16 +1,15 @@
 import { messageOf } from '@croft/kit'
 import { parseBuildpacksFile, parseProjectToml, BuildpacksFileError, TomlProblem } from '@croft/lifecycle'
-import { ignoredOf, WISH_FILES, type WishFiles } from '../build/build-wishes.js'
-import { appRuntime, LANGUAGE_MARKS, VERSION_FILES, type AppRuntime } from '@croft/stacks'
+import { ignoredOf, type WishFiles } from '../build/build-wishes.js'
+import { appRuntime, type AppRuntime } from '@croft/stacks'
 import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
-import { commitTree } from './commit-tree.js'
-import { startGit } from './git.js'
 import type { IsIgnored } from './ignore-file.js'
-import { readObjects, readSizes } from './object-reader.js'
+import { ObjectReader, SizeReader } from './object-reader.js'
 import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
-import { PushRefused, type Refusal } from './refusal.js'
+import { PushRefused } from './refusal.js'
 import { named } from './text.js'
-import { TreeCaps, TreeReader, type TreeEntry } from './tree-caps.js'
+import type { TreeEntry } from './tree-caps.js'
+import { walkSource, type Walked } from './walk-source.js'
 
 /** What the platform needs to know of a commit before it builds it. */
 export interface CheckedSource {
@@ -23,28 +22,13 @@ export interface CheckedSource {
   runtime: AppRuntime | null
 }
 
-const WALK_TIMEOUT_MS = 20_000
 /** Platform files larger than this are not read. */
 const MAX_FILE_BYTES = 1024 * 1024
-const PLATFORM_FILES = new Set(['app.json', '.gitattributes', ...WISH_FILES])
-/** What is no file under these names means nothing. */
-const MAY_BE_OTHERWISE = new Set(['.gitattributes', 'Dockerfile'])
 const MAX_NAMED = 5
 /** Pointers of Git LFS are around 130 bytes. */
 const LFS_POINTER_BYTES = { min: 80, max: 1_024 }
 const LFS_POINTER = 'version https://git-lfs.github.com/spec/v1\n'
 const MAX_LFS_CANDIDATES = 20_000
-
-interface Walked {
-  files: Map<string, TreeEntry>
-  /** Files that say which version of a language the app asks for. */
-  versionFiles: Map<string, TreeEntry>
-  /** Those of LANGUAGE_MARKS that are files here. */
-  marks: Set<string>
-  submodules: string[]
-  /** Each blob once. */
-  blobs: Map<string, { objectId: string; path: Buffer; times: number; bytes: number }>
-}
 
 /**
  * Walks the tree of a commit, or of `folder` in it, under caps and reads the platform's files from git objects, never from a
@@ -57,112 +41,38 @@ export async function checkSource(
   folder: string | null,
   env: Record<string, string> = {},
 ): Promise<CheckedSource> {
-  const tree = await commitTree(repository, commit, folder, env)
-  if (tree === undefined) throw noSource(commit, folder)
-  const caps = new TreeCaps()
-  const walked = await walk(repository, tree, env, caps)
-  await measure(repository, walked, env, caps)
-  if (walked.blobs.size === 0) {
-    throw new PushRefused({
-      reason: 'empty',
-      cause: 'the commit holds no files',
-      suggestion: 'git add . && git commit, then push again',
-    })
-  }
-  const files = await readFiles(repository, walked.files, env)
-  checkWishes(files)
-  const isIgnored = ignoredOf(files)
-  refuseSubmodules(walked.submodules, isIgnored)
-  await refuseLfsPointers(repository, walked, files.get('.gitattributes') ?? '', isIgnored, env)
-  checkProcfile(files.get('Procfile'))
-  const runtime = appRuntime(walked.marks, await readFiles(repository, readable(walked), env))
-  return { manifest: manifestOf(files.get('app.json')), tree, wishFiles: files, runtime }
-}
-
-function noSource(commit: string, folder: string | null): Error {
-  if (folder === null) return new Error(`commit ${commit} has no tree`)
-  const name = named(folder, 100)
-  return new PushRefused({
-    reason: 'source-dir',
-    cause: `the commit has no folder ${name}/, which the app's setting source-dir names`,
-    suggestion: `commit ${name}/, or go back to the whole repository with croft apps:set APP source-dir=`,
-  })
-}
-
-function walk(repository: string, tree: string, env: Record<string, string>, caps: TreeCaps): Promise<Walked> {
-  return new Promise((resolve, reject) => {
-    const child = startGit(repository, ['ls-tree', '-r', '-t', '-z', '--full-tree', tree], env)
-    const reader = new TreeReader()
-    const walked: Walked = {
-      files: new Map(),
-      versionFiles: new Map(),
-      marks: new Set(),
-      submodules: [],
-      blobs: new Map(),
+  // Each takes as long to start as to answer: all are started at once, and what they say is waited for in turn.
+  const objects = new ObjectReader(repository, env)
+  const sizes = new SizeReader(repository, env)
+  try {
+    const { tree, walked } = await walkSource(repository, commit, folder, env)
+    await measure(sizes, walked)
+    if (walked.blobs.size === 0) {
+      throw new PushRefused({
+        reason: 'empty',
+        cause: 'the commit holds no files',
+        suggestion: 'git add . && git commit, then push again',
+      })
     }
-    let failure: Error | undefined
-    let stderr = ''
-    const stop = (error: Error): void => {
-      failure ??= error
-      child.kill('SIGKILL')
-    }
-    const timer = setTimeout(() => stop(tooComplex()), WALK_TIMEOUT_MS)
-    child.stdin?.end()
-    child.stderr?.on('data', (chunk: Buffer) => (stderr = `${stderr}${chunk.toString()}`.slice(-2_000)))
-    child.stdout?.on('data', (chunk: Buffer) => {
-      if (failure !== undefined) return
-      try {
-        for (const entry of reader.read(chunk)) {
-          const refusal = caps.add(entry) ?? remember(walked, entry)
-          if (refusal !== undefined) return stop(new PushRefused(refusal))
-        }
-      } catch (error) {
-        stop(error instanceof Error ? error : new Error(String(error)))
-      }
-    })
-    child.on('error', reject)
-    child.on('close', (code) => {
-      clearTimeout(timer)
-      if (failure !== undefined) reject(failure)
-      else if (code === 0) resolve(walked)
-      else reject(new Error(`git ls-tree failed: ${stderr.trim()}`))
-    })
-  })
-}
-
-function tooComplex(): PushRefused {
-  return new PushRefused({
-    reason: 'too-large',
-    cause: `the tree of the commit could not be read within ${WALK_TIMEOUT_MS / 1_000} s`,
-    suggestion: 'commit fewer files and folders',
-  })
-}
-
-function remember(walked: Walked, entry: TreeEntry): Refusal | undefined {
-  const path = entry.path.toString('utf8')
-  if (entry.type === 'commit') walked.submodules.push(path)
-  if (entry.type === 'tree') return PLATFORM_FILES.has(path) && !MAY_BE_OTHERWISE.has(path) ? notAFile(path) : undefined
-  if (entry.type !== 'blob') return undefined
-  if (PLATFORM_FILES.has(path)) {
-    const isFile = entry.mode === '100644' || entry.mode === '100755'
-    if (!isFile && path !== 'Dockerfile') return notAFile(path)
-    if (isFile) walked.files.set(path, entry)
+    const files = await readFiles(objects, walked.files)
+    checkWishes(files)
+    const isIgnored = ignoredOf(files)
+    refuseSubmodules(walked.submodules, isIgnored)
+    await refuseLfsPointers(objects, walked, files.get('.gitattributes') ?? '', isIgnored)
+    checkProcfile(files.get('Procfile'))
+    const runtime = appRuntime(walked.marks, await readFiles(objects, readable(walked)))
+    return { manifest: manifestOf(files.get('app.json')), tree, wishFiles: files, runtime }
+  } finally {
+    objects.close()
+    sizes.close()
   }
-  if (entry.mode !== '120000') {
-    if (LANGUAGE_MARKS.has(path)) walked.marks.add(path)
-    if (VERSION_FILES.has(path)) walked.versionFiles.set(path, entry)
-  }
-  const blob = walked.blobs.get(entry.objectId)
-  if (blob !== undefined) blob.times += 1
-  else walked.blobs.set(entry.objectId, { objectId: entry.objectId, path: entry.path, times: 1, bytes: 0 })
-  return undefined
 }
 
 /** Asks for the size of each blob once. @throws PushRefused */
-async function measure(repository: string, walked: Walked, env: Record<string, string>, caps: TreeCaps): Promise<void> {
-  await readSizes(repository, [...walked.blobs.values()], env, (blob, bytes) => {
+async function measure(sizes: SizeReader, walked: Walked): Promise<void> {
+  await sizes.read([...walked.blobs.values()], (blob, bytes) => {
     blob.bytes = bytes
-    const refusal = caps.addSize(blob.path, bytes, blob.times)
+    const refusal = walked.caps.addSize(blob.path, bytes, blob.times)
     if (refusal !== undefined) throw new PushRefused(refusal)
   })
   for (const [path, { objectId }] of walked.files) {
@@ -180,22 +90,13 @@ function readable({ versionFiles, blobs }: Walked): Map<string, TreeEntry> {
   return new Map([...versionFiles].filter(([, { objectId }]) => (blobs.get(objectId)?.bytes ?? 0) <= MAX_FILE_BYTES))
 }
 
-function notAFile(path: string): Refusal {
-  return {
-    reason: 'platform-file',
-    cause: `${path} is not a regular file (a link or a folder is not followed)`,
-    suggestion: `replace ${path} by a file and commit again`,
-  }
-}
-
 async function readFiles(
-  repository: string,
+  objects: ObjectReader,
   entries: ReadonlyMap<string, TreeEntry>,
-  env: Record<string, string>,
 ): Promise<Map<string, string>> {
   const files = new Map<string, string>()
   const wanted = [...entries].map(([path, entry]) => ({ path, objectId: entry.objectId }))
-  await readObjects(repository, wanted, env, (file, bytes) => files.set(file.path, bytes.toString('utf8')))
+  await objects.read(wanted, (file, bytes) => files.set(file.path, bytes.toString('utf8')))
   return files
 }
 
@@ -211,18 +112,17 @@ function refuseSubmodules(paths: readonly string[], isIgnored: IsIgnored): void 
 }
 
 async function refuseLfsPointers(
-  repository: string,
+  objects: ObjectReader,
   walked: Walked,
   attributes: string,
   isIgnored: IsIgnored,
-  env: Record<string, string>,
 ): Promise<void> {
   if (!/\bfilter=lfs\b/.test(attributes)) return
   const candidates = [...walked.blobs.values()].filter(
     (blob) => blob.bytes >= LFS_POINTER_BYTES.min && blob.bytes <= LFS_POINTER_BYTES.max,
   )
   const pointers: string[] = []
-  await readObjects(repository, candidates.slice(0, MAX_LFS_CANDIDATES), env, (blob, bytes) => {
+  await objects.read(candidates.slice(0, MAX_LFS_CANDIDATES), (blob, bytes) => {
     const isPointer = bytes.toString('latin1', 0, LFS_POINTER.length) === LFS_POINTER
     const path = blob.path.toString('utf8')
     if (isPointer && !isIgnored(path, false)) pointers.push(path)
