@@ -3,32 +3,34 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 /**
  * The hooks of every repository, in one folder that belongs to no repository. They ask the controller over two fifos in the
  * push's own folder and wait for its word: a controller that dies closes the fifo, and the hook refuses. Text for the person
- * who pushes goes from the controller straight into git's side band, so a hook prints nothing.
+ * who pushes goes from the controller straight into git's side band, so a hook prints nothing. Only what the shell does by itself is
+ * used: each program it started would cost every push milliseconds.
  */
 const PREFIX = `#!/bin/sh
 set -u
 dir=\${CROFT_PUSH_DIR:-}
-ask() {
-  cat >"$dir/ask" || exit 1
-  IFS= read -r word <"$dir/answer" && [ "$word" = yes ]
-}
+given() { while IFS= read -r line; do printf '%s\\n' "$line"; done; }
+hears_yes() { IFS= read -r word <"$dir/answer" && [ "$word" = yes ]; }
 `
 
 const HOOKS: Readonly<Record<string, string>> = {
   // Objects are in quarantine; standard input names the refs.
   'pre-receive': `${PREFIX}
 [ -n "$dir" ] || { echo "this repository takes pushes through Croft only" >&2; exit 1; }
-{ printf 'pre-receive %s\\n' "\${GIT_QUARANTINE_PATH:-}"; cat; printf '.\\n'; } | ask
+{ printf 'pre-receive %s\\n' "\${GIT_QUARANTINE_PATH:-}"; given; printf '.\\n'; } >"$dir/ask" || exit 1
+hears_yes
 `,
   // Objects are visible, the ref has not moved: build and deployment happen while this waits.
   update: `${PREFIX}
 [ -n "$dir" ] || { echo "this repository takes pushes through Croft only" >&2; exit 1; }
-printf 'update\\n%s %s %s\\n.\\n' "$2" "$3" "$1" | ask
+printf 'update\\n%s %s %s\\n.\\n' "$2" "$3" "$1" >"$dir/ask" || exit 1
+hears_yes
 `,
   // The ref has moved, the client has not heard of it: the repository is synced to disk now.
   'reference-transaction': `${PREFIX}
 [ "$1" = committed ] && [ -n "$dir" ] || exit 0
-{ printf 'committed\\n'; cat; printf '.\\n'; } | ask
+{ printf 'committed\\n'; given; printf '.\\n'; } >"$dir/ask" || exit 1
+hears_yes
 `,
 }
 

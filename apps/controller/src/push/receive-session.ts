@@ -48,15 +48,21 @@ export class ReceiveTimedOut extends CroftError {
  * once everything was received. Its text reaches the client filtered, its report with our reasons.
  */
 export async function receivePack(options: ReceiveOptions): Promise<void> {
-  const channel = await HookChannel.open(options.channelFolder, options.onHook)
+  const opening = HookChannel.open(options.channelFolder, options.onHook)
   const child = startService('receive-pack', options.repository, {
     isAdvertisement: false,
     protocol: options.protocol,
     env: { CROFT_PUSH_DIR: options.channelFolder },
   })
   const stderr = keepTail(child)
+  const ended = endOf(child)
+  ended.catch(() => undefined) // awaited below, unless there are no fifos
+  // git asks nothing before it was fed
+  const channel = await opening.catch((error: unknown) => {
+    child.kill('SIGTERM')
+    throw error
+  })
   try {
-    const ended = endOf(child)
     const [received, drained] = await Promise.all([
       feed(child, options).catch((error: unknown) => {
         child.kill('SIGTERM') // git removes its quarantine

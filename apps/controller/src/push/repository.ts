@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { errnoOf, run, type Logger } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
@@ -89,7 +89,8 @@ export class Repositories implements OnModuleInit {
    * survives a power cut.
    */
   async settle(repository: string, ref: string): Promise<void> {
-    await git(repository, ['symbolic-ref', 'HEAD', ref])
+    const head = await readFile(`${repository}/HEAD`, 'utf8').catch(() => '')
+    if (head !== `ref: ${ref}\n`) await git(repository, ['symbolic-ref', 'HEAD', ref])
     await run('sync', ['-f', repository], { timeoutMs: SYNC_TIMEOUT_MS })
   }
 
