@@ -6,8 +6,6 @@ import { clientGone } from '../http/client-gone.js'
 import type { InternalServer } from '../http/internal-server.js'
 import { parseInput } from '../http/parse-input.js'
 import { ImageImport } from '../image/image-import.js'
-import { readObjects } from '../push/object-reader.js'
-import { git } from '../push/git.js'
 import { Repositories } from '../push/repository.js'
 import { TeamService } from '../team/team.service.js'
 import { SettingsService } from '../settings/settings.service.js'
@@ -15,8 +13,9 @@ import { LOGGER, NODE_SERVER } from '../tokens.js'
 import { BuildLog } from './build-log.js'
 import { BuildService } from './build.service.js'
 import { chooseBuilder } from './choose-builder.js'
-import { ignoredOf, WISH_FILES, wishesOf, type WishFiles } from './build-wishes.js'
+import { ignoredOf, wishesOf } from './build-wishes.js'
 import { sourceTar } from './source-tar.js'
+import { WishFileReader } from './wish-files.js'
 
 const imageSchema = z.object({ image: z.string().min(1).max(512) })
 
@@ -34,6 +33,7 @@ export class BuildNodeRoutes implements OnModuleInit {
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(ImageImport) private readonly images: ImageImport,
     @Inject(Repositories) private readonly repositories: Repositories,
+    @Inject(WishFileReader) private readonly wishFiles: WishFileReader,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -42,13 +42,13 @@ export class BuildNodeRoutes implements OnModuleInit {
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/source', async (request, reply) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
       const repository = this.repositories.path(app.repositoryId)
-      const tar = sourceTar(repository, build.tree, ignoredOf(await wishFilesOf(repository, build.tree)))
+      const tar = sourceTar(repository, build.tree, ignoredOf(await this.wishFiles.of(repository, build.tree)))
       tar.on('error', (error) => this.logger.error('source-failed', { build: build.id, why: messageOf(error) }))
       return reply.type('application/x-tar').send(tar)
     })
     fastify.get<{ Params: { id: string } }>('/v1/builds/:id/wishes', async (request) => {
       const { build, app } = await this.builds.runningSource(request.params.id)
-      const files = await wishFilesOf(this.repositories.path(app.repositoryId), build.tree)
+      const files = await this.wishFiles.of(this.repositories.path(app.repositoryId), build.tree)
       const [settings, team] = await Promise.all([this.settings.all(), this.teams.get(app.teamId)])
       const rules = { sources: settings.buildpackSources, team: team.name, reach: buildReachSchema.parse(settings) }
       const choice = chooseBuilder(files, app)
@@ -80,16 +80,4 @@ export class BuildNodeRoutes implements OnModuleInit {
       closed()
     }
   }
-}
-
-/** The text of the files of a tree by which the app tells how it is built; links and folders are none. */
-async function wishFilesOf(repository: string, tree: string): Promise<WishFiles> {
-  const listed = await git(repository, ['ls-tree', '-z', '--full-tree', tree, '--', ...WISH_FILES])
-  const wanted = listed.split('\0').flatMap((entry) => {
-    const [, objectId, name] = /^100(?:644|755) blob ([0-9a-f]{40,64})\t(.*)$/.exec(entry) ?? []
-    return objectId === undefined || name === undefined ? [] : [{ objectId, name }]
-  })
-  const files = new Map<string, string>()
-  await readObjects(repository, wanted, ({ name }, bytes) => files.set(name, bytes.toString('utf8')))
-  return files
 }

@@ -9,12 +9,13 @@ import { BuildProcessor } from './build.processor.js'
 import { BuildQueue } from './build.queue.js'
 import { BuildService } from './build.service.js'
 import { BuildSweeper } from './build.sweeper.js'
+import { WishFileReader } from './wish-files.js'
 
 /** From a commit to an image, on an executor. */
 @Module({
   imports: [ImageModule, RepositoryModule, TeamModule],
   controllers: [BuildController],
-  providers: [BuildLog, BuildNodeRoutes, BuildProcessor, BuildQueue, BuildService, BuildSweeper],
-  exports: [BuildService],
+  providers: [BuildLog, BuildNodeRoutes, BuildProcessor, BuildQueue, BuildService, BuildSweeper, WishFileReader],
+  exports: [BuildService, WishFileReader],
 })
 export class BuildModule {}

@@ -4,6 +4,7 @@ import { DockerfileError, parseDockerfile } from '@croft/oci'
 import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
 import { chooseBuilder, type BuilderChoice } from '../build/choose-builder.js'
+import { WishFileReader } from '../build/wish-files.js'
 import { DeployService } from '../deploy/deploy.service.js'
 import type { Deployment } from '../deploy/deployment.entity.js'
 import { DeploymentActive } from '../deploy/errors.js'
@@ -49,6 +50,7 @@ export class Delivery {
     @Inject(DeployService) private readonly deploys: DeployService,
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(ImageImport) private readonly images: ImageImport,
+    @Inject(WishFileReader) private readonly wishFiles: WishFileReader,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -149,6 +151,7 @@ export class Delivery {
 
   async #build(job: PushJob, stack: string, choice: Chosen): Promise<Built> {
     if (choice.line !== null) job.output.step(choice.line)
+    this.wishFiles.keep(job.repository, job.tree, job.wishFiles)
     const build = await this.builds.create({
       app: job.app,
       pushId: job.id,

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Container } from '@croft/garden-api'
 import { messageOf } from '@croft/kit'
 import {
@@ -67,6 +68,7 @@ type Origins = ReadonlyMap<string, string>
 
 class BuildpackBuild {
   #container: Container | null = null
+  #source: Promise<Readable> | null = null
   #image: 'stack' | 'build' = 'stack'
   #origins: Origins = new Map()
   /** Trees that hold restored layers, by `<buildpack folder>/<layer>`. */
@@ -162,7 +164,16 @@ class BuildpackBuild {
       reach,
     })
     this.#image = image
+    this.#source ??= this.#beginSource() // read by the controller while the container is made
     return (this.#container = await makeContainer(containerSpec, reach, ports, stop.signal))
+  }
+
+  #beginSource(): Promise<Readable> {
+    const { ports, spec, stop } = this.given
+    const source = ports.controller.source(spec.buildId, stop.signal)
+    // one that breaks off is noticed by whoever reads it; nobody does when there is no container
+    source.then((tar) => tar.on('error', () => undefined)).catch(() => undefined)
+    return source
   }
 
   /**
@@ -183,11 +194,12 @@ class BuildpackBuild {
   async #build(container: Container): Promise<Built> {
     const { ports, spec, log, stop, folders, base, installed, wishes, reach } = this.given
     const { signal } = stop
+    const source = this.#source ?? this.#beginSource()
     const written = [folders.layers, folders.workspace, folders.exchange, folders.foreign]
     endAtLimits(written, () => this.#container, this.given)
     const target = targetOf(base)
     const port = new BuildContainer({ container, folders, restored: this.#trees, target, log, signal })
-    await unpackSource(container, USER, ports.controller.source(spec.buildId, signal), signal)
+    await unpackSource(container, USER, source, signal)
     const env = baseEnv(base)
     const operator = reach.env
     const user = { ...wishes.env, ...spec.env }

@@ -27,6 +27,14 @@ describe('the source of a build', () => {
     expect(tar.destroyed).toBe(true)
   })
 
+  it('that broke off before there was a container is waited for by nobody', async () => {
+    const tar = tarOf()
+    tar.on('error', () => undefined).destroy(new Error('the connection was reset'))
+    const never = container(() => new Promise<void>(() => undefined))
+    const unpacking = unpackSource(never, '1:1', Promise.resolve(tar), new AbortController().signal)
+    await expect(unpacking).rejects.toThrow(new SourceFailed('the connection was reset'))
+  })
+
   it('of a build that was ended meanwhile is let go, and the build fails for its own reason', async () => {
     const stop = new AbortController()
     stop.abort(new Error('canceled'))

@@ -17,6 +17,8 @@ export async function unpackSource(
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       signal.throwIfAborted()
+      // it was opened before there was a container, and may have broken off since
+      if (tar.destroyed) throw tar.errored ?? new Error('it ended early')
       await container.streamIn({ user, path: WORKSPACE, tar })
     } finally {
       signal.removeEventListener('abort', onAbort)
