@@ -25,7 +25,12 @@ async function runHook(name: string, args: string[], lines: readonly string[], e
 describe('a hook of a repository', () => {
   it.each([
     ['pre-receive', [], SEVERAL, { hook: 'pre-receive', argument: '/q/tmp_objdir-incoming-x', lines: SEVERAL }],
-    ['update', ['refs/heads/main', OLD, NEW], [], { hook: 'update', argument: '', lines: [`${OLD} ${NEW} refs/heads/main`] }],
+    [
+      'update',
+      ['refs/heads/main', OLD, NEW],
+      [],
+      { hook: 'update', argument: '', lines: [`${OLD} ${NEW} refs/heads/main`] },
+    ],
     ['reference-transaction', ['committed'], SEVERAL, { hook: 'committed', argument: '', lines: SEVERAL }],
   ] satisfies [string, string[], string[], HookQuestion][])(
     '%s tells the controller what git told it, and does as it is told',
@@ -33,7 +38,11 @@ describe('a hook of a repository', () => {
       const asked: HookQuestion[] = []
       const channel = await HookChannel.open(join(folder, 'push'), async (question) => asked.push(question) === 1)
       // no PATH: it starts no program
-      const env = { PATH: '/nonexistent', CROFT_PUSH_DIR: join(folder, 'push'), GIT_QUARANTINE_PATH: '/q/tmp_objdir-incoming-x' }
+      const env = {
+        PATH: '/nonexistent',
+        CROFT_PUSH_DIR: join(folder, 'push'),
+        GIT_QUARANTINE_PATH: '/q/tmp_objdir-incoming-x',
+      }
       try {
         await runHook(name, args, lines, env)
         expect(asked).toEqual([expected])

@@ -90,10 +90,7 @@ function readable({ versionFiles, blobs }: Walked): Map<string, TreeEntry> {
   return new Map([...versionFiles].filter(([, { objectId }]) => (blobs.get(objectId)?.bytes ?? 0) <= MAX_FILE_BYTES))
 }
 
-async function readFiles(
-  objects: ObjectReader,
-  entries: ReadonlyMap<string, TreeEntry>,
-): Promise<Map<string, string>> {
+async function readFiles(objects: ObjectReader, entries: ReadonlyMap<string, TreeEntry>): Promise<Map<string, string>> {
   const files = new Map<string, string>()
   const wanted = [...entries].map(([path, entry]) => ({ path, objectId: entry.objectId }))
   await objects.read(wanted, (file, bytes) => files.set(file.path, bytes.toString('utf8')))

@@ -241,6 +241,8 @@ function platform(config: RenderConfig): string {
     `retries ${RETRIES}`,
     'option redispatch 1',
     'option http-server-close',
+    // What a push says is read while it runs; HAProxy would keep a short piece for up to 200 ms, in case more comes.
+    'option http-no-delay',
     ...[502, 503, 504].map((status) => httpError(config, { ...PAGES.platform, status })),
     `${holdServer(config)} backup`,
     `server api unix@${config.run}/api/api.sock ${PLATFORM_CHECKS} ${OBSERVE}`,
