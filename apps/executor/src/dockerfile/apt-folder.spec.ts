@@ -30,3 +30,18 @@ it("is the stack's own, with the archives of the host and how they are reached, 
   expect(read('sources.list.d/1.sources')).toContain('Signed-By: /etc/apt/keys/ours.gpg')
   expect(read('apt.conf')).toBe('Acquire::http::Proxy "http://p";\nAcquire::https::CaInfo "/etc/apt/ca.crt";\n')
 })
+
+it('takes the certificates of the host along, and is not made without those that are there', async () => {
+  write('stack/etc/apt/trusted.gpg.d/debian.asc', 'key')
+  write('configuration/keys/ours.gpg', 'ours')
+  write('configuration/sources.list.d/1.sources', '')
+  write('configuration/apt.conf', '')
+  write('configuration/ca.crt', 'certificates')
+  const make = (): Promise<void> =>
+    makeAptFolder(join(folder, 'apt'), join(folder, 'stack'), join(folder, 'configuration'))
+  await make()
+  expect(readFileSync(join(folder, 'apt/ca.crt'), 'utf8')).toBe('certificates')
+  rmSync(join(folder, 'configuration/ca.crt'))
+  write('configuration/ca.crt/unreadable', '')
+  await expect(make()).rejects.toThrow()
+})

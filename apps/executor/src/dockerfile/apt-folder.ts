@@ -1,5 +1,6 @@
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errnoOf } from '@croft/kit'
 
 /**
  * `/etc/apt` for the commands of a Dockerfile in a stack: the stack's own, with the archives this host is configured with. It is
@@ -19,5 +20,7 @@ export async function makeAptFolder(folder: string, stackTree: string, configura
   // how archives are reached; where packages lie is another matter inside a Dockerfile's image
   const settings = (await readFile(join(configuration, 'apt.conf'), 'utf8')).match(/^Acquire::.*\n/gm) ?? []
   await writeFile(join(folder, 'apt.conf'), inside(settings.join('')))
-  await cp(join(configuration, 'ca.crt'), join(folder, 'ca.crt')).catch(() => undefined) // most hosts need none
+  await cp(join(configuration, 'ca.crt'), join(folder, 'ca.crt')).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error // most hosts need none
+  })
 }
