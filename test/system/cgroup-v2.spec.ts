@@ -31,7 +31,7 @@ const MIB = 1024 * 1024
 
 describe('a host with version 2 of cgroups only', () => {
   withPackages(
-    `makes a container, runs in it, kills for memory, freezes, changes limits and destroys${without}`,
+    `makes a container, runs in it, kills it and a sidecar for memory, freezes, changes limits and destroys${without}`,
     async () => {
       if (packages === null) throw new Error('skipped')
       const bundle = join(folder, 'pass.mjs')
@@ -60,6 +60,7 @@ describe('a host with version 2 of cgroups only', () => {
         capabilities: { cgroupVersion: 2, hasFreezer: true, hasLiveLimits: true },
         ran: { exitCode: 7, isOutOfMemory: false },
         killed: { exitCode: 137, isOutOfMemory: true },
+        pea: { exitCode: 137, isOutOfMemory: true },
         shot: { exitCode: 137, isOutOfMemory: false },
         isRefused: true,
         isStill: true,

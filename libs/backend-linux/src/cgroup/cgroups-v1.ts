@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceUnavailableError, type Limits } from '@croft/garden-api'
 import { changeFiles, writeLimits } from './apply.js'
@@ -151,6 +151,6 @@ export class CgroupsV1 implements Cgroups {
 
 async function freezeOne(dir: string, name: string): Promise<void> {
   const file = join(dir, 'freezer.state')
-  await writeFile(file, 'FROZEN')
+  await writeIfThere(file, 'FROZEN') // a sidecar's goes with it: then nothing is left to freeze
   await waitUntilFrozen(async () => (await readOr(file, 'FROZEN')).trim() === 'FROZEN', name)
 }

@@ -158,7 +158,7 @@ async function delegate(dir: string): Promise<void> {
 }
 
 async function freezeOne(dir: string, name: string): Promise<void> {
-  await writeFile(join(dir, 'cgroup.freeze'), '1')
+  await writeIfThere(join(dir, 'cgroup.freeze'), '1') // a sidecar's goes with it: then nothing is left to freeze
   const isFrozen = async (): Promise<boolean> =>
     keyedNumbers(await readOr(join(dir, 'cgroup.events'), 'frozen 1'))['frozen'] === 1
   await waitUntilFrozen(isFrozen, name)

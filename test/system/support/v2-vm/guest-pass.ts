@@ -1,6 +1,6 @@
 /**
  * One pass through what differs between cgroup versions, run inside the virtual machine as a single bundled file: create, run,
- * a kill for memory, a freeze, a change of limits, metrics, destroy. Prints one line of JSON.
+ * a kill for memory, of a sidecar too, a freeze, a change of limits, metrics, destroy. Prints one line of JSON.
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { createLinuxBackend, reserveHomeIndex } from '@croft/backend-linux'
@@ -39,6 +39,10 @@ const end = async (process: Process): Promise<unknown> => {
 }
 const ran = await end(await container.run(sh('exit 7')))
 const killed = await end(await container.run(sh('x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done')))
+/* a sidecar is held by its own limits, and nothing of its container is killed for it */
+const hog = sh('x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done')
+const own = { image: { uri: 'raw:///fixture' }, limits: { memory: { limitBytes: 32 * MIB } } }
+const pea = await end(await container.run({ ...hog, ...own }))
 /* a process that was killed by us is no kill for memory */
 const shot = await container.run({ ...sh('while :; do :; done'), id: 'shot' })
 await shot.signal(9)
@@ -69,6 +73,7 @@ console.log(
     capabilities,
     ran,
     killed,
+    pea,
     shot: shotEnd,
     isRefused,
     isStill,
