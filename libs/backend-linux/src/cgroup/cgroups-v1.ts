@@ -24,6 +24,9 @@ import { cpuV1, keyedNumbers, limitOf, memoryV1, pidsOf, type CgroupMetrics } fr
 
 type LayoutV1 = CgroupLayout & { version: 1 }
 
+/** Looks at a cgroup that does not freeze, a millisecond apart, before it is thawed for a moment. */
+const LOOKS_BEFORE_ANEW = 20
+
 /** Version 1: a hierarchy for each controller. */
 export class CgroupsV1 implements Cgroups {
   readonly version = 1
@@ -149,8 +152,19 @@ export class CgroupsV1 implements Cgroups {
   }
 }
 
+/**
+ * Version 1 freezes a child that was made to start a program before its parent, who waits for it in the kernel and cannot be
+ * frozen there: the cgroup then stays FREEZING for ever. Thawed for a moment, both go on, and the next try meets them elsewhere.
+ */
 async function freezeOne(dir: string, name: string): Promise<void> {
   const file = join(dir, 'freezer.state')
   await writeIfThere(file, 'FROZEN') // a sidecar's goes with it: then nothing is left to freeze
-  await waitUntilFrozen(async () => (await readOr(file, 'FROZEN')).trim() === 'FROZEN', name)
+  let looks = 0
+  const isFrozen = async (): Promise<boolean> => {
+    if ((await readOr(file, 'FROZEN')).trim() === 'FROZEN') return true
+    looks += 1
+    if (looks % LOOKS_BEFORE_ANEW === 0) for (const state of ['THAWED', 'FROZEN']) await writeIfThere(file, state)
+    return false
+  }
+  await waitUntilFrozen(isFrozen, name)
 }

@@ -6,6 +6,8 @@ import { filesOf, runToEnd, tarOf, waitForLog } from '../streams.js'
 import type { Suite } from '../suite.js'
 
 const needs = ['hasFreezer'] as const
+/** A kernel that cannot freeze who waits for its own child to start a program is met by one round in seventy. */
+const ROUNDS = 100
 
 /** Containers that stand still, one or a group. */
 export function describeFreezer(suite: Suite): void {
@@ -81,6 +83,21 @@ export function describeFreezer(suite: Suite): void {
         await second.destroy(handle)
         await second.close()
         await suite.backend.destroy(handle, { ifExists: true })
+      },
+      { needs },
+    )
+
+    suite.kernel(
+      'freezes a container that starts programs all the time, again and again',
+      async () => {
+        await suite.withContainer(async (container) => {
+          await container.run({ ...sh('while true; do /bin/sleep 0; done'), id: 'busy' })
+          for (let round = 0; round < ROUNDS; round += 1) {
+            await suite.backend.pause([container.handle])
+            await suite.backend.resume([container.handle])
+          }
+          expect((await container.processes()).map(({ state }) => state)).toEqual(['running'])
+        })
       },
       { needs },
     )
