@@ -146,10 +146,10 @@ async function single(sides, image) {
   results.info = await inTurn(sides, ROUNDS * 2, async ({ container }) => void (await container.info()))
   results.metrics = await inTurn(sides, ROUNDS * 2, async ({ container }) => void (await container.metrics()))
   results.metricsOf15 = await inTurn(sides, ROUNDS, async ({ backend }) => void (await backend.bulkMetrics(bulk)))
-  results.streamIn1MiB = await inTurn(sides, ROUNDS, async ({ container }) => {
+  results.streamIn1MiB = await inTurn(sides, ROUNDS * 2, async ({ container }) => {
     await container.streamIn({ user: 'root', path: '/tmp/in', tar: Readable.from([tar]) })
   })
-  results.streamOut1MiB = await inTurn(sides, ROUNDS, async ({ container }) => {
+  results.streamOut1MiB = await inTurn(sides, ROUNDS * 2, async ({ container }) => {
     const bytes = await drain(await container.streamOut({ user: 'root', path: '/tmp/in/file' }))
     if (bytes < MIB) throw new Error(`only ${bytes} bytes came out`)
   })
