@@ -8,10 +8,17 @@ export function createProgram(register: (program: Command) => void): Command {
     .version(version, '-V, --version')
     .usage('VERB [options]')
     .helpCommand('help [verb]', 'show help for a verb')
-    .addHelpText('after', '\nEvery verb takes --help. `croft TOPIC VERB` is the same as `croft TOPIC:VERB`.')
+    .addHelpText(
+      'after',
+      '\nEvery verb takes --help. `croft TOPIC VERB` is the same as `croft TOPIC:VERB`.' +
+        '\nOn the host of a platform verbs find it by --home; elsewhere by CROFT_URL and CROFT_TOKEN.',
+    )
+    .showHelpAfterError('       try: croft --help')
     .configureHelp({ sortSubcommands: true })
   register(program)
-  for (const command of program.commands) command.copyInheritedSettings(program)
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program).showHelpAfterError(`       try: croft ${command.name()} --help`)
+  }
   return program
 }
 

@@ -21,7 +21,9 @@ export interface VerbContext {
 
 /** Adds `--home` and `--json`. */
 export function platformVerb(command: Command): Command {
-  return command.option('--home <dir>', 'home of a platform on this host').option('--json', 'print JSON for scripts')
+  return command
+    .option('--home <dir>', 'home of a platform on this host (CROFT_HOME)')
+    .option('--json', 'print JSON for scripts')
 }
 
 /** Adds `-a APP` as well; without it the app is the one this folder is pushed to. */

@@ -32,6 +32,40 @@ describe('the verbs that ask a platform', () => {
   })
 })
 
+describe('the keys of', () => {
+  const helpOf = (name: string): string => {
+    let help = ''
+    const command = createProgram(registerAll).commands.find((one) => one.name() === name)
+    command?.configureOutput({ writeOut: (text) => (help += text) }).outputHelp()
+    return help
+  }
+  it.each([
+    ['apps:set', /^  boot-timeout=SECONDS +\S.*default 60$/m],
+    ['apps:set', /^  builder=dockerfile\|buildpacks +\S/m],
+    ['settings:set', /^  name-quarantine=DAYS +\S.*default 30$/m],
+    ['settings:set', /^  ca=FILE +\S/m],
+  ])('%s are in its help, each on a line with unit and default: %s', (name, line) => {
+    expect(helpOf(name)).toMatch(line)
+  })
+})
+
+describe('a verb typed wrongly', () => {
+  it.each([
+    [['bogus'], 'croft --help'],
+    [['deploy'], 'croft deploy --help'],
+    [['apps:create', 'a', 'b'], 'croft apps:create --help'],
+    [['ps', '--bogus'], 'croft ps --help'],
+  ])('%j names the help that has it right', async (args, help) => {
+    const typed = createProgram(registerAll)
+    let said = ''
+    for (const command of [typed, ...typed.commands]) {
+      command.exitOverride().configureOutput({ writeErr: (text) => (said += text) })
+    }
+    await expect(typed.parseAsync(args, { from: 'user' })).rejects.toThrow()
+    expect(said).toContain(`try: ${help}`)
+  })
+})
+
 describe('arguments', () => {
   it('NAME=VALUE keeps everything after the first =', () => {
     expect(parsePairs(['A=1', 'B=', 'C=x=y z'])).toEqual({ A: '1', B: '', C: 'x=y z' })

@@ -8,7 +8,7 @@ export const appShape = z.looseObject({
   url: z.string(),
   gitUrl: z.string(),
   release: z.int().nullable(),
-  settings: z.looseObject({ stack: z.string().optional(), sourceDir: z.string().optional() }).optional(),
+  settings: z.looseObject({ stack: z.string().optional() }).optional(),
   createdAt: z.string(),
 })
 export type AppShape = z.infer<typeof appShape>

@@ -3,6 +3,7 @@ import { appShape } from '../client/shapes.js'
 import { examples } from '../examples.js'
 import { printJson, printLines } from '../output.js'
 import { appPath, appVerb, withApp, type VerbOptions } from '../verb.js'
+import { settingTexts } from './apps-set.js'
 
 /** `croft apps:info [APP]`. */
 export function register(program: Command): void {
@@ -11,6 +12,7 @@ export function register(program: Command): void {
     withApp(options, named, async ({ api, app: name }) => {
       const app = await api.call('GET', appPath(name), appShape)
       if (options.json === true) return printJson(app)
+      const texts = settingTexts(app.settings ?? {})
       printLines(
         `app       ${app.name}`,
         `team      ${app.team}`,
@@ -18,7 +20,7 @@ export function register(program: Command): void {
         `git       ${app.gitUrl}`,
         `release   ${app.release === null ? 'none yet' : `v${app.release}`}`,
         ...(app.settings?.stack === undefined ? [] : [`stack     ${app.settings?.stack}`]),
-        ...(app.settings?.sourceDir === undefined ? [] : [`source    ${app.settings?.sourceDir}/`]),
+        ...(texts.length === 0 ? [] : [`settings  ${texts.join(' ')}`]),
         `created   ${app.createdAt}`,
       )
     }),

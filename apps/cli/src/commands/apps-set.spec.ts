@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { parseSettings } from './apps-set.js'
+import { parseSettings, settingTexts } from './apps-set.js'
 
 describe('apps:set', () => {
   it('takes seconds and sends milliseconds', () => {
     expect(parseSettings(['boot-timeout=5', 'grace=0.5'])).toEqual({ bootTimeoutMs: 5_000, graceMs: 500 })
+  })
+  it('shows what an app has as it is typed', () => {
+    const typed = ['boot-timeout=5', 'grace=0.5', 'builder=dockerfile', 'buildpacks=./a,b/c', 'deploy-on-push=false']
+    expect(settingTexts(parseSettings(typed))).toEqual(typed)
+    expect(settingTexts({ drainMs: null, sourceDir: 'web', stack: 'debian-13' })).toEqual(['source-dir=web'])
   })
   it('goes back to the default with an empty value', () => {
     expect(parseSettings(['drain='])).toEqual({ drainMs: null })

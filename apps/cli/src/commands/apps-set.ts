@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { appShape } from '../client/shapes.js'
 import { examples } from '../examples.js'
+import { keysHelp } from '../keys-help.js'
 import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { appPath, platformVerb, withPlatform, type VerbOptions } from '../verb.js'
@@ -15,14 +16,17 @@ interface SettingOf {
   example: string
   /** The value as the API takes it; undefined for one that is no such value. */
   parse(text: string): Value | undefined
+  /** The value as it is typed, where that is another text. */
+  show?: (value: unknown) => string
 }
 
 const seconds = (field: string, meaning: string): SettingOf => ({
   field,
   form: 'SECONDS',
-  meaning: `${meaning}, in seconds`,
+  meaning,
   example: '10',
   parse: (text) => (/^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1_000) : undefined),
+  show: (value) => String(Number(value) / 1_000),
 })
 
 /** Keys of `apps:set`; an empty value goes back to the default. */
@@ -32,15 +36,15 @@ const SETTINGS: Readonly<Record<string, SettingOf>> = {
   drain: seconds('drainMs', 'how long requests may go on after an instance left the routes; default 30'),
   builder: {
     field: 'builder',
-    form: 'dockerfile or buildpacks',
-    meaning: 'what builds the app; default a Dockerfile where there is one and nothing asks for buildpacks',
+    form: 'dockerfile|buildpacks',
+    meaning: 'what builds the app; default the Dockerfile where there is one and nothing asks for buildpacks',
     example: 'dockerfile',
     parse: (text) => (['dockerfile', 'buildpacks'].includes(text) ? text : undefined),
   },
   buildpacks: {
     field: 'buildpacks',
     form: 'A,B',
-    meaning: 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF, separated by commas',
+    meaning: 'buildpacks of the next builds, e.g. https://HOST/REPOSITORY.git#REF; default what its files say',
     example: './mine,croft/procfile',
     parse: (text) =>
       text
@@ -50,7 +54,7 @@ const SETTINGS: Readonly<Record<string, SettingOf>> = {
   },
   'deploy-on-push': {
     field: 'deployOnPush',
-    form: 'true or false',
+    form: 'true|false',
     meaning: 'true: an image pushed to the tag latest is deployed; default false',
     example: 'true',
     parse: (text) => (['true', 'false'].includes(text) ? text === 'true' : undefined),
@@ -74,12 +78,7 @@ export function register(program: Command): void {
     .command('apps:set')
     .description('change settings of an app; instances and builds from now on have them')
     .argument('<app>', 'name of the app')
-    .argument(
-      '<key=value...>',
-      Object.entries(SETTINGS)
-        .map(([key, { meaning }]) => `${key}: ${meaning}`)
-        .join('; '),
-    )
+    .argument('<key=value...>', 'the keys are below; an empty value is the default again')
   platformVerb(command).action((app: string, pairs: string[], options: VerbOptions) => {
     const changes = parseSettings(pairs)
     return withPlatform(options, async ({ api }) => {
@@ -88,6 +87,10 @@ export function register(program: Command): void {
       printLines(...pairs)
     })
   })
+  keysHelp(
+    command,
+    Object.entries(SETTINGS).map(([key, { form, meaning }]) => [`${key}=${form}`, meaning]),
+  )
   examples(
     command,
     'croft apps:set shop boot-timeout=120',
@@ -95,6 +98,14 @@ export function register(program: Command): void {
     'croft apps:set shop buildpacks=./mine,croft/procfile',
     'croft apps:set shop source-dir=web/',
   )
+}
+
+/** The settings that an app has, each as it is typed. Pure. */
+export function settingTexts(settings: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(SETTINGS).flatMap(([key, { field, show = String }]) => {
+    const value = settings[field] ?? null
+    return value === null ? [] : [`${key}=${show(value)}`]
+  })
 }
 
 /** `boot-timeout=5` arguments as the API takes them. @throws UsageError. Pure. */

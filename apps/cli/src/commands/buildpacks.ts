@@ -17,7 +17,7 @@ export function register(program: Command): void {
   const list = program
     .command('buildpacks')
     .description('list the buildpacks that were added to this platform, and who may use them')
-    .option('--json', 'for scripts')
+    .option('--json', 'print JSON for scripts')
     .action(async (options: Options) => {
       print(await listAdded(homeOf(options)), options)
     })
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .description('add a Cloud Native Buildpack; apps name it by its id')
     .argument('<source>', 'a folder, an archive (.tar, .tgz, .tar.zst, .cnb) or an image in the OCI layout')
     .option('--team <name...>', 'only apps of these teams may use it')
-    .option('--json', 'for scripts')
+    .option('--json', 'print JSON for scripts')
     .action(async (source: string, options: Options) => {
       requireRoot('buildpacks:add')
       print(await addBuildpacks(homeOf(options), resolve(source), options.team ?? [], new Date()), options)
@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .command('buildpacks:remove')
     .description('take an added buildpack away; images that it built stay')
     .argument('<id@version>', 'as croft buildpacks lists it')
-    .option('--json', 'for scripts')
+    .option('--json', 'print JSON for scripts')
     .action(async (name: string, options: Options) => {
       requireRoot('buildpacks:remove')
       print([await removeAdded(homeOf(options), name)], options)

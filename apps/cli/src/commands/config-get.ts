@@ -18,7 +18,12 @@ export function register(program: Command): void {
       })
       const value = values[name]
       if (value === undefined) {
-        throw new CroftError({ code: 'config-not-set', status: 404, title: `${app} has no config var ${name}` })
+        throw new CroftError({
+          code: 'config-not-set',
+          status: 404,
+          title: `${app} has no config var ${name}`,
+          suggestion: `croft config -a ${app} lists them`,
+        })
       }
       if (options.json === true) return printJson({ [name]: value })
       printLines(value)

@@ -21,7 +21,7 @@ export function register(program: Command): void {
     .command('deploy')
     .description('deploy an image of any registry: the platform pulls it, checks every byte and runs it')
     .requiredOption('--image <ref>', 'e.g. nginx:1.25, localhost:8080/shop:v12, registry.example/app@sha256:...')
-    .option('--port <port>', 'where it listens; default: what the image exposes, else $PORT')
+    .option('--port <port>', 'where it listens; default: its own PORT, else the one it exposes, else 8080')
     .option('--detach', 'do not wait until it serves')
   appVerb(command).action((options: DeployOptions) => {
     const port = parsePort(options.port)

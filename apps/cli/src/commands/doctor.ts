@@ -18,7 +18,7 @@ export function register(program: Command): void {
   const command = program
     .command('doctor')
     .description('check this host and its platform, and say what to fix')
-    .option('--json', 'for scripts')
+    .option('--json', 'print JSON for scripts')
     .action(async (options: { home?: string; json?: boolean }) => {
       const reports = await examine(homeOf(options))
       if (reports.some(({ status }) => status === 'failed')) process.exitCode = 1

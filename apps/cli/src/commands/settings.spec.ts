@@ -30,7 +30,7 @@ describe('settings of the platform on the command line', () => {
     expect(parsePlatformSettings([pair], read)).toEqual(expected)
   })
 
-  it.each(['unknown=1', 'apps-per-team=', 'proxy', 'ca=/other.pem'])('%s is refused', (pair) => {
+  it.each(['unknown=1', 'toString=1', 'apps-per-team=', 'proxy', 'ca=/other.pem'])('%s is refused', (pair) => {
     expect(() => parsePlatformSettings([pair], read)).toThrow(UsageError)
   })
 

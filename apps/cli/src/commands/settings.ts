@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { examples } from '../examples.js'
+import { keysHelp } from '../keys-help.js'
 import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { platformVerb, withPlatform, type VerbOptions } from '../verb.js'
@@ -26,39 +27,56 @@ type Value = string | number | null
 /** A key of `settings:set`. Optional ones are taken back by an empty value. */
 interface Setting {
   field: keyof Settings
+  /** What its values look like. */
+  form: string
   meaning: string
   isOptional?: true
 }
 
 const SETTINGS: Record<string, Setting> = {
-  'apps-per-team': { field: 'appsPerTeam', meaning: 'apps a team may have; default 100' },
+  'apps-per-team': { field: 'appsPerTeam', form: 'NUMBER', meaning: 'apps a team may have; default 100' },
   'name-quarantine': {
     field: 'nameQuarantineDays',
-    meaning: 'days for which the name of a destroyed app stays closed to other teams; default 30',
+    form: 'DAYS',
+    meaning: 'for which the name of a destroyed app stays closed to other teams; default 30',
   },
   'expired-stacks': {
     field: 'expiredStacks',
-    meaning: 'a push on a stack without security fixes: warn or refuse; default warn',
+    form: 'warn|refuse',
+    meaning: 'what becomes of a push on a stack without security fixes; default warn',
   },
   'npm-registry': {
     field: 'npmRegistry',
-    meaning: 'where builds get npm packages, Node.js, yarn and pnpm from',
+    form: 'URL',
+    meaning: "where builds get npm packages, Node.js, yarn and pnpm from; default the host's",
     isOptional: true,
   },
   'rubygems-mirror': {
     field: 'rubygemsMirror',
+    form: 'URL',
     meaning: 'what builds ask instead of rubygems.org',
     isOptional: true,
   },
-  'pypi-index': { field: 'pypiIndex', meaning: 'where builds get Python packages from', isOptional: true },
+  'pypi-index': { field: 'pypiIndex', form: 'URL', meaning: 'what builds ask instead of pypi.org', isOptional: true },
   'packagist-mirror': {
     field: 'packagistMirror',
+    form: 'URL',
     meaning: 'what builds ask instead of packagist.org',
     isOptional: true,
   },
-  proxy: { field: 'proxy', meaning: "the proxy of builds, instead of the host's", isOptional: true },
-  'no-proxy': { field: 'noProxy', meaning: 'hosts that builds reach without it, with commas', isOptional: true },
-  ca: { field: 'ca', meaning: 'a file of certificates in PEM that builds trust besides', isOptional: true },
+  proxy: { field: 'proxy', form: 'URL', meaning: "the proxy of builds; default the host's", isOptional: true },
+  'no-proxy': {
+    field: 'noProxy',
+    form: 'HOST,...',
+    meaning: "hosts that builds reach without it; default the host's",
+    isOptional: true,
+  },
+  ca: {
+    field: 'ca',
+    form: 'FILE',
+    meaning: "certificates in PEM that builds trust besides the host's",
+    isOptional: true,
+  },
 }
 
 /** `croft settings` and `croft settings:set KEY=VALUE`: settings of the platform, for its operators. */
@@ -76,12 +94,7 @@ export function register(program: Command): void {
   const set = program
     .command('settings:set')
     .description('change settings of the platform')
-    .argument(
-      '<key=value...>',
-      Object.entries(SETTINGS)
-        .map(([key, { meaning }]) => `${key}: ${meaning}`)
-        .join('; '),
-    )
+    .argument('<key=value...>', 'the keys are below; an empty value takes one for builds back')
   platformVerb(set).action((pairs: string[], options: VerbOptions) => {
     const body = parsePlatformSettings(pairs, (file) => readFileSync(file, 'utf8'))
     return withPlatform(options, async ({ api }) => {
@@ -90,6 +103,10 @@ export function register(program: Command): void {
       printLines(...settingLines(settings, Object.keys(body)))
     })
   })
+  keysHelp(
+    set,
+    Object.entries(SETTINGS).map(([key, { form, meaning }]) => [`${key}=${form}`, meaning]),
+  )
   examples(
     set,
     'croft settings:set expired-stacks=refuse',
@@ -122,12 +139,13 @@ export function parsePlatformSettings(pairs: readonly string[], read: (file: str
   return Object.fromEntries(
     pairs.map((pair) => {
       const [, key = pair, value = ''] = /^([^=]*)=(.*)$/s.exec(pair) ?? []
-      const setting = SETTINGS[key]
+      const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined
       if (setting === undefined)
         throw new UsageError(`there is no setting ${key}`, `one of ${Object.keys(SETTINGS).join(', ')}`)
       const isReset = setting.isOptional === true && value === '' && pair.includes('=')
       if (isReset) return [setting.field, null]
-      if (value === '') throw new UsageError(`${pair} is not ${key}=VALUE`, `${key}: ${setting.meaning}`)
+      if (value === '')
+        throw new UsageError(`${pair} is not ${key}=${setting.form}`, `${key}=${setting.form}: ${setting.meaning}`)
       if (key === 'ca') return [setting.field, certificatesIn(value, read)]
       return [setting.field, /^\d+$/.test(value) ? Number(value) : value]
     }),

@@ -9,7 +9,7 @@ export function register(program: Command): void {
   const command = program
     .command('status')
     .description('show the components of the platform on this host, its addresses and its health')
-    .option('--json', 'for scripts')
+    .option('--json', 'print JSON for scripts')
     .action(async (options: { home?: string; json?: boolean }) => {
       const report = await statusOf(homeOf(options))
       if (options.json === true) return printJson(report)
