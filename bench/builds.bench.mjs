@@ -210,7 +210,7 @@ function detection() {
     node: plainApp(''),
     php: { 'index.php': '<?php\n' },
     procfile: { Procfile: 'web: true\n' },
-    python: { 'requirements.txt': '' },
+    python: { 'requirements.txt': readFileSync(join(checkout, 'examples/python-django/requirements.txt'), 'utf8') },
     ruby: { Gemfile: '' },
     static: { 'index.html': '' },
   }
