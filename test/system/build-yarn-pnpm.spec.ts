@@ -47,6 +47,9 @@ describe.skipIf(needs !== null).each([...TOOLS, ...(isLong ? MORE_TOOLS : [])])(
         'cat built.txt; echo; ls node_modules/; which yarn pnpm',
       ])
       expect(output).toMatch(new RegExp(`^  x ${tool}/[\\d.]+\nms\n$`))
+      const bill = await rig.runIn(image, ['/bin/cat', '/layers/sbom/launch/croft_node/modules/sbom.cdx.json'])
+      const { components } = JSON.parse(bill.output) as { components: { purl: string }[] }
+      expect(components.map(({ purl }) => purl)).toEqual([expect.stringMatching(/^pkg:npm\/ms@2\./)])
       expect(await firstPage(rig, image)).toBe('1m\n')
     })
 

@@ -104,11 +104,11 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(first.log).toMatch(/^-----> Node\.js app detected \(package\.json\) +\d+\.\d s\n/)
     expect(first.log).toMatch(/\n-----> Installing dependencies\n {7}npm ci: 68 packages +\d+\.\d s\n/)
     expect(first.log).toMatch(
-      /\n-----> Exporting image sha256:[0-9a-f]{4}\.\.\. \(6 new layers, [\d.]+ MB\) +\d+\.\d s\n$/,
+      /\n-----> Exporting image sha256:[0-9a-f]{4}\.\.\. \(7 new layers, [\d.]+ MB\) +\d+\.\d s\n$/,
     )
     expect(first.log).toMatch(/^[\n -~]*$/) // ASCII
     expect(processTypes).toEqual({ web: { command: 'node server.js', argv: ['/cnb/process/web'] } })
-    expect(newLayers).toBe(6)
+    expect(newLayers).toBe(7)
     const { record } = succeeded(first)
     expect(record?.steps.map(({ name }) => name)).toEqual([
       expect.stringContaining('detected'),
@@ -118,7 +118,7 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(record?.layers.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['stack debian-12', 'croft/node: node', 'app']),
     )
-    expect(record?.layers.filter(({ isNew }) => isNew)).toHaveLength(6)
+    expect(record?.layers.filter(({ isNew }) => isNew)).toHaveLength(7)
     await expectNothingLeft()
   })
 
@@ -137,6 +137,16 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
       await run.end()
     }
     expect(documentsOf(image).user).toBe('1002:1002')
+  })
+
+  it('names the packages that are in the image', async () => {
+    const { output } = await rig.runIn(succeeded(first).image, [
+      '/bin/cat',
+      '/layers/sbom/launch/croft_node/modules/sbom.cdx.json',
+    ])
+    const { components } = JSON.parse(output) as { components: { purl: string }[] }
+    expect(components.map(({ purl }) => purl)).toContainEqual(expect.stringMatching(/^pkg:npm\/express@\d/))
+    expect(new Set(components.map(({ purl }) => purl)).size).toBe(components.length)
   })
 
   it('changed in one line, becomes one new layer, and npm is not run', async () => {

@@ -36,12 +36,17 @@ class NotingTool implements PackageTool {
     const { scripts } = parsePackageJson(readFileSync(join(folder, 'package.json'), 'utf8'))
     mkdirSync(join(folder, 'node_modules/ms'), { recursive: true })
     writeFileSync(join(folder, 'node_modules/ms/scripts'), Object.keys(scripts).join())
+    for (const name of withDev ? ['ms', 'tap'] : ['ms']) {
+      mkdirSync(join(folder, 'node_modules', name), { recursive: true })
+      writeFileSync(join(folder, 'node_modules', name, 'package.json'), JSON.stringify({ name, version: '2.1.3' }))
+    }
     mkdirSync(join(folder, '.yarn'), { recursive: true })
     writeFileSync(join(folder, '.yarn/state'), '')
     return Promise.resolve({ call: 'yarn install', packages: 1 })
   }
   prune(folder: string): Promise<void> {
     this.calls.push(`prune ${folder.replace(/^.*\//, '')}`)
+    rmSync(join(folder, 'node_modules/tap'), { recursive: true })
     return Promise.resolve()
   }
 }
@@ -66,7 +71,7 @@ describe('the dependencies of an app', () => {
       layersDirectory: at('layers'),
       tool,
       warnings: [],
-      node: process.execPath,
+      node: '/bin/true', // it runs the app's scripts
       nodeVersion: '24.0.0',
       env: {},
       nodeEnv: 'production',
@@ -78,6 +83,14 @@ describe('the dependencies of an app', () => {
   const checkOutAnew = (): void => {
     rmSync(at('app/node_modules'), { recursive: true, force: true })
     rmSync(at('app/.yarn/state'), { force: true })
+  }
+
+  /** The packages that a bill names; null where there is none. */
+  const billed = (owner: string): string[] | null => {
+    const file = at('layers', `${owner}.sbom.cdx.json`)
+    if (!existsSync(file)) return null
+    const { components } = JSON.parse(readFileSync(file, 'utf8')) as { components: { purl: string }[] }
+    return components.map(({ purl }) => purl)
   }
 
   beforeEach(() => {
@@ -150,5 +163,45 @@ describe('the dependencies of an app', () => {
     expect(await install({ scripts: { start: 'node x' } })).toEqual([])
     expect(existsSync(at('layers/modules'))).toBe(false)
     expect(said).toBe('')
+  })
+
+  describe('named in the bill of the image', () => {
+    const built = { dependencies: { ms: '2' }, devDependencies: { tap: '2' }, scripts: { build: 'true' } }
+
+    it('are those it has to run, not those of its build', async () => {
+      expect(await install(built)).toHaveLength(2)
+      expect(existsSync(at('layers/build-modules/node_modules/tap'))).toBe(true)
+      expect(billed('modules')).toEqual(['pkg:npm/ms@2.1.3'])
+      expect(billed('build-modules')).toBeNull()
+      expect(billed('launch')).toBeNull()
+    })
+
+    it('are those left in the app where they were installed there', async () => {
+      tool.mustBeInPlace = true
+      expect(await install(built)).toEqual(['app all .yarnrc.yml', 'prune app'])
+      expect(billed('launch')).toEqual(['pkg:npm/ms@2.1.3'])
+      expect(billed('modules')).toBeNull()
+    })
+
+    it('are taken as they came back while nothing changed', async () => {
+      await install()
+      checkOutAnew()
+      const kept = '{"components":[{"purl":"as it came back"}]}'
+      writeFileSync(at('layers/modules.sbom.cdx.json'), kept)
+      expect(await install()).toEqual([])
+      expect(billed('modules')).toEqual(['as it came back'])
+      checkOutAnew()
+      write('yarn.lock', 'two')
+      await install()
+      expect(billed('modules')).toEqual(['pkg:npm/ms@2.1.3'])
+    })
+
+    it('are looked up where no bill came back', async () => {
+      await install()
+      checkOutAnew()
+      rmSync(at('layers/modules.sbom.cdx.json'))
+      expect(await install()).toEqual([])
+      expect(billed('modules')).toEqual(['pkg:npm/ms@2.1.3'])
+    })
   })
 })

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path'
 import { Layer, say, type LayerTypes } from '@croft/buildpack-kit'
 import { carryOver } from './carry-over.js'
+import { billOfModules } from './installed-packages.js'
 import { dependencyKey } from './layer-key.js'
 import { buildScript, hasLocalDependencies, type PackageJson } from './package-json.js'
 import type { PackageTool } from './package-tool.js'
@@ -141,6 +142,7 @@ export class Installer {
     })
     if (layer.metadata()['key'] === key && lockFile !== null) {
       layer.describe(types, { key })
+      if (!layer.isBilled) this.#bill(layer, types)
       return false
     }
     layer.clear()
@@ -156,7 +158,13 @@ export class Installer {
     }
     mkdirSync(join(layer.path, 'node_modules'), { recursive: true })
     layer.describe(types, { key })
+    this.#bill(layer, types)
     return true
+  }
+
+  /** Names the packages that the image gets; those that only builds see are in no bill. */
+  #bill(layer: Layer, types: LayerTypes): void {
+    if (types.launch === true) layer.bill(billOfModules(join(layer.path, 'node_modules')))
   }
 
   async #run(folder: string, withDev: boolean): Promise<void> {
@@ -190,10 +198,13 @@ export class Installer {
     const withDev = needsDev || script !== null
     await this.#run(appDirectory, withDev)
     if (script !== null) await this.#runScript(script)
-    if (!withDev) return
-    const startedAt = performance.now()
-    await tool.prune(appDirectory)
-    say.detail('development dependencies removed', performance.now() - startedAt)
+    if (withDev) {
+      const startedAt = performance.now()
+      await tool.prune(appDirectory)
+      say.detail('development dependencies removed', performance.now() - startedAt)
+    }
+    // they are part of the app, so the bill is of no layer
+    new Layer(this.input.layersDirectory, 'launch').bill(billOfModules(this.#at('node_modules')))
   }
 
   async #appScripts(scripts: readonly string[], script: string | null): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'smol-toml'
 
@@ -47,6 +47,11 @@ export class Layer {
   /** Leaves the layer's bill of materials (CycloneDX) beside it; the buildpack's `sbom-formats` has to name the format. */
   bill(text: string): void {
     writeFileSync(this.#bill, text)
+  }
+
+  /** Whether a bill of materials lies beside it: one of its own, or the one that came back with it. */
+  get isBilled(): boolean {
+    return existsSync(this.#bill)
   }
 
   /** Takes back what came back: the layer is no part of this build. */
