@@ -236,7 +236,7 @@ describe.skipIf(needs !== null)('a buildpack that may not be used', () => {
       { sources: ['https://allowed/'] },
       /may not be fetched from .*\nallowed are .* https:\/\/allowed\//,
     ],
-    ['lies in a private range', () => 'https://127.0.0.1:1/x.git', {}, /lies in a private range\n.* egress list/],
+    ['lies in a private range', () => 'https://127.0.0.1:1/x.git', {}, /lies in a private range\n.* folder of the app/],
     ['is at an address nobody answers', () => git.url('nosuch'), {}, /could not be fetched: .*not found/],
     ['has no such ref', () => `${git.url('greet')}#nosuch`, {}, /could not be fetched: .*nosuch/],
   ])('%s', async (_why, text, more, expected) => {

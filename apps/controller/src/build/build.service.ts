@@ -63,7 +63,7 @@ interface Failure {
 const INTERRUPTED: Failure = {
   reason: 'interrupted',
   message: 'the node that built was lost',
-  suggestion: 'push again; croft nodes shows the nodes',
+  suggestion: 'push again; croft status says how the executor is',
 }
 
 /** The writer of `build`: a row first, then a worker hears of it. Every change is one `UPDATE … WHERE state = …`. */

@@ -15,7 +15,12 @@ export const registrySchema = z.object({ host: z.string(), username: z.string(),
 /** No credentials for that registry. */
 class NoSuchRegistry extends CroftError {
   constructor(host: string) {
-    super({ code: 'registry-unknown', status: 404, title: `there are no credentials for ${host.slice(0, 100)}` })
+    super({
+      code: 'registry-unknown',
+      status: 404,
+      title: `there are no credentials for ${host.slice(0, 100)}`,
+      suggestion: 'croft registry lists those that are there',
+    })
   }
 }
 

@@ -22,7 +22,7 @@ export class NoNetwork extends CroftError {
       status: 409,
       title: `no range of ${platform} is free for node ${name}`,
       detail: 'each clashes with a route of the host or is the range of another node',
-      suggestion: 'set another range: croft settings:set network=CIDR',
+      suggestion: 'ip route shows what the host routes: take a route away that lies in this range',
     })
   }
 }

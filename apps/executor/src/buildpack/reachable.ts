@@ -53,6 +53,6 @@ export async function reachableAddress(url: URL, egress: readonly Egress[]): Pro
   throw new LifecycleError(
     'detect',
     `the buildpack at ${url.href} may not be fetched: ${host} lies in a private range`,
-    `whoever runs the platform can name ${host}:${port} in its egress list`,
+    'commit its files as a folder of the app and name that folder: ./buildpack',
   )
 }
