@@ -1,10 +1,11 @@
 // The claims on builds: a one-line change, an identical tree and one more dependency in a Node app of some fifty packages, beside npm's own
-// time for that dependency; a neighbour's latency while a build takes all it can get; a rollback under load.
+// time for that dependency; a neighbour's latency while a build takes all it can get; a rollback and a rebase under load.
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { NEXT_BASE_FILE, nextBase, pinOf } from './support/next-base.mjs'
 import { checkout, command, figures, scratch, startPlatform, untilServes } from './support/tools.mjs'
 
 const PORT = 25_380
@@ -12,6 +13,7 @@ const ROUNDS = 10
 /** Small, without dependencies of their own, and in nobody's tree yet. */
 const ADDED = ['nanoid@5', 'kleur@4', 'mitt@3', 'dequal@2', 'clsx@2']
 const LOAD_SECONDS = 10
+const STACK = 'debian-12'
 const EXAMPLE = join(checkout, 'examples/node-express')
 
 /** An app that prints `version` at `/`. */
@@ -174,30 +176,63 @@ async function neighbour(platform) {
   }
 }
 
-/** From the command to its end, when the older release serves; and what the same app's start alone takes. */
+/** Milliseconds of a change of an app at 200 requests a second, until it answers with `text`, and how many failed meanwhile. */
+async function underLoad(host, change, text) {
+  let tookMs
+  const changed = (async () => {
+    const began = performance.now()
+    await change()
+    tookMs = performance.now() - began
+    await untilServes(PORT, host, text)
+    await delay(1_000)
+  })()
+  const { failed } = await load(host, 200, changed)
+  return { tookMs, failed }
+}
+
+const failures = (rounds) => rounds.reduce((sum, { failed }) => sum + failed, 0)
+
+/** From the command to its end, when the older release serves; the start of the app is in it. */
 async function rollback(platform) {
   const copy = await workingCopy(platform, 'bench-back')
-  const host = `bench-back.localhost:${PORT}`
-  const croft = (...args) => command('./croft', [...args, '-a', 'bench-back', '--home', platform.home])
   try {
     for (const version of ['one', 'two']) {
       copy.write(plainApp(version))
       await copy.push()
     }
-    const took = []
-    let failed = 0
+    const rounds = []
     for (let round = 0; round < 5; round += 1) {
-      const target = round % 2 === 0 ? 'v1' : 'v2'
-      const back = (async () => {
-        const began = performance.now()
-        await croft('rollback', target)
-        took.push(performance.now() - began)
-        await untilServes(PORT, host, round % 2 === 0 ? 'one' : 'two')
-        await delay(1_000)
-      })()
-      failed += (await load(host, 200, back)).failed
+      const [target, text] = round % 2 === 0 ? ['v1', 'one'] : ['v2', 'two']
+      const back = () => command('./croft', ['rollback', target, '-a', 'bench-back', '--home', platform.home])
+      rounds.push(await underLoad(`bench-back.localhost:${PORT}`, back, text))
     }
-    return { took: figures(took), failed }
+    return { took: figures(rounds.map(({ tookMs }) => tookMs)), failed: failures(rounds) }
+  } finally {
+    copy.remove()
+  }
+}
+
+/** The same for a rebase, onto another base image and back. The first of them brings that image into the registry. */
+async function rebase(platform, base) {
+  const copy = await workingCopy(platform, 'bench-base')
+  try {
+    copy.write({
+      ...plainApp(''),
+      'server.js': `const base = require('node:fs').existsSync('${NEXT_BASE_FILE}') ? 'next' : 'former'
+require('node:http').createServer((q, a) => a.end(base)).listen(process.env.PORT)\n`,
+    })
+    await copy.push()
+    const pin = pinOf(platform.home, STACK)
+    const former = pin.hex()
+    const rounds = []
+    for (let round = 0; round < 6; round += 1) {
+      const [hex, text] = round % 2 === 0 ? [base.hex, 'next'] : [former, 'former']
+      pin.set(hex)
+      const swap = () => command('./croft', ['rebase', '-a', 'bench-base', '--home', platform.home])
+      rounds.push(await underLoad(`bench-base.localhost:${PORT}`, swap, text))
+    }
+    const [first, ...rest] = rounds.map(({ tookMs }) => tookMs)
+    return { firstOntoIt: rounded(first), took: figures(rest), failed: failures(rounds) }
   } finally {
     copy.remove()
   }
@@ -235,15 +270,17 @@ function detection() {
 /** Milliseconds; ratios where a peer ran. */
 export async function bench() {
   const platform = await startPlatform('builds', PORT)
+  let base
   try {
-    return {
+    const results = {
       unit: 'ms',
       incremental: await incremental(platform),
       neighbour: await neighbour(platform),
       rollback: await rollback(platform),
-      detection: detection(),
     }
+    base = await nextBase(STACK) // the builds have brought the present one
+    return { ...results, rebase: await rebase(platform, base), detection: detection() }
   } finally {
-    await platform.close()
+    await platform.close().finally(() => base?.remove()) // instances stood on it
   }
 }
