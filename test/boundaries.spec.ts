@@ -74,6 +74,7 @@ const PURE = [
   'apps/executor/src/build/buildpacks-container.ts',
   'apps/executor/src/build/container-shape.ts',
   'apps/executor/src/build/export-line.ts',
+  'apps/executor/src/buildpack/allowed-source.ts',
   'apps/executor/src/buildpack/style.ts',
   'apps/executor/src/dockerfile/buildah-container.ts',
   'apps/executor/src/dockerfile/buildah-output.ts',

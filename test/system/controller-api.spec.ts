@@ -257,6 +257,11 @@ describe('the API of a controller', () => {
     const refused = await change({ pypiIndex: 'https://me:secret@pypi.corp/' })
     expect(refused.status).toBe(400)
     expect(refused.json).toMatchObject({ fields: { pypiIndex: expect.stringContaining('password') as string } })
+    const sources = await change({ buildpackSources: ['https://git.corp/packs/', 'git.corp'] })
+    expect(sources.status).toBe(400)
+    expect(JSON.stringify(sources.json)).toContain('git.corp is no address')
+    expect((await change({ buildpackSources: [] })).json).toMatchObject({ buildpackSources: [] })
+    expect((await change({ buildpackSources: ['https://'] })).status).toBe(200)
     expect((await change({ npmRegistry: null, noProxy: null })).json).toMatchObject({
       npmRegistry: null,
       noProxy: null,

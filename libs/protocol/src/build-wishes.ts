@@ -31,7 +31,7 @@ export const buildWishesSchema = z.object({
   env: z.record(z.string(), z.string()),
   /** Name of the team whose app it is. */
   team: z.string(),
-  /** Beginnings of addresses buildpacks may be fetched from. */
+  /** Addresses at or below which buildpacks may be fetched; `https://`: any. */
   sources: z.array(z.string()),
   /** How builds reach package registries; absent: as the host does. */
   reach: buildReachSchema.optional(),

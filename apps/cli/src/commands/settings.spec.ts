@@ -25,6 +25,9 @@ describe('settings of the platform on the command line', () => {
     ['a word', 'expired-stacks=refuse', { expiredStacks: 'refuse' }],
     ['an address with = in it', 'npm-registry=https://npm.corp/a=b/', { npmRegistry: 'https://npm.corp/a=b/' }],
     ['nothing, which takes it back', 'npm-registry=', { npmRegistry: null }],
+    ['a list', 'buildpack-sources=https://a/,https://b/c', { buildpackSources: ['https://a/', 'https://b/c'] }],
+    ['a word for all', 'buildpack-sources=any', { buildpackSources: ['https://'] }],
+    ['a word for no list', 'buildpack-sources=none', { buildpackSources: [] }],
     ['the text of a file', 'ca=/corp.pem', { ca: CA }],
   ])('may be %s', (_what, pair, expected) => {
     expect(parsePlatformSettings([pair], read)).toEqual(expected)
@@ -41,6 +44,7 @@ describe('settings of the platform on the command line', () => {
       appsPerTeam: 100,
       nameQuarantineDays: 30,
       expiredStacks: 'warn',
+      buildpackSources: ['https://'],
       npmRegistry: 'https://a/',
       ca: CA,
     }
@@ -48,6 +52,7 @@ describe('settings of the platform on the command line', () => {
       'apps-per-team=100',
       'name-quarantine=30',
       'expired-stacks=warn',
+      'buildpack-sources=any',
       'npm-registry=https://a/',
       'rubygems-mirror=',
       'pypi-index=',
@@ -57,5 +62,8 @@ describe('settings of the platform on the command line', () => {
       'ca=CN=Corp Root until 2126-11-02',
     ])
     expect(settingLines(settings, ['npmRegistry'])).toEqual(['npm-registry=https://a/'])
+    const lines = (buildpackSources: string[]) => settingLines({ ...settings, buildpackSources }, ['buildpackSources'])
+    expect(lines([])).toEqual(['buildpack-sources=none'])
+    expect(lines(['https://a/', 'https://b/'])).toEqual(['buildpack-sources=https://a/,https://b/'])
   })
 })

@@ -8,11 +8,14 @@ import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
+/** What stands for every address among those of buildpacks. */
+const ANY_SOURCE = 'https://'
 const address = z.string().nullable().default(null)
 const settingsShape = z.looseObject({
   appsPerTeam: z.int(),
   nameQuarantineDays: z.int(),
   expiredStacks: z.string(),
+  buildpackSources: z.array(z.string()),
   npmRegistry: address,
   rubygemsMirror: address,
   pypiIndex: address,
@@ -22,7 +25,7 @@ const settingsShape = z.looseObject({
   ca: address,
 })
 type Settings = z.infer<typeof settingsShape>
-type Value = string | number | null
+type Value = string | number | null | string[]
 
 /** A key of `settings:set`. Optional ones are taken back by an empty value. */
 interface Setting {
@@ -44,6 +47,11 @@ const SETTINGS: Record<string, Setting> = {
     field: 'expiredStacks',
     form: 'warn|refuse',
     meaning: 'what becomes of a push on a stack without security fixes; default warn',
+  },
+  'buildpack-sources': {
+    field: 'buildpackSources',
+    form: 'any|none|URL,...',
+    meaning: 'https addresses at or below which apps may fetch buildpacks; default any',
   },
   'npm-registry': {
     field: 'npmRegistry',
@@ -112,6 +120,7 @@ export function register(program: Command): void {
     'croft settings:set expired-stacks=refuse',
     'croft settings:set npm-registry=https://npm.corp.example/ ca=/etc/ssl/corp.pem',
     'croft settings:set npm-registry=',
+    'croft settings:set buildpack-sources=https://github.com/heroku/,https://git.corp.example/packs/',
   )
 }
 
@@ -120,8 +129,13 @@ export function settingLines(settings: Settings, fields?: readonly string[]): st
   return Object.entries(SETTINGS).flatMap(([key, { field }]) => {
     if (fields !== undefined && !fields.includes(field)) return []
     const value = settings[field] as Value
-    return [`${key}=${key === 'ca' && typeof value === 'string' ? certificateNames(value) : (value ?? '')}`]
+    return [`${key}=${shown(key, value)}`]
   })
+}
+
+function shown(key: string, value: Value): string | number {
+  if (Array.isArray(value)) return value.includes(ANY_SOURCE) ? 'any' : value.join(',') || 'none'
+  return key === 'ca' && typeof value === 'string' ? certificateNames(value) : (value ?? '')
 }
 
 /** Whose certificates these are and how long they hold. */
@@ -147,9 +161,15 @@ export function parsePlatformSettings(pairs: readonly string[], read: (file: str
       if (value === '')
         throw new UsageError(`${pair} is not ${key}=${setting.form}`, `${key}=${setting.form}: ${setting.meaning}`)
       if (key === 'ca') return [setting.field, certificatesIn(value, read)]
+      if (key === 'buildpack-sources') return [setting.field, sourcesIn(value)]
       return [setting.field, /^\d+$/.test(value) ? Number(value) : value]
     }),
   )
+}
+
+function sourcesIn(value: string): string[] {
+  if (value === 'any') return [ANY_SOURCE]
+  return value === 'none' ? [] : value.split(',')
 }
 
 function certificatesIn(file: string, read: (file: string) => string): string {

@@ -5,10 +5,16 @@ import { Answers } from '../http/answers.js'
 import { reachSettings } from './reach-settings.js'
 import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
 
-const { appsPerTeam, nameQuarantineDays, expiredStacks } = settingsSchema.shape
+const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources } = settingsSchema.shape
 
 /** The settings an operator may change while the platform runs. */
-export const openSettingsSchema = z.object({ appsPerTeam, nameQuarantineDays, expiredStacks, ...reachSettings })
+export const openSettingsSchema = z.object({
+  appsPerTeam,
+  nameQuarantineDays,
+  expiredStacks,
+  buildpackSources,
+  ...reachSettings,
+})
 type OpenSettings = z.infer<typeof openSettingsSchema>
 const KEYS = Object.keys(openSettingsSchema.shape) as (keyof OpenSettings)[]
 
@@ -17,6 +23,7 @@ const changesSchema = z.strictObject({
   appsPerTeam: appsPerTeam.unwrap().optional(),
   nameQuarantineDays: nameQuarantineDays.unwrap().optional(),
   expiredStacks: expiredStacks.unwrap().optional(),
+  buildpackSources: buildpackSources.unwrap().optional(),
   npmRegistry: npmRegistry.unwrap().optional(),
   rubygemsMirror: rubygemsMirror.unwrap().optional(),
   pypiIndex: pypiIndex.unwrap().optional(),

@@ -5,14 +5,23 @@ import { DATA_SOURCE } from '../tokens.js'
 import { reachSettings } from './reach-settings.js'
 import { Setting } from './setting.entity.js'
 
+const ANY_SOURCE = 'https://'
+
+function checkSource(text: string, context: z.RefinementCtx): void {
+  const url = URL.parse(text)
+  const isAddress = url?.protocol === 'https:' && `${url.username}${url.password}${url.search}${url.hash}` === ''
+  if (text === ANY_SOURCE || isAddress) return
+  context.addIssue({ code: 'custom', message: `${text} is no address: write it as https://HOST/PATH` })
+}
+
 /** Every platform setting, with its unit in the name and its default. */
 export const settingsSchema = z.object({
   /** The range nodes get their /20 from. */
   network: z.string().default('10.192.0.0/12'),
   /** Destinations builds and apps may reach although they lie in private ranges: `host:port` or `cidr:port`. */
   egress: z.array(z.string()).default([]),
-  /** Beginnings of addresses that apps may fetch buildpacks from; none: no app may. */
-  buildpackSources: z.array(z.string().startsWith('https://')).default(['https://']),
+  /** Addresses at or below which apps may fetch buildpacks, `https://` for any; none: no app may. */
+  buildpackSources: z.array(z.string().superRefine(checkSource)).max(100).default([ANY_SOURCE]),
   /** Apps a team may have. */
   appsPerTeam: z.int().positive().default(100),
   /** How long the name of a destroyed app stays closed to other teams, days. */

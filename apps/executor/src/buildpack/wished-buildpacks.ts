@@ -14,6 +14,7 @@ import type { BuildWishes, WishedBuildpack } from '@croft/protocol'
 import { listBeneath, readBeneath } from '../build/beneath.js'
 import { BUILD_USER, type BuildFolders } from '../build/build-folders.js'
 import type { InstalledBuildpacks } from '../build/installed-buildpacks.js'
+import { isAllowedSource } from './allowed-source.js'
 import type { GitSource } from './git-source.js'
 import { styleOf } from './style.js'
 
@@ -144,13 +145,10 @@ class Bringer {
 
   async #commitOf({ url, ref }: Extract<WishedBuildpack, { kind: 'git' }>): Promise<string> {
     const { wishes, git, pins, isClean, signal } = this.input
-    if (!wishes.sources.some((beginning) => url.startsWith(beginning))) {
+    if (!isAllowedSource(url, wishes.sources)) {
       const title = `buildpacks may not be fetched from ${url} on this platform`
-      throw new LifecycleError(
-        'detect',
-        title,
-        `allowed are addresses that begin with ${wishes.sources.join(', ') || 'nothing'}`,
-      )
+      const allowed = wishes.sources.length === 0 ? 'none' : `those at or below ${wishes.sources.join(', ')}`
+      throw new LifecycleError('detect', title, `allowed are ${allowed}; \`croft buildpacks\` lists those that are here`)
     }
     const key = `${url}#${ref ?? ''}`
     const kept = await readPins(pins)
