@@ -141,11 +141,7 @@ printf '[[processes]]\ntype = "web"\ncommand = ["true"]\ndefault = true\n' >"$CN
           timeoutMs: MAKING_MS,
         })
         const here = realpathSync(join(cache, 'base/debian-13/current'))
-        const base = await rig.ports.stacks.base('debian-13', {
-          signal: new AbortController().signal,
-          onMaking: () => undefined,
-        })
-        expect(`sha256:${basename(here)}`).toBe(base.diffId)
+        const diffId = `sha256:${basename(here)}`
         expect(existsSync(join(here, 'tree/etc/debian_version'))).toBe(true)
 
         // as if that had been made of older packages, on another day
@@ -164,7 +160,7 @@ printf '[[processes]]\ntype = "web"\ncommand = ["true"]\ndefault = true\n' >"$CN
         expect(upgraded.code, upgraded.output).toBe(0)
         expect(JSON.parse(upgraded.stdout)).toEqual({
           stack: 'debian-13',
-          diffId: base.diffId,
+          diffId, // made anew of the very same packages
           former: `sha256:${'0'.repeat(64)}`,
           packages: { changed: [{ name: 'curl', from: '1.0', to: expect.any(String) }], added: [], removed: [] },
         })
