@@ -46,7 +46,7 @@ export async function inFolders<T>(build: RunningBuild, use: (prepared: Prepared
     makeBuildFolders(ports.paths, context.handle, {}),
     provideStack(spec.stack, ports.stacks, { log, clock: ports.clock, signal: stop.signal }),
     readInstalledBuildpacks(ports.paths.buildpacks, BUILDPACKS),
-    previousImage(build),
+    readPrevious(build),
     ports.controller.wishes(spec.buildId, stop.signal),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
   ])
@@ -63,7 +63,7 @@ export async function inFolders<T>(build: RunningBuild, use: (prepared: Prepared
 }
 
 /** A build without the image of before only takes longer. */
-async function previousImage({ spec, context, ports, stop }: RunningBuild): Promise<Image | null> {
+async function readPrevious({ spec, context, ports, stop }: RunningBuild): Promise<Image | null> {
   const { previousImage } = spec
   if (previousImage === null || !isDigest(previousImage)) return null
   try {
