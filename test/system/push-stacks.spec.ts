@@ -3,6 +3,7 @@ import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, Registr
 import type { BuildWishes, DesiredInstance } from '@croft/protocol'
 import { isExpired, STACKS } from '@croft/stacks'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { imagesInUse } from '../../apps/controller/src/image/images-in-use.js'
 import { call } from './support/control-rig.js'
 import type { BuildScript, PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
@@ -228,5 +229,84 @@ describe('an app with a Dockerfile', () => {
     expect((await app.push()).output).toContain(
       "the commit has no Dockerfile, which the app's setting builder asks for",
     )
+  })
+})
+
+describe('an app with a builder image', () => {
+  const own = 'registry.corp.example/builders/base:1'
+  const RUN_IMAGE = `sha256:${'d'.repeat(64)}`
+  const settings = (body: object) => rig.patch('/api/v1/settings', body)
+  const told: BuildWishes[] = []
+  /** Builds as an executor does that was told of a builder image. */
+  const used = (reference: string) => {
+    const image = `sha256:${'e'.repeat(64)}`
+    const builderImage = {
+      reference,
+      digest: image,
+      runImage: { reference: 'registry.corp.example/run:1', digest: RUN_IMAGE },
+    }
+    return ({ spec }: DesiredInstance): Partial<BuildScript> => ({
+      result: {
+        outcome: 'succeeded',
+        image,
+        processTypes: { web: { command: 'x', argv: ['x'] } },
+        newLayers: 1,
+        newBytes: 1,
+        builderImage,
+      },
+      until: call<BuildWishes>(
+        join(rig.folder, 'run/node/node.sock'),
+        'GET',
+        `/v1/builds/${spec.kind === 'build' ? spec.buildId : ''}/wishes`,
+      ).then(({ body }) => void told.push(body)),
+    })
+  }
+
+  it('is built by it on no stack of Croft, whatever its files ask for, and the build says so', async () => {
+    await rig.createApp('foreign')
+    expect((await rig.patch('/api/v1/apps/foreign', { builder: 'acme/builder:1' })).status).toBe(200)
+    rig.onBuild = used('acme/builder:1')
+    const app = await rig.clone('foreign', composer('^8.4'))
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.output).not.toContain('stack')
+    expect(told.at(-1)).toMatchObject({ builder: 'acme/builder:1' })
+    const { body } = await rig.api<{ builder: { reference: string } }[]>('/api/v1/apps/foreign/builds')
+    expect(body[0]?.builder).toMatchObject({ reference: 'acme/builder:1', runImage: { digest: expect.any(String) } })
+    const { body: found } = await rig.api<{ id: string }>('/api/v1/apps/foreign')
+    const query = (sql: string, values: unknown[]) => rig.query(sql, values)
+    expect([...(await imagesInUse({ query } as never, found.id))]).toContain(RUN_IMAGE) // and so it is not collected
+    const { body: shown } = await rig.api<{ isCurrent: boolean }[]>('/api/v1/apps/foreign/stacks')
+    expect(shown.some(({ isCurrent }) => isCurrent)).toBe(false)
+  })
+
+  it('has that of the platform where it names none, and is built anew when it changes', async () => {
+    expect((await settings({ builder: own })).status).toBe(200)
+    rig.onBuild = used(own)
+    const app = await rig.clone('of-platform')
+    expect((await app.push()).code).toBe(0)
+    expect(told.at(-1)).toMatchObject({ builder: own })
+    await app.commit('only words')
+    expect((await app.push()).output).toContain('Source unchanged')
+    expect((await settings({ builder: null })).status).toBe(200)
+    rig.onBuild = () => ({})
+    await app.commit('only words again')
+    expect((await app.push()).output).not.toContain('Source unchanged')
+  })
+
+  it('is refused where operators do not allow it, when it is set and when it is pushed', async () => {
+    await rig.createApp('limited')
+    expect((await rig.patch('/api/v1/apps/limited', { builder: 'acme/builder:1' })).status).toBe(200)
+    expect((await settings({ builderSources: ['registry.corp.example/builders/'] })).status).toBe(200)
+    const app = await rig.clone('limited')
+    expect((await app.push()).output).toMatch(
+      /apps may not be built by acme\/builder:1 on this platform[^]*allowed are those at or below registry\.corp\.example\/builders\//,
+    )
+    const again = await rig.patch('/api/v1/apps/limited', { builder: 'acme/builder:2' })
+    expect([again.status, again.text]).toEqual([403, expect.stringContaining('builder-not-allowed')])
+    expect((await rig.patch('/api/v1/apps/limited', { builder: own })).status).toBe(200)
+    for (const wrong of [{ builder: 'Acme/B' }, { builderSources: ['https://acme/'] }])
+      expect((await settings(wrong)).status).toBe(400)
+    expect((await settings({ builderSources: ['*'] })).status).toBe(200)
   })
 })

@@ -41,7 +41,7 @@ describe('the keys of', () => {
   }
   it.each([
     ['apps:set', /^  boot-timeout=SECONDS +\S.*default 60$/m],
-    ['apps:set', /^  builder=dockerfile\|buildpacks +\S/m],
+    ['apps:set', /^  builder=dockerfile\|buildpacks\|IMAGE +\S/m],
     ['settings:set', /^  name-quarantine=DAYS +\S.*default 30$/m],
     ['settings:set', /^  ca=FILE +\S/m],
   ])('%s are in its help, each on a line with unit and default: %s', (name, line) => {

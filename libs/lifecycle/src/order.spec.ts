@@ -82,10 +82,11 @@ describe('the order of buildpacks', () => {
 
   it('may be surrounded by what a platform adds, each id once', () => {
     const { pre, post } = parseSystemToml(
-      '[[pre.buildpacks]]\nid="p"\nversion="1"\n[[pre.buildpacks]]\nid="b"\nversion="2"\n[[post.buildpacks]]\nid="q"\nversion="1"\n',
+      '[[system.pre.buildpacks]]\nid="p"\nversion="1"\n[[system.pre.buildpacks]]\nid="b"\nversion="2"\n[[system.post.buildpacks]]\nid="q"\nversion="1"\noptional=true\n',
     )
     const names = surroundOrder(order('a b', 'c'), pre, post).map(({ group }) => group.map(({ id }) => id).join(' '))
     expect(names).toEqual(['p a b q', 'p b c q'])
+    expect([...pre, ...post].map(({ optional }) => optional)).toEqual([undefined, undefined, true])
     expect(surroundOrder(order('a'), [], [])).toEqual(order('a'))
   })
 

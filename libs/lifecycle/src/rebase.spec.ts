@@ -76,6 +76,12 @@ describe('a rebased image', () => {
   ])('is none of one that %s', (_what, config) => {
     expect(() => rebase({ config, layers, run })).toThrow('the image cannot be rebased')
   })
+  it('is none of one for another distribution than the run image is now', () => {
+    const on = (version: string) => imageWith(lifecycle, { 'io.buildpacks.base.distro.version': version })
+    const now = { ...run, labels: { 'io.buildpacks.base.distro.version': '13' } }
+    expect(() => rebase({ config: on('12'), layers, run: now })).toThrow('it is for 12, and stack:debian-12 is 13 now')
+    expect(() => rebase({ config: on('13'), layers, run: now })).not.toThrow()
+  })
   it('may stand on a mirror of the new run image', () => {
     const label = { ...lifecycle, runImage: { ...lifecycle.runImage, image: 'other', mirrors: ['stack:debian-12'] } }
     expect(() => rebase({ config: imageWith(label), layers, run })).not.toThrow()

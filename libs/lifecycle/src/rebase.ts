@@ -65,6 +65,11 @@ export function rebase({ config: raw, layers, run }: RebaseInput): RebasedImage 
   if (config.os !== 'linux' || config.architecture !== run.architecture) {
     throw cannot(`it is for ${config.os}/${config.architecture}`)
   }
+  for (const what of ['distro.name', 'distro.version']) {
+    const [before, after] = [labels[`io.buildpacks.base.${what}`] ?? '', run.labels[`io.buildpacks.base.${what}`] ?? '']
+    if (before !== '' && after !== '' && before !== after)
+      throw cannot(`it is for ${before}, and ${name} is ${after} now`)
+  }
   const count = config.rootfs.diff_ids.indexOf(top) + 1
   if (count === 0 || layers.length !== config.rootfs.diff_ids.length) throw cannot('its layers are not those it names')
   const next = {

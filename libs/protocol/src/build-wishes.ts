@@ -27,6 +27,8 @@ export const buildWishesSchema = z.object({
   post: z.array(wishedBuildpackSchema),
   /** The text of the app's Dockerfile when that is built; absent: buildpacks build. */
   dockerfile: z.string().optional(),
+  /** Reference of the builder image whose buildpacks build, on its own images; absent: Croft's, on its stacks. */
+  builder: z.string().optional(),
   /** Build-time variables of the source; those of the app win. */
   env: z.record(z.string(), z.string()),
   /** Name of the team whose app it is. */

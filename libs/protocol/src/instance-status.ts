@@ -46,6 +46,12 @@ export const buildRecordSchema = z.object({
 })
 export type BuildRecord = z.infer<typeof buildRecordSchema>
 
+const pinnedImageSchema = z.object({ reference: z.string(), digest: z.string() })
+
+/** A builder image that built, and the run image that what it built stands on, as they were named and what they were. */
+export const usedBuilderSchema = pinnedImageSchema.extend({ runImage: pinnedImageSchema })
+export type UsedBuilder = z.infer<typeof usedBuilderSchema>
+
 /** What a finished build instance reports. */
 export const buildResultSchema = z.discriminatedUnion('outcome', [
   z.object({
@@ -60,6 +66,8 @@ export const buildResultSchema = z.discriminatedUnion('outcome', [
     generatedConfig: z.array(z.string()).max(10).optional(),
     /** What built it, in order; `origin` tells where the files of one come from, with their commit or digest. */
     buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).optional(),
+    /** Absent: it was built on a stack of Croft's. */
+    builderImage: usedBuilderSchema.optional(),
     record: buildRecordSchema.optional(),
   }),
   z.object({

@@ -70,6 +70,13 @@ export const buildShape = z.looseObject({
   commit: z.string(),
   image: z.string().nullable(),
   buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).nullish(),
+  builder: z
+    .object({
+      reference: z.string(),
+      digest: z.string(),
+      runImage: z.object({ reference: z.string(), digest: z.string() }),
+    })
+    .nullish(),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   endedAt: z.string().nullable(),

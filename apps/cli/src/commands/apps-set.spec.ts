@@ -16,6 +16,7 @@ describe('apps:set', () => {
   })
   it('takes a builder', () => {
     expect(parseSettings(['builder=dockerfile'])).toEqual({ builder: 'dockerfile' })
+    expect(parseSettings(['builder=acme/builder:1'])).toEqual({ builder: 'acme/builder:1' })
     expect(parseSettings(['builder='])).toEqual({ builder: null })
   })
   it('takes buildpacks as a list', () => {

@@ -36,10 +36,11 @@ const SETTINGS: Readonly<Record<string, SettingOf>> = {
   drain: seconds('drainMs', 'how long requests may go on after an instance left the routes; default 30'),
   builder: {
     field: 'builder',
-    form: 'dockerfile|buildpacks',
-    meaning: 'what builds the app; default the Dockerfile where there is one and nothing asks for buildpacks',
+    form: 'dockerfile|buildpacks|IMAGE',
+    meaning:
+      'what builds the app, IMAGE: a builder image of any registry; default the Dockerfile where there is one and nothing asks for buildpacks',
     example: 'dockerfile',
-    parse: (text) => (['dockerfile', 'buildpacks'].includes(text) ? text : undefined),
+    parse: (text) => (['dockerfile', 'buildpacks'].includes(text) || /[/:]/.test(text) ? text : undefined),
   },
   buildpacks: {
     field: 'buildpacks',
@@ -97,6 +98,7 @@ export function register(program: Command): void {
     'croft apps:set shop drain=',
     'croft apps:set shop buildpacks=./mine,croft/procfile',
     'croft apps:set shop source-dir=web/',
+    'croft apps:set shop builder=registry.corp.example/builders/base:1',
   )
 }
 

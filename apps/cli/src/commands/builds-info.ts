@@ -27,6 +27,7 @@ export function register(program: Command): void {
         `state     ${build.state}${build.reason === null ? '' : ` (${build.reason})`}`,
         `commit    ${build.commit}`,
         `image     ${build.image ?? '-'}`,
+        ...builderLines(build.builder ?? null),
         ...(build.buildpacks ?? []).map(
           ({ id, version, origin }) => `built by  ${id} ${version}${origin === null ? '' : ` (${origin})`}`,
         ),
@@ -41,6 +42,12 @@ export function register(program: Command): void {
     }),
   )
   examples(command, 'croft builds:info -a shop', 'croft builds:info 0193…  -a shop --json')
+}
+
+function builderLines(builder: z.infer<typeof buildShape>['builder'] | null): string[] {
+  if (builder === null || builder === undefined) return []
+  const { reference, digest, runImage } = builder
+  return [`builder   ${reference} (${digest})`, `stands on ${runImage.reference} (${runImage.digest})`]
 }
 
 /** How long each step took, and the layers from the stack up. */

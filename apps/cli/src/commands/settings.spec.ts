@@ -28,6 +28,9 @@ describe('settings of the platform on the command line', () => {
     ['a list', 'buildpack-sources=https://a/,https://b/c', { buildpackSources: ['https://a/', 'https://b/c'] }],
     ['a word for all', 'buildpack-sources=any', { buildpackSources: ['https://'] }],
     ['a word for no list', 'buildpack-sources=none', { buildpackSources: [] }],
+    ['a builder image', 'builder=acme/b:1', { builder: 'acme/b:1' }],
+    ['a list of builder images', 'builder-sources=acme/,corp:5000', { builderSources: ['acme/', 'corp:5000'] }],
+    ['a word for any builder image', 'builder-sources=any', { builderSources: ['*'] }],
     ['the text of a file', 'ca=/corp.pem', { ca: CA }],
   ])('may be %s', (_what, pair, expected) => {
     expect(parsePlatformSettings([pair], read)).toEqual(expected)
@@ -45,6 +48,8 @@ describe('settings of the platform on the command line', () => {
       nameQuarantineDays: 30,
       expiredStacks: 'warn',
       buildpackSources: ['https://'],
+      builder: null,
+      builderSources: ['*'],
       npmRegistry: 'https://a/',
       ca: CA,
     }
@@ -53,6 +58,8 @@ describe('settings of the platform on the command line', () => {
       'name-quarantine=30',
       'expired-stacks=warn',
       'buildpack-sources=any',
+      'builder=',
+      'builder-sources=any',
       'npm-registry=https://a/',
       'rubygems-mirror=',
       'pypi-index=',

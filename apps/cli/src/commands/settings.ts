@@ -8,14 +8,16 @@ import { printJson, printLines } from '../output.js'
 import { UsageError } from '../usage.js'
 import { platformVerb, withPlatform, type VerbOptions } from '../verb.js'
 
-/** What stands for every address among those of buildpacks. */
-const ANY_SOURCE = 'https://'
+/** What stands for every address: among those of buildpacks, and of builder images. */
+const ANY: Readonly<Record<string, string>> = { 'buildpack-sources': 'https://', 'builder-sources': '*' }
 const address = z.string().nullable().default(null)
 const settingsShape = z.looseObject({
   appsPerTeam: z.int(),
   nameQuarantineDays: z.int(),
   expiredStacks: z.string(),
   buildpackSources: z.array(z.string()),
+  builder: address,
+  builderSources: z.array(z.string()).default(['*']),
   npmRegistry: address,
   rubygemsMirror: address,
   pypiIndex: address,
@@ -52,6 +54,17 @@ const SETTINGS: Record<string, Setting> = {
     field: 'buildpackSources',
     form: 'any|none|URL,...',
     meaning: 'https addresses at or below which apps may fetch buildpacks; default any',
+  },
+  builder: {
+    field: 'builder',
+    form: 'IMAGE',
+    meaning: "builder image that builds apps that name none; default Croft's buildpacks on its stacks",
+    isOptional: true,
+  },
+  'builder-sources': {
+    field: 'builderSources',
+    form: 'any|none|HOST/NAME,...',
+    meaning: 'addresses at or below which apps may name builder images; default any',
   },
   'npm-registry': {
     field: 'npmRegistry',
@@ -121,6 +134,7 @@ export function register(program: Command): void {
     'croft settings:set npm-registry=https://npm.corp.example/ ca=/etc/ssl/corp.pem',
     'croft settings:set npm-registry=',
     'croft settings:set buildpack-sources=https://github.com/heroku/,https://git.corp.example/packs/',
+    'croft settings:set builder=registry.corp.example/builders/base:1 builder-sources=registry.corp.example/builders/',
   )
 }
 
@@ -134,7 +148,7 @@ export function settingLines(settings: Settings, fields?: readonly string[]): st
 }
 
 function shown(key: string, value: Value): string | number {
-  if (Array.isArray(value)) return value.includes(ANY_SOURCE) ? 'any' : value.join(',') || 'none'
+  if (Array.isArray(value)) return value.includes(ANY[key] ?? '') ? 'any' : value.join(',') || 'none'
   return key === 'ca' && typeof value === 'string' ? certificateNames(value) : (value ?? '')
 }
 
@@ -161,14 +175,14 @@ export function parsePlatformSettings(pairs: readonly string[], read: (file: str
       if (value === '')
         throw new UsageError(`${pair} is not ${key}=${setting.form}`, `${key}=${setting.form}: ${setting.meaning}`)
       if (key === 'ca') return [setting.field, certificatesIn(value, read)]
-      if (key === 'buildpack-sources') return [setting.field, sourcesIn(value)]
+      if (key in ANY) return [setting.field, sourcesIn(value, ANY[key] ?? '')]
       return [setting.field, /^\d+$/.test(value) ? Number(value) : value]
     }),
   )
 }
 
-function sourcesIn(value: string): string[] {
-  if (value === 'any') return [ANY_SOURCE]
+function sourcesIn(value: string, any: string): string[] {
+  if (value === 'any') return [any]
   return value === 'none' ? [] : value.split(',')
 }
 

@@ -1,5 +1,4 @@
 import type { StackId } from '@croft/stacks'
-import type { Builder } from '../build/choose-builder.js'
 
 /** Per-app settings (`apps:set`); an absent key has the platform's default. */
 export interface AppSettings {
@@ -17,8 +16,8 @@ export interface AppSettings {
   stack?: StackId
   /** `builds:cache:clear`: what builds before this moment kept is not used; ISO 8601. */
   cacheClearedAt?: string
-  /** What builds the app; by default its files decide. */
-  builder?: Builder
+  /** What builds the app: `dockerfile`, `buildpacks` or the reference of a builder image; by default its files decide. */
+  builder?: string
   /** Buildpacks of the next builds, as people name them; before what the source says. */
   buildpacks?: string[]
   /** The folder of the repository that is the app, e.g. `apps/web`; by default all of it. */

@@ -5,16 +5,23 @@ import { z } from 'zod'
 import { appUrl, gitUrl } from '../addresses.js'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
-import { BUILDERS } from '../build/choose-builder.js'
+import { builderProblem, isAllowedBuilder } from '../build/builder-reference.js'
+import { BUILDERS, builderRefusal } from '../build/choose-builder.js'
 import type { ControllerConfig } from '../config.js'
 import { Answers } from '../http/answers.js'
+import { SettingsService } from '../settings/settings.service.js'
 import { TeamService } from '../team/team.service.js'
 import { CONFIG } from '../tokens.js'
 import type { App } from './app.entity.js'
 import { AppService } from './app.service.js'
+import { BuilderNotAllowed } from './errors.js'
 
 /** A relative path without empty, `.` or `..` parts. */
 const SOURCE_DIR = /^(?!\.{1,2}(?:\/|$))[^/\0]+(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+)*$/
+const builderReference = z.string().superRefine((text, context) => {
+  const problem = builderProblem(text)
+  if (problem !== null) context.addIssue({ code: 'custom', message: `${text.slice(0, 100)} ${problem}` })
+})
 const millis = z.int().min(0).max(3_600_000)
 
 export const settingsShape = z.object({
@@ -26,8 +33,8 @@ export const settingsShape = z.object({
   drainMs: millis.optional(),
   /** An image pushed to the tag `latest` is deployed; default false. */
   deployOnPush: z.boolean().optional(),
-  /** What builds the app: its Dockerfile, or buildpacks; by default its files decide. */
-  builder: z.enum(BUILDERS).optional(),
+  /** What builds the app: its Dockerfile, buildpacks, or those of the builder image with this reference; by default its files decide. */
+  builder: z.union([z.enum(BUILDERS), builderReference]).optional(),
   /** Buildpacks of the next builds: ids, addresses of repositories with `#REF`, folders of the source. */
   buildpacks: z
     .array(z.string().refine((text) => parseBuildpackChoice(text) !== null, `expected ${CHOICE_FORMS}`))
@@ -69,6 +76,7 @@ export class AppController {
   constructor(
     @Inject(AppService) private readonly apps: AppService,
     @Inject(TeamService) private readonly teams: TeamService,
+    @Inject(SettingsService) private readonly platform: SettingsService,
     @Inject(CONFIG) private readonly config: ControllerConfig,
   ) {}
 
@@ -105,7 +113,18 @@ export class AppController {
     @Param('app') name: string,
     @Body({ schema: changesSchema }) changes: z.infer<typeof changesSchema>,
   ): Promise<AppAnswer> {
+    await this.#refuseBuilder(name, changes.builder ?? null)
     return this.#describe(await this.apps.changeSettings(principal, name, changes))
+  }
+
+  /** @throws BuilderNotAllowed; a push is refused, too, when operators think differently later */
+  async #refuseBuilder(name: string, builder: string | null): Promise<void> {
+    if (builder === null || BUILDERS.some((one) => one === builder)) return
+    const rules = await this.platform.all()
+    if (!isAllowedBuilder(builder, rules.builderSources, rules.builder)) {
+      const { cause, suggestion } = builderRefusal(builder, rules, name)
+      throw new BuilderNotAllowed(cause, suggestion)
+    }
   }
 
   /** Needs `?confirm=` with the name once more. */

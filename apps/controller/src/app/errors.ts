@@ -37,3 +37,10 @@ export class NotConfirmed extends CroftError {
     })
   }
 }
+
+/** A builder image that operators let no app name. */
+export class BuilderNotAllowed extends CroftError {
+  constructor(cause: string, suggestion: string) {
+    super({ code: 'builder-not-allowed', status: 403, title: cause, suggestion })
+  }
+}

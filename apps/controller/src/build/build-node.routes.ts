@@ -51,10 +51,13 @@ export class BuildNodeRoutes implements OnModuleInit {
       const files = await this.wishFiles.of(this.repositories.path(app.repositoryId), build.tree)
       const [settings, team] = await Promise.all([this.settings.all(), this.teams.get(app.teamId)])
       const rules = { sources: settings.buildpackSources, team: team.name, reach: buildReachSchema.parse(settings) }
-      const choice = chooseBuilder(files, app)
+      const choice = chooseBuilder(files, app, settings)
       return {
         ...wishesOf(files, app.settings.buildpacks ?? [], rules),
         ...(choice.kind === 'chosen' && choice.builder === 'dockerfile' && { dockerfile: choice.text }),
+        ...(choice.kind === 'chosen' &&
+          choice.builder === 'buildpacks' &&
+          choice.image !== null && { builder: choice.image }),
       }
     })
     fastify.post<{ Params: { id: string } }>('/v1/builds/:id/images', async (request, reply) => {

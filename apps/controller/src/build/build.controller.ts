@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
-import { buildRecordSchema } from '@croft/protocol'
+import { buildRecordSchema, usedBuilderSchema } from '@croft/protocol'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { AppService } from '../app/app.service.js'
@@ -31,6 +31,8 @@ export const buildSchema = z.object({
   image: z.string().nullable(),
   /** What built it, in order, with the commit or digest of what is not the platform's own; null until it succeeded. */
   buildpacks: z.array(z.object({ id: z.string(), version: z.string(), origin: z.string().nullable() })).nullable(),
+  /** The builder image that built it, and the run image it stands on, with their digests; null for Croft's own stacks. */
+  builder: usedBuilderSchema.nullable(),
   push: z.uuid().nullable(),
   attempt: z.int(),
   /** How it went and what it made; of builds that succeeded. */
@@ -140,6 +142,7 @@ function viewOf(build: Build): BuildView {
     stack: build.stack,
     buildpacks: build.result?.outcome === 'succeeded' ? (build.result.buildpacks ?? null) : null,
     image: build.image,
+    builder: (build.result?.outcome === 'succeeded' ? build.result.builderImage : undefined) ?? null,
     push: build.pushId,
     attempt: build.attempt,
     record: (build.result?.outcome === 'succeeded' ? build.result.record : undefined) ?? null,

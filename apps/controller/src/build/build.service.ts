@@ -120,12 +120,12 @@ export class BuildService {
     return this.#builds().findOne({ where: { appId, image }, order: { createdAt: 'DESC' } })
   }
 
-  /** The newest build on a stack that made an image, of any app; a Dockerfile's stands on what the Dockerfile says. */
+  /** The newest build on a stack that made an image, of any app; a Dockerfile's and a builder image's stand on something else. */
   async newestOn(stack: string): Promise<Build | null> {
     return this.#builds()
       .createQueryBuilder('build')
       .where({ stack, state: 'succeeded' })
-      .andWhere(`coalesce(build.result->>'builder', '') <> 'dockerfile'`)
+      .andWhere(`coalesce(build.result->>'builder', '') <> 'dockerfile' AND build.result->'builderImage' IS NULL`)
       .orderBy('build.createdAt', 'DESC')
       .limit(1)
       .getOne()

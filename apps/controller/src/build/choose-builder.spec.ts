@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { AppSettings } from '../app/app-settings.js'
-import { chooseBuilder } from './choose-builder.js'
+import { chooseBuilder, type BuilderRules } from './choose-builder.js'
 
-const choose = (files: Record<string, string>, settings: AppSettings = {}) =>
-  chooseBuilder(new Map(Object.entries(files)), { name: 'shop', settings })
+const RULES: BuilderRules = { builder: null, builderSources: ['*'] }
+const choose = (files: Record<string, string>, settings: AppSettings = {}, rules: Partial<BuilderRules> = {}) =>
+  chooseBuilder(new Map(Object.entries(files)), { name: 'shop', settings }, { ...RULES, ...rules })
 const Dockerfile = 'FROM scratch'
 const project = '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "croft/node"\n'
 
@@ -59,6 +60,37 @@ describe('the builder of an app', () => {
       kind: 'missing',
       cause: "the commit has no Dockerfile, which the app's setting builder asks for",
       suggestion: 'commit a Dockerfile, or build with buildpacks: croft apps:set shop builder=',
+    })
+  })
+})
+
+describe('the builder image of an app', () => {
+  const own = 'registry.corp/base:1'
+  const builder = 'heroku/builder:24'
+  it.each<[string, Record<string, string>, AppSettings, Partial<BuilderRules>, string | null]>([
+    ['is none by default', {}, {}, {}, null],
+    ['is the one it names', {}, { builder }, {}, builder],
+    ['is that of the platform', {}, {}, { builder: own }, own],
+    ['is the one it names before that of the platform', {}, { builder }, { builder: own }, builder],
+    ['is that of the platform where it only asks for buildpacks', {}, { builder: 'buildpacks' }, { builder: own }, own],
+    ['builds in place of its Dockerfile', { Dockerfile }, { builder }, {}, builder],
+  ])('%s', (_what, files, settings, rules, image) => {
+    expect(choose(files, settings, rules)).toMatchObject({ kind: 'chosen', builder: 'buildpacks', image })
+  })
+
+  it('does not take the place of a Dockerfile when it is the platform’s', () => {
+    expect(choose({ Dockerfile }, {}, { builder: own })).toMatchObject({ builder: 'dockerfile' })
+  })
+
+  it('is refused where operators do not allow it, with what they do', () => {
+    expect(choose({}, { builder }, { builder: own, builderSources: ['registry.corp/x/'] })).toEqual({
+      kind: 'missing',
+      cause: 'apps may not be built by heroku/builder:24 on this platform',
+      suggestion:
+        'allowed are those at or below registry.corp/x/, registry.corp/base:1; croft apps:set shop builder= goes back to the default',
+    })
+    expect(choose({}, { builder: 'registry.corp/base:2' }, { builder: own, builderSources: [] })).toMatchObject({
+      kind: 'chosen',
     })
   })
 })

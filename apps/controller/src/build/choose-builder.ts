@@ -1,5 +1,6 @@
 import type { AppSettings } from '../app/app-settings.js'
 import { parseProcfile } from '../push/procfile.js'
+import { isAllowedBuilder } from './builder-reference.js'
 import { ignoredOf, wishesOf, type WishFiles } from './build-wishes.js'
 
 /** What turns a source into an image. */
@@ -11,26 +12,43 @@ export const DOCKERFILE = 'Dockerfile'
 const PROCFILE = 'Procfile'
 
 export type BuilderChoice =
-  /** `line` tells whoever pushes which way was taken and how to take the other; null when there is only one. */
-  | { kind: 'chosen'; builder: 'buildpacks'; line: string | null }
+  /**
+   * `image`: the reference of the builder image whose buildpacks build; null: Croft's own do. `line` tells whoever pushes which way
+   * was taken and how to take the other; null when there is only one.
+   */
+  | { kind: 'chosen'; builder: 'buildpacks'; image: string | null; line: string | null }
   /** `procfile`: process types beside those of the image, and their commands. */
   | { kind: 'chosen'; builder: 'dockerfile'; line: string; text: string; procfile: ReadonlyMap<string, string> }
   | { kind: 'missing'; cause: string; suggestion: string }
 
+/** What operators say of builder images. */
+export interface BuilderRules {
+  /** The one that builds apps that name none; null: Croft's own buildpacks do. */
+  builder: string | null
+  /** Addresses at or below which apps may name one. */
+  builderSources: readonly string[]
+}
+
 /**
  * The builder of a source: the app's setting, else buildpacks where somebody asks for them (a setting of the app, `.buildpacks`,
- * `project.toml`, a Procfile, a stack), else its Dockerfile, else buildpacks. A file that is no part of the app is none here. Pure.
+ * `project.toml`, a Procfile, a stack), else its Dockerfile, else buildpacks. Buildpacks are those of the builder image that the app or
+ * the platform names, else Croft's. A file that is no part of the app is none here. Pure.
  * @throws ProcfileSyntaxError where the push was not checked
  */
 export function chooseBuilder(
   files: WishFiles,
   app: { name: string; settings: Pick<AppSettings, 'builder' | 'buildpacks' | 'stack'> },
+  rules: BuilderRules,
 ): BuilderChoice {
   const { settings } = app
   const isIgnored = ignoredOf(files)
   const has = (path: string): boolean => files.has(path) && !isIgnored(path, false)
   const text = has(DOCKERFILE) ? files.get(DOCKERFILE) : undefined
   const other = (builder: Builder): string => `croft apps:set ${app.name} builder=${builder}`
+  const own = isBuilder(settings.builder) ? null : (settings.builder ?? null)
+  if (own !== null && !isAllowedBuilder(own, rules.builderSources, rules.builder)) {
+    return { kind: 'missing', ...builderRefusal(own, rules, app.name) }
+  }
   if (settings.builder === 'dockerfile' && text === undefined) {
     return {
       kind: 'missing',
@@ -38,11 +56,12 @@ export function chooseBuilder(
       suggestion: `commit a Dockerfile, or build with buildpacks: croft apps:set ${app.name} builder=`,
     }
   }
-  if (text === undefined) return { kind: 'chosen', builder: 'buildpacks', line: null }
+  const image = own ?? rules.builder
+  if (text === undefined) return { kind: 'chosen', builder: 'buildpacks', image, line: null }
   const because = settings.builder === undefined ? whoAsks(files, has(PROCFILE), settings) : "the app's setting builder"
-  if (settings.builder === 'buildpacks' || (settings.builder === undefined && because !== null)) {
+  if (settings.builder !== 'dockerfile' && because !== null) {
     const line = `Building with buildpacks, as ${because} asks for (with the Dockerfile: ${other('dockerfile')})`
-    return { kind: 'chosen', builder: 'buildpacks', line }
+    return { kind: 'chosen', builder: 'buildpacks', image, line }
   }
   return {
     kind: 'chosen',
@@ -51,6 +70,26 @@ export function chooseBuilder(
     procfile: parseProcfile(has(PROCFILE) ? (files.get(PROCFILE) ?? '') : ''),
     line: `Building the Dockerfile (with buildpacks: ${other('buildpacks')})`,
   }
+}
+
+/** Why an app may not name a builder image, and what it may. Pure. */
+export function builderRefusal(
+  reference: string,
+  { builder, builderSources }: BuilderRules,
+  app: string,
+): { cause: string; suggestion: string } {
+  const allowed = [
+    ...builderSources.map((source) => `those at or below ${source}`),
+    ...(builder === null ? [] : [builder]),
+  ]
+  return {
+    cause: `apps may not be built by ${reference} on this platform`,
+    suggestion: `allowed are ${allowed.join(', ') || 'none'}; croft apps:set ${app} builder= goes back to the default`,
+  }
+}
+
+function isBuilder(text: string | undefined): text is Builder | undefined {
+  return text === undefined || BUILDERS.some((builder) => builder === text)
 }
 
 /** What asks for buildpacks, or null. */

@@ -1,10 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { messageOf, type Clock, type Digest, type Logger } from '@croft/kit'
 import type { DataSource } from 'typeorm'
-import { ROLLBACK_RELEASES } from '../release/kept-releases.js'
 import { CLOCK, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { BlobStore } from './blob-store.js'
 import { manifestsToKeep } from './collect.js'
+import { imagesInUse } from './images-in-use.js'
 import { checkManifest } from './manifest-check.js'
 import { ManifestStore } from './manifest-store.js'
 
@@ -20,7 +20,7 @@ export interface Collected {
 
 /**
  * Removes images that nothing refers to, by mark and sweep, while builds and pushes go on. Marked are the images of releases that
- * serve, roll, run or may be rolled back to, of the builds the next one goes on from, and of tags. Swept is what is not marked,
+ * serve, roll, run or may be rolled back to, of the builds the next one goes on from with the builder images they used, and of tags. Swept is what is not marked,
  * older than the grace time, and was not asked for within it: whoever finds a blob here has that long to refer to it.
  */
 @Injectable()
@@ -86,23 +86,7 @@ export class Collector implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   async #roots(appId: string): Promise<Set<string>> {
-    const rows = await this.dataSource.query<{ image: string }[]>(
-      `WITH live AS (SELECT id, current_release FROM app WHERE id = $1 AND destroyed_at IS NULL),
-         served AS (
-           SELECT DISTINCT d.release_version AS version FROM deployment d JOIN live ON live.id = d.app_id
-           WHERE d.state = 'succeeded' ORDER BY version DESC LIMIT $2)
-       SELECT r.image FROM release r JOIN live ON live.id = r.app_id
-         WHERE r.version = live.current_release OR r.version IN (SELECT version FROM served)
-           OR r.created_at > now() - interval '1 day'
-       UNION SELECT r.image FROM release r JOIN deployment d ON d.release_id = r.id
-         WHERE r.app_id = $1 AND d.ended_at IS NULL
-       UNION SELECT r.image FROM release r JOIN instance i ON i.release_id = r.id
-         WHERE r.app_id = $1 AND i.gone_at IS NULL
-       UNION (SELECT b.image FROM build b JOIN live ON live.id = b.app_id
-         WHERE b.image IS NOT NULL AND b.state = 'succeeded' ORDER BY b.ended_at DESC LIMIT 3)`,
-      [appId, ROLLBACK_RELEASES],
-    )
-    const roots = new Set(rows.map(({ image }) => image))
+    const roots = await imagesInUse(this.dataSource, appId)
     const [app] = await this.dataSource.query<{ live: boolean }[]>(
       'SELECT destroyed_at IS NULL AS live FROM app WHERE id = $1',
       [appId],

@@ -117,6 +117,8 @@ export class ImageImport {
   }
 
   async #fromForeign(app: App, reference: ImageReference, signal: AbortSignal): Promise<StoredManifest> {
+    const here = reference.digest === null ? null : await this.#whole(app, reference.digest)
+    if (here !== null) return here
     const credentials = await this.credentials.of(app.teamId, reference.host)
     const registry = new ForeignRegistry(reference, credentials)
     try {
@@ -131,6 +133,18 @@ export class ImageImport {
     } finally {
       await registry.close()
     }
+  }
+
+  /** The image of a digest when all of it is in the app's repository: nobody is asked for it again. */
+  async #whole(app: App, digest: Digest): Promise<StoredManifest | null> {
+    const stored = await this.manifests.find(app.id, digest)
+    if (stored === undefined || isIndex(stored.mediaType)) return null
+    const { config, layers } = parseManifest(stored.bytes)
+    for (const blob of [config, ...layers]) {
+      if (!(await this.manifests.mayRead(app.id, blob.digest))) return null
+      if ((await this.blobs.size(blob.digest)) === undefined) return null
+    }
+    return stored
   }
 
   /** Only what this app may read already is not fetched: knowing a digest is not having the layer. */

@@ -2,8 +2,9 @@ import { Inject, Injectable } from '@nestjs/common'
 import { assertNever, CroftError, failpoint, type Clock } from '@croft/kit'
 import { DockerfileError, parseDockerfile } from '@croft/oci'
 import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
+import type { Build } from '../build/build.entity.js'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
-import { chooseBuilder, type BuilderChoice } from '../build/choose-builder.js'
+import { chooseBuilder, type BuilderChoice, type BuilderRules } from '../build/choose-builder.js'
 import { WishFileReader } from '../build/wish-files.js'
 import { DeployService } from '../deploy/deploy.service.js'
 import type { Deployment } from '../deploy/deployment.entity.js'
@@ -30,6 +31,11 @@ interface Built {
 }
 
 type Chosen = Extract<BuilderChoice, { kind: 'chosen' }>
+
+/** The reference of the builder image that built; null when none did. */
+function builderImageOf({ result }: Build): string | null {
+  return result?.outcome === 'succeeded' ? (result.builderImage?.reference ?? null) : null
+}
 
 /** The process type that is a command before traffic, not a process. */
 const RELEASE_TYPE = 'release'
@@ -59,9 +65,11 @@ export class Delivery {
    * @throws PushRefused
    */
   async run(job: PushJob): Promise<Release> {
-    const choice = builderOf(job)
-    const stack = choice.builder === 'dockerfile' ? DEFAULT_STACK : await this.#chooseStack(job)
-    const built = (await this.#reused(job, stack)) ?? (await this.#build(job, stack, choice))
+    const choice = builderOf(job, await this.settings.all())
+    const builder = choice.builder === 'buildpacks' ? choice.image : null
+    const isOnStack = choice.builder === 'buildpacks' && builder === null
+    const stack = isOnStack ? await this.#chooseStack(job) : DEFAULT_STACK
+    const built = (await this.#reused(job, { stack, builder })) ?? (await this.#build(job, stack, choice))
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -135,12 +143,15 @@ export class Delivery {
   }
 
   /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
-  async #reused(job: PushJob, stack: string): Promise<Built | undefined> {
+  async #reused(
+    job: PushJob,
+    { stack, builder }: { stack: string; builder: string | null },
+  ): Promise<Built | undefined> {
     if (job.build !== 'if-needed') return undefined
     const running = await this.releases.current(job.app)
     if (running === null || running.image === null || running.commit === null) return undefined
     const build = await this.builds.ofImage(job.app.id, running.image)
-    const isSameStack = build === null || build.stack === stack
+    const isSameStack = build === null || (build.stack === stack && builderImageOf(build) === builder)
     const tree = build?.tree ?? (await commitTree(job.repository, running.commit, job.app.settings.sourceDir ?? null))
     const changedAt = job.app.settings.buildpacksChangedAt
     const isSameBuild = changedAt === undefined || (build !== null && build.createdAt.toISOString() > changedAt)
@@ -191,8 +202,8 @@ export class Delivery {
 }
 
 /** What builds a push. @throws PushRefused when that is a Dockerfile that is none */
-function builderOf(job: PushJob): Chosen {
-  const choice = chooseBuilder(job.wishFiles, job.app)
+function builderOf(job: PushJob, rules: BuilderRules): Chosen {
+  const choice = chooseBuilder(job.wishFiles, job.app, rules)
   if (choice.kind === 'missing') {
     throw new PushRefused({ reason: 'dockerfile', cause: choice.cause, suggestion: choice.suggestion })
   }

@@ -5,7 +5,8 @@ import { Answers } from '../http/answers.js'
 import { reachSettings } from './reach-settings.js'
 import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
 
-const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources } = settingsSchema.shape
+const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources, builder, builderSources } =
+  settingsSchema.shape
 
 /** The settings an operator may change while the platform runs. */
 export const openSettingsSchema = z.object({
@@ -13,6 +14,8 @@ export const openSettingsSchema = z.object({
   nameQuarantineDays,
   expiredStacks,
   buildpackSources,
+  builder,
+  builderSources,
   ...reachSettings,
 })
 type OpenSettings = z.infer<typeof openSettingsSchema>
@@ -24,6 +27,8 @@ const changesSchema = z.strictObject({
   nameQuarantineDays: nameQuarantineDays.unwrap().optional(),
   expiredStacks: expiredStacks.unwrap().optional(),
   buildpackSources: buildpackSources.unwrap().optional(),
+  builder: builder.unwrap().optional(),
+  builderSources: builderSources.unwrap().optional(),
   npmRegistry: npmRegistry.unwrap().optional(),
   rubygemsMirror: rubygemsMirror.unwrap().optional(),
   pypiIndex: pypiIndex.unwrap().optional(),

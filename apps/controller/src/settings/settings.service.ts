@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { DataSource } from 'typeorm'
 import { z } from 'zod'
+import { ANY_BUILDER, builderProblem, builderSourceProblem } from '../build/builder-reference.js'
 import { DATA_SOURCE } from '../tokens.js'
 import { reachSettings } from './reach-settings.js'
 import { Setting } from './setting.entity.js'
@@ -14,6 +15,11 @@ function checkSource(text: string, context: z.RefinementCtx): void {
   context.addIssue({ code: 'custom', message: `${text} is no address: write it as https://HOST/PATH` })
 }
 
+const checkedBy = (problemOf: (text: string) => string | null) => (text: string, context: z.RefinementCtx) => {
+  const problem = problemOf(text)
+  if (problem !== null) context.addIssue({ code: 'custom', message: `${text.slice(0, 100)} ${problem}` })
+}
+
 /** Every platform setting, with its unit in the name and its default. */
 export const settingsSchema = z.object({
   /** The range nodes get their /20 from. */
@@ -22,6 +28,13 @@ export const settingsSchema = z.object({
   egress: z.array(z.string()).default([]),
   /** Addresses at or below which apps may fetch buildpacks, `https://` for any; none: no app may. */
   buildpackSources: z.array(z.string().superRefine(checkSource)).max(100).default([ANY_SOURCE]),
+  /** Reference of the builder image that builds apps that name none; null: Croft's own buildpacks do, on its stacks. */
+  builder: z.string().superRefine(checkedBy(builderProblem)).nullable().default(null),
+  /** Addresses at or below which apps may name builder images, `*` for any; none: only the platform's own. */
+  builderSources: z
+    .array(z.string().superRefine(checkedBy(builderSourceProblem)))
+    .max(100)
+    .default([ANY_BUILDER]),
   /** Apps a team may have. */
   appsPerTeam: z.int().positive().default(100),
   /** How long the name of a destroyed app stays closed to other teams, days. */

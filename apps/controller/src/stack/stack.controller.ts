@@ -70,7 +70,9 @@ export class StackController {
   async #currentOf(app: App): Promise<string | null> {
     const release = await this.releases.current(app)
     if (release === null || release.image === null) return null
-    return (await this.builds.ofImage(app.id, release.image))?.stack ?? null
+    const build = await this.builds.ofImage(app.id, release.image)
+    if (build?.result?.outcome !== 'succeeded') return build?.stack ?? null
+    return build.result.builder === 'dockerfile' || build.result.builderImage !== undefined ? null : build.stack
   }
 
   #today(): string {

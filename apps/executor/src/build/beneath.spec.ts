@@ -19,7 +19,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 describe('reading what a build wrote', () => {
   it('finds ordinary files and folders', async () => {
     expect(await readBeneath(root, ['a', 'b', 'file'], 100)).toBe('inside')
-    expect(await listBeneath(root, ['a'])).toEqual([{ name: 'b', isDirectory: true, isFile: false }])
+    expect(await listBeneath(root, ['a'])).toEqual([{ name: 'b', isDirectory: true, isFile: false, isWhiteout: false }])
   })
 
   it('finds nothing where nothing is', async () => {

@@ -34,6 +34,8 @@ export interface FolderEntry {
   name: string
   isDirectory: boolean
   isFile: boolean
+  /** By which an overlay's upper layer says that it is no more. */
+  isWhiteout: boolean
 }
 
 /** What lies in a folder, or null when there is no such folder. */
@@ -42,7 +44,12 @@ export async function listBeneath(root: string, parts: readonly string[]): Promi
   if (folder === null) return null
   try {
     const entries = await readdir(`/proc/self/fd/${folder.fd}`, { withFileTypes: true })
-    return entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory(), isFile: entry.isFile() }))
+    return entries.map((entry) => ({
+      name: entry.name,
+      isDirectory: entry.isDirectory(),
+      isFile: entry.isFile(),
+      isWhiteout: entry.isCharacterDevice(),
+    }))
   } finally {
     await folder.close()
   }

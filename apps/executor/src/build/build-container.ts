@@ -20,15 +20,13 @@ import {
   type Target,
 } from '@croft/lifecycle'
 import { listBeneath, readBeneath } from './beneath.js'
-import { BUILD_USER, type BuildFolders } from './build-folders.js'
+import type { BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
 import { LAYERS } from './buildpacks-container.js'
 import { EXCHANGE, PLATFORM, WORKSPACE } from './container-shape.js'
 import { OutOfMemory } from './failures.js'
 import { isOpaque } from './layer-trees.js'
 
-/** Whom programs run as. */
-export const USER = `${BUILD_USER.uid}:${BUILD_USER.gid}`
 const DETECT_OUTPUT_BYTES = 64 * 1024
 const SMALL_FILE_BYTES = 1024 * 1024
 const MAX_SBOM_BYTES = 16 * 1024 * 1024
@@ -41,6 +39,8 @@ const MAX_ENV_FILES = 1000
 export class BuildContainer implements BuildPort {
   #container: Container
   readonly #folders: BuildFolders
+  /** Whom programs run as. */
+  readonly #user: string
   readonly #trees: ReadonlyMap<string, string>
   readonly #target: Target
   readonly #log: BuildLog
@@ -58,6 +58,7 @@ export class BuildContainer implements BuildPort {
   }) {
     this.#container = input.container
     this.#folders = input.folders
+    this.#user = `${input.folders.owner.uid}:${input.folders.owner.gid}`
     this.#trees = input.restored
     this.#target = input.target
     this.#log = input.log
@@ -77,7 +78,7 @@ export class BuildContainer implements BuildPort {
         path: `${buildpack.directory}/bin/detect`,
         args: [PLATFORM, `${EXCHANGE}/${plan}`],
         dir: WORKSPACE,
-        user: USER,
+        user: this.#user,
         env: envList({ ...env, ...interfaceEnv(buildpack, this.#told(), { plan: `${EXCHANGE}/${plan}` }) }),
       },
       { stdout: output, stderr: output },
@@ -105,7 +106,7 @@ export class BuildContainer implements BuildPort {
         path: `${buildpack.directory}/bin/build`,
         args: [layers, PLATFORM, `${EXCHANGE}/${planFile}`],
         dir: WORKSPACE,
-        user: USER,
+        user: this.#user,
         env: envList({
           ...env,
           ...interfaceEnv(buildpack, this.#told(), { buildpackPlan: `${EXCHANGE}/${planFile}`, layers }),
@@ -159,7 +160,7 @@ export class BuildContainer implements BuildPort {
       path: '/bin/sh',
       args: ['-c', script, 'sh', folder],
       dir: '/',
-      user: USER,
+      user: this.#user,
       env: ['PATH=/usr/bin:/bin'],
     })
     const exitCode = await this.#waitFor(process)
@@ -224,7 +225,7 @@ export class BuildContainer implements BuildPort {
     const file = await open(path, 'wx', 0o644) // never through a name the build may have put there
     try {
       await file.writeFile(content)
-      await file.chown(BUILD_USER.uid, BUILD_USER.gid)
+      await file.chown(this.#folders.owner.uid, this.#folders.owner.gid)
     } finally {
       await file.close()
     }

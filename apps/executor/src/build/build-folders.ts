@@ -4,13 +4,15 @@ import { errnoOf, messageOf, type Logger } from '@croft/kit'
 import type { Owner } from '@croft/oci'
 import type { BuildPaths } from './ports.js'
 
-/** Whom build processes run as; also the owner of everything in buildpack layers. */
+/** Whom build processes run as on Croft's own stacks. */
 export const BUILD_USER: Owner = { uid: 1001, gid: 1001 }
 
 const FOLDER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/
 
 /** The folders of one build. Their content belongs to nobody but this build, and goes with it. */
 export interface BuildFolders {
+  /** Whom build processes run as; also the owner of everything in buildpack layers. */
+  owner: Owner
   /** Upper directory of `/layers`. */
   layers: string
   layersWork: string
@@ -46,6 +48,7 @@ export async function makeBuildFolders(
   const secret = join(paths.secrets, name)
   await removeFolders([root, secret])
   const folders: BuildFolders = {
+    owner: BUILD_USER,
     layers: join(root, 'layers'),
     layersWork: join(root, 'layers.work'),
     workspace: join(root, 'workspace'),
@@ -62,13 +65,22 @@ export async function makeBuildFolders(
   for (const parent of [paths.builds, paths.secrets]) await mkdir(parent, { recursive: true, mode: 0o700 })
   await mkdir(root, { mode: 0o700 })
   await Promise.all([folders.layersWork, folders.drafts, folders.spool].map((path) => mkdir(path, { mode: 0o700 })))
-  for (const path of [folders.layers, folders.workspace, folders.exchange, folders.foreign]) {
-    await mkdir(path, { mode: 0o755 })
-    await chown(path, BUILD_USER.uid, BUILD_USER.gid)
-  }
+  for (const path of writtenFolders(folders)) await mkdir(path, { mode: 0o755 })
+  await giveFolders(folders, BUILD_USER)
   await mkdir(join(folders.platform, 'env'), { recursive: true, mode: 0o755 })
   await writePlatformEnv(folders, env)
   return folders
+}
+
+/** The same folders for a build whose processes run as somebody else. Nothing may lie in them yet. */
+export async function giveFolders(folders: BuildFolders, owner: Owner): Promise<BuildFolders> {
+  for (const path of writtenFolders(folders)) await chown(path, owner.uid, owner.gid)
+  return { ...folders, owner }
+}
+
+/** Those that a build may write to. */
+export function writtenFolders({ layers, workspace, exchange, foreign }: BuildFolders): string[] {
+  return [layers, workspace, exchange, foreign]
 }
 
 /** Build-time variables, as buildpacks read them: `/platform/env/NAME`. */

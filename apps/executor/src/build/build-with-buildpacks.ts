@@ -6,7 +6,6 @@ import {
   buildpackEnv,
   describeProcess,
   detect,
-  inheritedEnv,
   LIFECYCLE_LABEL,
   LifecycleError,
   parseLifecycleLabel,
@@ -16,17 +15,15 @@ import {
   type BuildNeed,
   type Built,
   type Detected,
-  type Env,
   type LifecycleLabel,
-  type Target,
 } from '@croft/lifecycle'
 import { addedBuildpacks } from '../buildpack/added-buildpacks.js'
 import { bringsBuildpacks, wishedBuildpacks } from '../buildpack/wished-buildpacks.js'
-import { imageArchitecture } from '../image/architecture.js'
-import type { BaseImage } from '../image/base-image.js'
-import { STACK_LABEL } from '../image/images.js'
+import { builderGround } from '../builder/builder-ground.js'
+import { groundOf, stackGround, type Ground } from '../builder/ground.js'
 import { AppCache } from './build-cache.js'
-import { BuildContainer, EXEC_ENV, USER } from './build-container.js'
+import { BuildContainer, EXEC_ENV } from './build-container.js'
+import { giveFolders, writtenFolders } from './build-folders.js'
 import { needsOf, provideNeeds } from './build-needs.js'
 import type { BuildLog } from './build-log.js'
 import { buildpacksContainerSpec, LAYERS } from './buildpacks-container.js'
@@ -42,7 +39,6 @@ import { unpackSource } from './unpack-source.js'
 /** By this label a buildpack names config vars of which the platform makes a random value once; none of it is in the image. */
 const GENERATED_CONFIG_LABEL = 'io.croft.generated-config'
 const MAX_GENERATED = 10
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
  * Builds an app with buildpacks: restore, detect, build, export. Only `bin/detect` and `bin/build` run in the build container;
@@ -50,9 +46,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
  * @throws LifecycleError, StackFailed and what ends builds
  */
 export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeeded> {
-  const { ports, wishes } = given
-  const added = await addedBuildpacks(ports.paths.addedBuildpacks, wishes.team)
-  const installed = { ...given.installed, buildpacks: [...given.installed.buildpacks, ...added] }
+  const { ports, wishes, base } = given
   const appCache = new AppCache({
     caches: ports.paths.caches,
     appId: given.context.appId,
@@ -60,7 +54,14 @@ export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeed
     bootId: given.bootId,
     logger: ports.logger,
   })
-  return new BuildpackBuild({ ...given, installed }, appCache, added.length > 0).run()
+  const ground =
+    wishes.builder === undefined
+      ? stackGround(base, given.installed)
+      : await builderGround(given, wishes.builder, appCache.pinsPath)
+  const folders = await giveFolders(given.folders, ground.user)
+  const added = await addedBuildpacks(ports.paths.addedBuildpacks, wishes.team)
+  const installed = { ...ground.installed, buildpacks: [...ground.installed.buildpacks, ...added] }
+  return new BuildpackBuild({ ...given, folders, installed }, ground, appCache, added.length > 0).run()
 }
 
 /** Where the buildpacks that took part come from, by id. */
@@ -76,15 +77,18 @@ class BuildpackBuild {
 
   constructor(
     private readonly given: PreparedBuild,
+    private readonly ground: Ground,
     private readonly appCache: AppCache,
     private readonly hasAdded: boolean,
   ) {}
 
   async run(): Promise<Succeeded> {
-    const { ports, log, stop, context, base, folders, previous } = this.given
+    const { ports, log, stop, context, folders, previous } = this.given
+    const { stack, runImage, builder } = this.ground
     const restored = await this.#restore()
     this.#trees = new Map([...restored].flatMap(([key, { tree }]) => (tree === null ? [] : [[key, tree] as const])))
-    const isLikely = ports.stacks.neededCompilers(context.appId) && (await ports.stacks.hasCompilers(base))
+    const isLikely =
+      stack !== null && ports.stacks.neededCompilers(context.appId) && (await ports.stacks.hasCompilers(stack))
     const container = await this.#create(isLikely ? 'build' : 'stack')
     let built: Built
     try {
@@ -102,19 +106,19 @@ class BuildpackBuild {
         {
           appId: context.appId,
           built,
-          base,
+          runImage,
           folders,
           restored,
           previous,
           appCache: this.appCache,
-          architecture: imageArchitecture(),
           signal: stop.signal,
         },
         ports,
       )
       await this.appCache.write(exported.cache)
       log.step(exportLine(exported), ports.clock.monotonic() - startedAt)
-      return succeeded(exported, built, this.#origins, log.steps)
+      const result = succeeded(exported, built, this.#origins, log.steps)
+      return builder === null ? result : { ...runningAs(result, runImage.user), builderImage: builder }
     } finally {
       await destroying
     }
@@ -125,9 +129,9 @@ class BuildpackBuild {
     const { ports, spec, context, stop, folders, installed, previous } = this.given
     const { appCache } = this
     const labels = previous?.config.config?.Labels
-    const formerStack = labels?.[STACK_LABEL]
+    const former = groundOf(labels)
     // what was made on another release of the distribution is bound to its libraries
-    const isClean = spec.isClean || (formerStack !== undefined && formerStack !== spec.stack)
+    const isClean = spec.isClean || (former !== undefined && former !== this.ground.name)
     const label = isClean ? null : parseLifecycleLabel(labels?.[LIFECYCLE_LABEL])
     const cache = isClean ? {} : await appCache.read()
     return restoreLayers({
@@ -146,20 +150,23 @@ class BuildpackBuild {
   }
 
   async #create(image: 'stack' | 'build'): Promise<Container> {
-    const { ports, spec, context, stop, folders, base, wishes, reach } = this.given
-    const { hasAdded } = this
+    const { ports, spec, context, stop, folders, wishes, reach } = this.given
+    const { hasAdded, ground } = this
+    const { stack } = ground
     const hasForeign = bringsBuildpacks(wishes)
     const containerSpec = buildpacksContainerSpec({
       spec,
       context,
       paths: ports.paths,
       folders,
-      image: `${image}:${base.stack}@${base.diffId}`,
-      runImage: base.treePath,
+      image: ground.containerImage(image === 'build'),
+      ofStack:
+        stack === null
+          ? null
+          : { runImage: stack.treePath, packageLists: await ports.packageLists.folder(stack.stack) },
       trees: [...new Set(this.#trees.values())],
-      packageLists: await ports.packageLists.folder(spec.stack),
       hasForeign,
-      aptConfiguration: hasForeign || hasAdded ? await this.#aptConfiguration() : null,
+      aptConfiguration: stack !== null && (hasForeign || hasAdded) ? await this.#aptConfiguration() : null,
       hasAdded,
       reach,
     })
@@ -192,15 +199,13 @@ class BuildpackBuild {
 
   /** Everything that runs in the container. */
   async #build(container: Container): Promise<Built> {
-    const { ports, spec, log, stop, folders, base, installed, wishes, reach } = this.given
+    const { ports, spec, log, stop, folders, installed, wishes, reach } = this.given
     const { signal } = stop
+    const { env, target } = this.ground
     const source = this.#source ?? this.#beginSource()
-    const written = [folders.layers, folders.workspace, folders.exchange, folders.foreign]
-    endAtLimits(written, () => this.#container, this.given)
-    const target = targetOf(base)
+    endAtLimits(writtenFolders(folders), () => this.#container, this.given)
     const port = new BuildContainer({ container, folders, restored: this.#trees, target, log, signal })
-    await unpackSource(container, USER, source, signal)
-    const env = baseEnv(base)
+    await unpackSource(container, `${folders.owner.uid}:${folders.owner.gid}`, source, signal)
     const operator = reach.env
     const user = { ...wishes.env, ...spec.env }
     const wished = await wishedBuildpacks({
@@ -220,9 +225,7 @@ class BuildpackBuild {
     )
     this.#origins = new Map(group.flatMap(({ id, origin }) => (origin === undefined ? [] : [[id, origin] as const])))
     log.step(detectedLine(group), ports.clock.monotonic() - this.given.startedAt)
-    const needs = needsOf(group, entries)
-    await provideNeeds(needs, base, ports, log, signal)
-    const anew = await this.#settleImage(needs)
+    const anew = await this.#provide(needsOf(group, entries))
     if (anew !== null) port.moveTo(anew)
     const built = await build({ group, entries, base: env, user, operator, layersDirectory: LAYERS }, port)
     if (built.processes.length === 0) {
@@ -233,6 +236,15 @@ class BuildpackBuild {
       )
     }
     return built
+  }
+
+  /** What a stack lacks of what the buildpacks need; a builder image has all that its buildpacks do. */
+  async #provide(needs: ReadonlySet<BuildNeed>): Promise<Container | null> {
+    const { ports, log, stop } = this.given
+    const { stack } = this.ground
+    if (stack === null) return null
+    await provideNeeds(needs, stack, ports, log, stop.signal)
+    return this.#settleImage(needs)
   }
 
   /** Why each buildpack did not match stands above the line that says that none did. */
@@ -286,22 +298,10 @@ function succeeded(exported: Exported, built: Built, origins: Origins, steps: Bu
   }
 }
 
-function targetOf(base: BaseImage): Target {
-  return {
-    os: 'linux',
-    arch: imageArchitecture(),
-    distroName: base.labels['io.buildpacks.base.distro.name'] ?? '',
-    distroVersion: base.labels['io.buildpacks.base.distro.version'] ?? '',
-  }
-}
-
-function baseEnv(base: BaseImage): Env {
-  return {
-    HOME: '/tmp',
-    ...inheritedEnv(base.env),
-    PATH: base.env['PATH'] ?? DEFAULT_PATH,
-    CNB_STACK_ID: `croft.${base.stack}`,
-  }
+/** The same with every process run by the user of an image that is not of Croft's making. */
+function runningAs(result: Succeeded, user: string): Succeeded {
+  const types = Object.entries(result.processTypes).map(([type, process]) => [type, { ...process, user }])
+  return { ...result, processTypes: Object.fromEntries(types) }
 }
 
 function detectedLine(group: readonly Buildpack[]): string {

@@ -29,10 +29,13 @@ export function buildpacksContainerSpec(input: {
   context: BuildContext
   paths: BuildPaths
   folders: BuildFolders
-  /** `stack:<name>@<diffID>`, `build:<name>@<diffID>`. */
+  /** `stack:<name>@<diffID>`, `build:<name>@<diffID>`, `croft:<digest>`. */
   image: string
-  /** The tree of the run image, which an app will stand on. */
-  runImage: string
+  /**
+   * For Croft's own buildpacks, on a stack: the tree of the run image, which an app will stand on, and where the package lists of the
+   * stack appear when a build asks for them. Null: the image has buildpacks of its own.
+   */
+  ofStack: { runImage: string; packageLists: string } | null
   /** Trees whose `layers/` folders are shown below `/layers`. */
   trees: readonly string[]
   /** apt's configuration for buildpacks that call it themselves; null: they find none. */
@@ -41,12 +44,10 @@ export function buildpacksContainerSpec(input: {
   hasForeign: boolean
   /** Whether operators added some. */
   hasAdded: boolean
-  /** Where the package lists of the stack appear when a build asks for them. */
-  packageLists: string
   /** How its programs reach package registries. */
   reach: ProvidedReach
 }): BuildContainerSpec {
-  const { spec, context, paths, folders, trees, reach, aptConfiguration } = input
+  const { spec, context, paths, folders, trees, reach, aptConfiguration, ofStack } = input
   const layers = mapped(folders.layers, LAYERS)
   const apt =
     aptConfiguration === null
@@ -55,12 +56,18 @@ export function buildpacksContainerSpec(input: {
           readOnly(join(aptConfiguration, 'sources.list.d'), '/etc/apt/sources.list.d'),
           readOnly(join(aptConfiguration, 'apt.conf'), '/etc/apt/apt.conf'),
         ]
+  const own =
+    ofStack === null
+      ? []
+      : [
+          readOnly(paths.buildpacks, BUILDPACKS),
+          readOnly(paths.platformNode, NODE),
+          readOnly(paths.platformNpm, NPM),
+          readOnly(ofStack.packageLists, APT),
+          readOnly(ofStack.runImage, RUN_IMAGE),
+        ]
   const bindMounts = [
-    readOnly(paths.buildpacks, BUILDPACKS),
-    readOnly(paths.platformNode, NODE),
-    readOnly(paths.platformNpm, NPM),
-    readOnly(input.packageLists, APT),
-    readOnly(input.runImage, RUN_IMAGE),
+    ...own,
     ...apt,
     readOnly(folders.platform, PLATFORM),
     ...reach.mounts,

@@ -33,15 +33,15 @@ import {
   type Slice,
 } from '@croft/lifecycle'
 import type { BuildRecord } from '@croft/protocol'
-import type { BaseImage } from '../image/base-image.js'
-import { STACK_LABEL, type Images } from '../image/images.js'
+import type { GroundRunImage } from '../builder/ground.js'
+import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
 import { moveSlices } from './app-slices.js'
 import type { AppCache } from './build-cache.js'
 import { EXEC_ENV } from './build-container.js'
 import { LAYERS } from './buildpacks-container.js'
 import { WORKSPACE } from './container-shape.js'
-import { BUILD_USER, type BuildFolders } from './build-folders.js'
+import type { BuildFolders } from './build-folders.js'
 import { layerState, mergeTrees, moveTree, normaliseTree } from './layer-trees.js'
 import type { Restored } from './restore-layers.js'
 
@@ -54,14 +54,13 @@ export interface ExportPorts {
 export interface ExportInput {
   appId: string
   built: Built
-  base: BaseImage
+  runImage: GroundRunImage
   /** Where what the build wrote lies. Its last process is gone. */
   folders: BuildFolders
   /** By `<buildpack folder>/<layer>`. */
   restored: ReadonlyMap<string, Restored>
   previous: Image | null
   appCache: AppCache
-  architecture: string
   signal: AbortSignal
 }
 
@@ -81,8 +80,6 @@ export async function exportImage(input: ExportInput, ports: ExportPorts): Promi
   return new Exporter(input, ports).run()
 }
 
-const RUNS_AS = /^(\d+):(\d+)$/
-
 class Exporter {
   #blobs = 0
 
@@ -92,11 +89,10 @@ class Exporter {
   ) {}
 
   async run(): Promise<Exported> {
-    const { built, base, architecture } = this.input
-    const baseLayer: ImageLayer = { diffId: base.diffId, descriptor: base.descriptor }
+    const { built, runImage } = this.input
     const metadata = { buildpacks: built.buildpacks, processes: built.processes }
     const [, launch, app, sbom, launcher, config, processTypes] = await Promise.all([
-      this.#upload(baseLayer, () => base.openBlob()),
+      this.#runLayers(),
       this.#launchLayers(),
       this.#appLayers(built.slices),
       this.#sbomLayer(built.sboms),
@@ -105,15 +101,7 @@ class Exporter {
       this.#generated(processTypesLayer(built.processes)),
     ])
     const image = assembleImage({
-      runImage: {
-        layers: [baseLayer],
-        env: base.env,
-        user: base.user,
-        labels: { ...base.labels, [STACK_LABEL]: base.stack },
-        reference: base.descriptor.digest,
-        name: `stack:${base.stack}`,
-        architecture,
-      },
+      runImage,
       buildpacks: built.buildpacks,
       processes: built.processes,
       labels: built.labels,
@@ -142,15 +130,18 @@ class Exporter {
       images.remember(manifest.bytes, encodedConfig.bytes),
       registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes, signal),
     ])
-    const before = new Set(this.input.previous?.config.rootfs.diff_ids ?? [base.diffId])
+    const before = new Set([
+      ...(this.input.previous?.config.rootfs.diff_ids ?? []),
+      ...runImage.layers.map(({ diffId }) => diffId),
+    ])
     const named = new Map<ImageLayer, string>([
-      [baseLayer, `stack ${base.stack}`],
+      ...runImage.layers.map((layer): [ImageLayer, string] => [layer, runImage.layerName]),
       ...[...launch.layers].flatMap(([id, layers]) =>
         [...layers].map(([name, layer]): [ImageLayer, string] => [layer, `${id}: ${name}`]),
       ),
       ...app.map((layer): [ImageLayer, string] => [layer, 'app']),
     ])
-    const added = image.layers.filter(({ diffId }) => !before.has(diffId) && diffId !== base.diffId)
+    const added = image.layers.filter(({ diffId }) => !before.has(diffId))
     return {
       image: digest,
       newLayers: added.length,
@@ -163,6 +154,11 @@ class Exporter {
       })),
       cache: launch.cache,
     }
+  }
+
+  async #runLayers(): Promise<void> {
+    const { runImage } = this.input
+    for (const layer of runImage.layers) await this.#upload(layer, () => runImage.openBlob(layer))
   }
 
   /** Every launch layer, and what is kept for the next build of the layers that are not in the image. */
@@ -186,11 +182,12 @@ class Exporter {
 
   async #launchLayer(buildpack: BuiltBuildpack, layer: BuiltLayer): Promise<ImageLayer> {
     const place = this.#place(buildpack, layer)
+    const { owner } = this.input.folders
     const formerDiffId = this.input.restored.get(place.key)?.diffId ?? null
     let state = await layerState(place.upper, place.lower)
     if (state === 'unchanged' && formerDiffId === null) {
       await mkdir(place.upper, { recursive: true }) // it was kept for builds only and now becomes part of the image
-      await chown(place.upper, BUILD_USER.uid, BUILD_USER.gid)
+      await chown(place.upper, owner.uid, owner.gid)
       state = 'modified'
     }
     if (state === 'unchanged' || (state === 'absent' && !layer.types.cache && formerDiffId !== null)) {
@@ -202,7 +199,7 @@ class Exporter {
     }
     const draft = await this.ports.layers.draft()
     await this.#collect(place, state, join(draft, 'layers', place.key))
-    return this.#sealed(draft, 'layers', BUILD_USER, guessKey(buildpack, layer))
+    return this.#sealed(draft, 'layers', owner, guessKey(buildpack, layer))
   }
 
   /** A layer of the former image, taken over by its digest. */
@@ -216,7 +213,7 @@ class Exporter {
     }
     if (await this.#hasBlob(descriptor)) return { diffId, descriptor }
     const tree = this.ports.layers.path(diffId)
-    const blob = await compressLayer(layerTar(tree, ['layers'], BUILD_USER), this.#spoolPath())
+    const blob = await compressLayer(layerTar(tree, ['layers'], this.input.folders.owner), this.#spoolPath())
     return this.#upload(blob, () => blob.open())
   }
 
@@ -256,8 +253,7 @@ class Exporter {
   async #appLayers(slices: readonly Slice[]): Promise<ImageLayer[]> {
     const { layers } = this.ports
     const { workspace } = this.input.folders
-    const user = RUNS_AS.exec(this.input.base.user)
-    const owner = { uid: Number(user?.[1] ?? 0), gid: Number(user?.[2] ?? 0) }
+    const { owner } = this.input.runImage
     const sliceDrafts = new Map<string, string>()
     const sliced = await moveSlices(workspace, slices, async () => {
       const draft = await layers.draft()

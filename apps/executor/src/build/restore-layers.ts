@@ -14,7 +14,7 @@ import {
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
 import type { AppCache } from './build-cache.js'
-import { BUILD_USER, type BuildFolders } from './build-folders.js'
+import type { BuildFolders } from './build-folders.js'
 
 /** A layer that came back, by `<buildpack folder>/<layer>`. */
 export interface Restored extends RestoredLayer {
@@ -42,14 +42,15 @@ export interface RestoreInput {
  */
 export async function restoreLayers(input: RestoreInput): Promise<Map<string, Restored>> {
   const restored = new Map<string, Restored>()
+  const { uid, gid } = input.folders.owner
   for (const { id, layers, store } of planRestore(input.group, input.label, input.cache)) {
     const name = escapeId(id)
     const folder = join(input.folders.layers, name)
     await mkdir(folder, { recursive: true, mode: 0o755 }) // two ids may have one folder name
-    await chown(folder, BUILD_USER.uid, BUILD_USER.gid)
+    await chown(folder, uid, gid)
     const write = async (file: string, text: string): Promise<void> => {
       await writeFile(join(folder, file), text, { mode: 0o644 })
-      await chown(join(folder, file), BUILD_USER.uid, BUILD_USER.gid)
+      await chown(join(folder, file), uid, gid)
     }
     if (store !== undefined) await write('store.toml', writeStoreToml(store))
     for (const layer of layers) {

@@ -60,8 +60,9 @@ function imageOf(build: PreparedBuild): Promise<Succeeded> {
 }
 
 /** No container, no buildpack: two documents are written. */
-async function rebased({ spec, context, ports, log, stop }: RunningBuild): Promise<Succeeded> {
-  const { image, newLayers, newBytes } = await rebaseImage(spec.previousImage ?? '', context, ports, stop.signal)
+async function rebased(build: RunningBuild): Promise<Succeeded> {
+  const { log } = build
+  const { image, newLayers, newBytes } = await rebaseImage(build)
   log.step(newLayers === 0 ? 'The base image is the present one already' : `Rebasing to image ${image.slice(0, 19)}...`)
   return { outcome: 'succeeded', image, processTypes: {}, newLayers, newBytes }
 }

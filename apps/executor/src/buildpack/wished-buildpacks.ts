@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { bareEnv, run } from '@croft/kit'
 import {
@@ -10,12 +10,14 @@ import {
   type Order,
   type OrderEntry,
 } from '@croft/lifecycle'
+import type { Owner } from '@croft/oci'
 import type { BuildWishes, WishedBuildpack } from '@croft/protocol'
 import { listBeneath, readBeneath } from '../build/beneath.js'
-import { BUILD_USER, type BuildFolders } from '../build/build-folders.js'
+import type { BuildFolders } from '../build/build-folders.js'
 import type { InstalledBuildpacks } from '../build/installed-buildpacks.js'
 import { isAllowedSource } from './allowed-source.js'
 import type { GitSource } from './git-source.js'
+import { readPins, writePins } from './pins.js'
 import { styleOf } from './style.js'
 
 /** Where the build container sees the buildpacks that came from elsewhere. */
@@ -28,7 +30,7 @@ const COMMAND_TIMEOUT_MS = 60_000
 export interface WishedInput {
   wishes: BuildWishes
   installed: InstalledBuildpacks
-  folders: Pick<BuildFolders, 'foreign' | 'workspace'>
+  folders: Pick<BuildFolders, 'foreign' | 'workspace' | 'owner'>
   git: GitSource
   /** Where it is kept which commit a branch or a tag stood for when the app first used it. */
   pins: string
@@ -148,7 +150,11 @@ class Bringer {
     if (!isAllowedSource(url, wishes.sources)) {
       const title = `buildpacks may not be fetched from ${url} on this platform`
       const allowed = wishes.sources.length === 0 ? 'none' : `those at or below ${wishes.sources.join(', ')}`
-      throw new LifecycleError('detect', title, `allowed are ${allowed}; \`croft buildpacks\` lists those that are here`)
+      throw new LifecycleError(
+        'detect',
+        title,
+        `allowed are ${allowed}; \`croft buildpacks\` lists those that are here`,
+      )
     }
     const key = `${url}#${ref ?? ''}`
     const kept = await readPins(pins)
@@ -164,7 +170,7 @@ class Bringer {
     const [top, bin] = [(await listBeneath(draft, [])) ?? [], (await listBeneath(draft, ['bin'])) ?? []]
     const style = styleOf(new Set([...top.map((file) => file.name), ...bin.map((file) => `bin/${file.name}`)]), toml)
     if (style.kind === 'none') throw new LifecycleError('detect', `${name} ${style.why}`, 'name another buildpack')
-    await giveToBuild(draft)
+    await giveTo(this.input.folders.owner, draft)
     if (style.kind === 'classic') return this.#classic(name, draft)
     const read = parseBuildpackToml(toml ?? '', `buildpack.toml of ${name}`)
     const { id, version } = read.buildpack
@@ -233,25 +239,10 @@ async function writeInline(wished: Extract<WishedBuildpack, { kind: 'inline' }>,
 }
 
 /** Classic buildpacks write into their own folder. */
-async function giveToBuild(folder: string): Promise<void> {
-  const { uid, gid } = BUILD_USER
+async function giveTo({ uid, gid }: Owner, folder: string): Promise<void> {
   await run('chown', ['--recursive', '--no-dereference', `${uid}:${gid}`, '--', folder], {
     timeoutMs: COMMAND_TIMEOUT_MS,
     env: bareEnv(),
   })
   await chmod(folder, 0o755)
-}
-
-async function readPins(path: string): Promise<Record<string, string>> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Record<string, string>
-  } catch {
-    return {} // asked for again
-  }
-}
-
-async function writePins(path: string, pins: Record<string, string>): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await writeFile(`${path}.new`, JSON.stringify(pins), { mode: 0o600 })
-  await rename(`${path}.new`, path)
 }

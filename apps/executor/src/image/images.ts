@@ -100,15 +100,21 @@ export class Images {
   async mounts(digest: Digest): Promise<{ lowerPaths: string[]; env: string[] }> {
     const image = await this.#local(digest)
     if (image === null) throw new ImageError(`image ${digest} is not on this node`)
-    const lowerPaths: string[] = []
-    for (const diffId of image.config.rootfs.diff_ids) {
+    const lowerPaths = await this.treesOf(image, image.config.rootfs.diff_ids)
+    return { lowerPaths, env: image.config.config?.Env ?? [] }
+  }
+
+  /** The trees of some layers of an image, uppermost first. @throws ImageError when one is missing */
+  async treesOf(image: Image, diffIds: readonly Digest[]): Promise<string[]> {
+    const trees: string[] = []
+    for (const diffId of diffIds) {
       const tree = this.#options.layers.has(diffId)
         ? this.#options.layers.path(diffId)
         : await this.#baseTree(image, diffId)
-      if (tree === null) throw new ImageError(`layer ${diffId} of image ${digest} is not on this node`)
-      lowerPaths.unshift(tree)
+      if (tree === null) throw new ImageError(`layer ${diffId} of the image is not on this node`)
+      trees.unshift(tree)
     }
-    return { lowerPaths, env: image.config.config?.Env ?? [] }
+    return trees
   }
 
   async #baseTree(image: Image, diffId: Digest): Promise<string | null> {

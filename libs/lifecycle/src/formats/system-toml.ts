@@ -1,18 +1,17 @@
 import { z } from 'zod'
+import { orderSchema, type OrderEntry } from './order-toml.js'
 import { readToml } from './toml.js'
 
-const buildpacks = z.object({ buildpacks: z.array(z.object({ id: z.string(), version: z.string() })).default([]) })
-const systemTomlSchema = z.object({
-  pre: buildpacks.default({ buildpacks: [] }),
-  post: buildpacks.default({ buildpacks: [] }),
-})
+const group = z.object({ buildpacks: orderSchema.element.shape.group.default([]) }).default({ buildpacks: [] })
+const systemTomlSchema = z.object({ system: z.object({ pre: group, post: group }).optional() })
+
 export interface System {
-  pre: { id: string; version: string }[]
-  post: { id: string; version: string }[]
+  pre: OrderEntry[]
+  post: OrderEntry[]
 }
 
-/** `system.toml`: buildpacks that a platform puts before and behind every group. */
+/** `system.toml`: buildpacks that a builder puts before and behind every group. @throws LifecycleError */
 export function parseSystemToml(text: string, what = 'system.toml'): System {
-  const { pre, post } = readToml(systemTomlSchema, text, what)
-  return { pre: pre.buildpacks, post: post.buildpacks }
+  const { system } = readToml(systemTomlSchema, text, what)
+  return { pre: system?.pre.buildpacks ?? [], post: system?.post.buildpacks ?? [] }
 }

@@ -1,0 +1,50 @@
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from '@croft/kit'
+import { listBeneath, readBeneath } from '../build/beneath.js'
+
+/**
+ * Reads an image by the trees of its layers, uppermost first, as they lie over one another. No link is followed. A whole folder that
+ * an upper layer hides (an opaque one) is not noticed: what lies below it seems to be there.
+ */
+
+/** The text of a file, or undefined when there is none. @throws RangeError when it is too large */
+export async function readInImage(
+  trees: readonly string[],
+  parts: readonly string[],
+  maxBytes: number,
+): Promise<string | undefined> {
+  for (const tree of trees) {
+    const text = await readBeneath(tree, parts, maxBytes)
+    if (text !== undefined) return text
+    if (await isTakenAway(tree, parts)) return undefined
+  }
+  return undefined
+}
+
+/** The names in a folder. */
+export async function namesInImage(trees: readonly string[], parts: readonly string[]): Promise<string[]> {
+  const there = new Map<string, boolean>()
+  for (const tree of trees) {
+    for (const { name, isWhiteout } of (await listBeneath(tree, parts)) ?? []) {
+      if (!there.has(name)) there.set(name, !isWhiteout)
+    }
+    if (await isTakenAway(tree, parts)) break
+  }
+  return [...there].flatMap(([name, isThere]) => (isThere ? [name] : []))
+}
+
+/** Whether a layer has the overlay's mark for a file, or for a folder on the way to it, that is no more. */
+async function isTakenAway(tree: string, parts: readonly string[]): Promise<boolean> {
+  let at = tree
+  for (const part of parts) {
+    at = join(at, part)
+    const found = await lstat(at).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null
+      throw error
+    })
+    if (found === null || found.isSymbolicLink()) return false
+    if (found.isCharacterDevice()) return true
+  }
+  return false
+}
