@@ -147,6 +147,11 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     const { components } = JSON.parse(output) as { components: { purl: string }[] }
     expect(components.map(({ purl }) => purl)).toContainEqual(expect.stringMatching(/^pkg:npm\/express@\d/))
     expect(new Set(components.map(({ purl }) => purl)).size).toBe(components.length)
+    const ofNode = await rig.runIn(succeeded(first).image, [
+      '/bin/cat',
+      '/layers/sbom/launch/croft_node/node/sbom.cdx.json',
+    ])
+    expect(ofNode.output).toMatch(/"purl":"pkg:npm\/%40npmcli\/arborist@\d/) // npm brings its packages along
   })
 
   it('changed in one line, becomes one new layer, and npm is not run', async () => {

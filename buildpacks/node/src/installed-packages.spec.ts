@@ -45,6 +45,24 @@ describe('the bill of a node_modules folder', () => {
     expect(named()).toEqual(['pkg:npm/ms@1.0.0'])
   })
 
+  it('names what a package brings along in its own archive (bundledDependencies), however deep', () => {
+    const bundled = JSON.stringify({ name: 'tool', version: '1.0.0', bundledDependencies: ['@in/side', 'deep'] })
+    write('node_modules/tool/package.json', bundled)
+    put('node_modules/tool/node_modules/@in/side', '@in/side', '2.0.0')
+    put('node_modules/tool/node_modules/deep', 'deep', '3.0.0')
+    put('node_modules/tool/node_modules/deep/node_modules/deeper', 'deeper', '4.0.0')
+    put('node_modules/.pnpm/kit@1.0.0/node_modules/kit', 'kit', '1.0.0')
+    put('node_modules/.pnpm/kit@1.0.0/node_modules/kit/node_modules/part', 'part', '5.0.0')
+    expect(named()).toEqual([
+      'pkg:npm/%40in/side@2.0.0',
+      'pkg:npm/deep@3.0.0',
+      'pkg:npm/deeper@4.0.0',
+      'pkg:npm/kit@1.0.0',
+      'pkg:npm/part@5.0.0',
+      'pkg:npm/tool@1.0.0',
+    ])
+  })
+
   it('finds what pnpm keeps in a place of its own', () => {
     put('node_modules/.pnpm/debug@4.4.0/node_modules/debug', 'debug', '4.4.0')
     put('node_modules/.pnpm/ms@2.1.3/node_modules/ms', 'ms', '2.1.3')

@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { BuildFailure, run, say, type Layer } from '@croft/buildpack-kit'
+import { billOfModules } from './installed-packages.js'
 import { moveFile } from './move-file.js'
 import { satisfies, type WantedNode } from './node-version.js'
 import { fetchPackage, type RegistryAccess } from './registry-package.js'
@@ -41,6 +42,7 @@ export async function provideNode(layer: Layer, wanted: WantedNode, platform: No
     : typeof formerVersion === 'string' && satisfies(formerVersion, wanted.range)
   if (isFormerWanted && former['layout'] === LAYOUT && former['npm'] === npmVersion) {
     layer.describe(TYPES, { version: String(formerVersion), npm: npmVersion, layout: LAYOUT })
+    if (!layer.isBilled) layer.bill(billOfNpm(layer))
     return provided(String(formerVersion))
   }
 
@@ -59,6 +61,7 @@ export async function provideNode(layer: Layer, wanted: WantedNode, platform: No
     'PATH.delim': ':',
   })
   layer.describe(TYPES, { version, npm: npmVersion, layout: LAYOUT })
+  layer.bill(billOfNpm(layer))
   say.detail(`Node.js ${version}, npm ${npmVersion}`, performance.now() - startedAt)
   return provided(version)
 }
@@ -87,13 +90,20 @@ async function fetchNode(layer: Layer, wanted: WantedNode, platform: NodePlatfor
   return version
 }
 
+const npmFolder = (layer: Layer): string => join(layer.path, 'lib/node_modules/npm')
+
+/** What npm brings along; npm itself is in the layer's metadata. */
+function billOfNpm(layer: Layer): string {
+  return billOfModules(join(npmFolder(layer), 'node_modules'))
+}
+
 async function copyNpm(layer: Layer, platform: NodePlatform): Promise<void> {
-  const modules = join(layer.path, 'lib/node_modules')
-  mkdirSync(modules, { recursive: true })
-  const copied = await run('cp', ['-R', platform.npm, join(modules, 'npm')], { cwd: layer.path, env: platform.env })
+  const npm = npmFolder(layer)
+  mkdirSync(dirname(npm), { recursive: true })
+  const copied = await run('cp', ['-R', platform.npm, npm], { cwd: layer.path, env: platform.env })
   if (copied.exitCode !== 0) throw new Error(`npm could not be copied: ${copied.stderr}`)
   for (const name of ['npm', 'npx']) {
-    chmodSync(join(modules, 'npm/bin', `${name}-cli.js`), 0o755)
+    chmodSync(join(npm, 'bin', `${name}-cli.js`), 0o755)
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(layer.path, 'bin', name))
   }
 }
