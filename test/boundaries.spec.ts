@@ -16,6 +16,7 @@ const isTest = (file: string): boolean =>
 const PURE = [
   'apps/cli/src/argv.ts',
   'apps/cli/src/credential.ts',
+  'apps/cli/src/folder/docker-ignore.ts',
   'apps/cli/src/garden/layer-reference.ts',
   'apps/cli/src/garden/options.ts',
   'apps/cli/src/plain-text.ts',
@@ -47,6 +48,7 @@ const PURE = [
   'apps/controller/src/node/network.ts',
   'apps/controller/src/pages/home.ts',
   'apps/controller/src/push/app-manifest.ts',
+  'apps/controller/src/push/folder-path.ts',
   'apps/controller/src/push/ignore-file.ts',
   'apps/controller/src/push/pkt-line.ts',
   'apps/controller/src/push/procfile.ts',

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, RegistryClient } from '@croft/oci'
 import type { BuildWishes, DesiredInstance } from '@croft/protocol'
 import { isExpired, STACKS } from '@croft/stacks'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { imagesInUse } from '../../apps/controller/src/image/images-in-use.js'
 import { call } from './support/control-rig.js'
+import { dockerfileImage } from './support/dockerfile-image.js'
 import type { BuildScript, PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
 
@@ -135,33 +135,7 @@ describe('an app with a Dockerfile', () => {
   const Dockerfile = 'FROM scratch\nCOPY hello /\nCMD ["/hello"]\n'
   const told: BuildWishes[] = []
 
-  /** Builds as an executor does that has made this image of a Dockerfile. */
-  async function making(config: object): Promise<(item: DesiredInstance) => Partial<BuildScript>> {
-    const layer = await compressLayer(
-      await generatedLayerTar([{ kind: 'file', path: '/hello', content: 'x' }]),
-      '/nowhere',
-    )
-    const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
-    const rootfs = { type: 'layers' as const, diff_ids: [layer.diffId] }
-    const documents = encodeConfig({ architecture, os: 'linux', config, rootfs })
-    const manifest = encodeManifest(documents.descriptor, [layer.descriptor])
-    const socketPath = join(rig.folder, 'run/node/node.sock')
-    const put = async ({ appId, spec }: DesiredInstance): Promise<void> => {
-      const { body } = await call<BuildWishes>(
-        socketPath,
-        'GET',
-        `/v1/builds/${spec.kind === 'build' ? spec.buildId : ''}/wishes`,
-      )
-      told.push(body)
-      const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
-      await registry.putBlob(appId, layer.descriptor, () => layer.open())
-      await registry.putBlob(appId, documents.descriptor, () => documents.bytes)
-      await registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes)
-      await registry.close()
-    }
-    const made = { outcome: 'succeeded' as const, image: manifest.descriptor.digest, newLayers: 1, newBytes: 1 }
-    return (item) => ({ result: { ...made, builder: 'dockerfile', processTypes: {} }, until: put(item) })
-  }
+  const making = (config: object) => dockerfileImage(rig, config, (wishes) => told.push(wishes))
 
   it('is built by it, says so, and runs what the image says', async () => {
     rig.onBuild = await making({ Entrypoint: ['/hello'], Cmd: ['-v'], User: '5:5', ExposedPorts: { '3000/tcp': {} } })

@@ -52,7 +52,7 @@ describe('the keys of', () => {
 describe('a verb typed wrongly', () => {
   it.each([
     [['bogus'], 'croft --help'],
-    [['deploy'], 'croft deploy --help'],
+    [['registry:login', 'ghcr.io'], 'croft registry:login --help'],
     [['apps:create', 'a', 'b'], 'croft apps:create --help'],
     [['ps', '--bogus'], 'croft ps --help'],
   ])('%j names the help that has it right', async (args, help) => {

@@ -230,6 +230,12 @@ export class PushRig {
     if (status !== 201) throw new Error(text)
   }
 
+  /** What the CLI needs in its environment to find this platform. */
+  get cliEnv(): Record<string, string> {
+    const { port } = this.#proxy.address() as AddressInfo
+    return { CROFT_URL: `http://127.0.0.1:${port}`, CROFT_TOKEN: TOKEN }
+  }
+
   url(app: string, token = TOKEN): string {
     const address = this.#proxy.address()
     const port = typeof address === 'object' && address !== null ? address.port : 0

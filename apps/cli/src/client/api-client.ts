@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { messageOf } from '@croft/kit'
 import type { Agent, Dispatcher } from 'undici'
 import { z } from 'zod'
@@ -13,6 +14,8 @@ const CONNECT_TIMEOUT_MS = 5_000
 
 export interface CallOptions {
   body?: unknown
+  /** Bytes instead of a body of JSON. */
+  stream?: { type: string; bytes: Readable }
   query?: Record<string, string | undefined>
   timeoutMs?: number
   signal?: AbortSignal
@@ -51,10 +54,15 @@ export class ApiClient {
   /** Lines of a streamed answer as they come, until it ends or `signal` aborts. @throws ApiError, PlatformUnreachable */
   async *lines(path: string, options: CallOptions & { method?: Method } = {}): AsyncGenerator<string> {
     const answer = await this.#send(options.method ?? 'GET', path, options, 0)
+    const lines = createInterface({ input: answer.body, crlfDelay: Infinity })
     try {
-      for await (const line of createInterface({ input: answer.body, crlfDelay: Infinity })) yield line
+      for await (const line of lines) yield line
     } catch (error) {
       if (options.signal?.aborted !== true) throw new PlatformUnreachable(this.url, messageOf(error), error)
+    } finally {
+      // whoever has read enough does not hear how it ended
+      lines.on('error', () => undefined)
+      answer.body.on('error', () => undefined).destroy()
     }
   }
 
@@ -76,12 +84,14 @@ export class ApiClient {
         method,
         dispatcher: this.#agent,
         headers: {
+          ...(options.stream !== undefined && { 'content-type': options.stream.type }),
           authorization: `Bearer ${this.token}`,
           'user-agent': `croft/${version}`,
           accept: 'application/json',
           ...(options.body !== undefined && { 'content-type': 'application/json' }),
         },
         ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+        ...(options.stream !== undefined && { body: options.stream.bytes }),
         ...(options.signal !== undefined && { signal: options.signal }),
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,

@@ -51,7 +51,7 @@ export class BuildNodeRoutes implements OnModuleInit {
       const files = await this.wishFiles.of(this.repositories.path(app.repositoryId), build.tree)
       const [settings, team] = await Promise.all([this.settings.all(), this.teams.get(app.teamId)])
       const rules = { sources: settings.buildpackSources, team: team.name, reach: buildReachSchema.parse(settings) }
-      const choice = chooseBuilder(files, app, settings)
+      const choice = chooseBuilder(files, app, settings, await this.builds.folderOf(build))
       return {
         ...wishesOf(files, app.settings.buildpacks ?? [], rules),
         ...(choice.kind === 'chosen' && choice.builder === 'dockerfile' && { dockerfile: choice.text }),

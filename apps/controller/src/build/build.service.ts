@@ -279,6 +279,16 @@ export class BuildService {
     return { build, app: await this.dataSource.getRepository(App).findOneByOrFail({ id: build.appId }) }
   }
 
+  /** The name of the folder a build is made of that was not pushed with git. */
+  async folderOf({ pushId }: Build): Promise<string | undefined> {
+    if (pushId === null) return undefined
+    const [push] = await this.dataSource.query<{ folder: string | null }[]>(
+      `SELECT options->>'folder' AS folder FROM push WHERE id = $1`,
+      [pushId],
+    )
+    return push?.folder ?? undefined
+  }
+
   /** A build that may still have something to say: not one that waits. @throws BuildNotFound */
   async loggable(id: string): Promise<Build> {
     const isId = UUID.test(id)

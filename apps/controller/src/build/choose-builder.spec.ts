@@ -36,6 +36,22 @@ describe('the builder of an app', () => {
     expect(choose(files, settings)).toMatchObject({ kind: 'chosen', builder })
   })
 
+  it('is the Dockerfile of a folder that came to be built by it, whatever else it asks for', () => {
+    const files = new Map([
+      ['Dockerfile', Dockerfile],
+      ['Procfile', 'worker: x'],
+    ])
+    const app = { name: 'shop', settings: { builder: 'buildpacks', stack: 'debian-13' } as const }
+    expect(chooseBuilder(files, app, RULES, 'web')).toEqual({
+      kind: 'chosen',
+      builder: 'dockerfile',
+      text: Dockerfile,
+      procfile: new Map([['worker', 'x']]),
+      line: 'Building the Dockerfile of the folder web',
+    })
+    expect(chooseBuilder(new Map(), app, RULES, 'web')).toMatchObject({ kind: 'missing' })
+  })
+
   it('tells which way was taken, why, and how to take the other', () => {
     expect(choose({ Dockerfile })).toMatchObject({
       line: 'Building the Dockerfile (with buildpacks: croft apps:set shop builder=buildpacks)',

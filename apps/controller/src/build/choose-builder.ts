@@ -32,19 +32,27 @@ export interface BuilderRules {
 /**
  * The builder of a source: the app's setting, else buildpacks where somebody asks for them (a setting of the app, `.buildpacks`,
  * `project.toml`, a Procfile, a stack), else its Dockerfile, else buildpacks. Buildpacks are those of the builder image that the app or
- * the platform names, else Croft's. A file that is no part of the app is none here. Pure.
+ * the platform names, else Croft's. A `folder` that was not pushed came to have its Dockerfile built, whatever else is asked for. A file
+ * that is no part of the app is none here. Pure.
  * @throws ProcfileSyntaxError where the push was not checked
  */
 export function chooseBuilder(
   files: WishFiles,
   app: { name: string; settings: Pick<AppSettings, 'builder' | 'buildpacks' | 'stack'> },
   rules: BuilderRules,
+  folder?: string,
 ): BuilderChoice {
   const { settings } = app
   const isIgnored = ignoredOf(files)
   const has = (path: string): boolean => files.has(path) && !isIgnored(path, false)
   const text = has(DOCKERFILE) ? files.get(DOCKERFILE) : undefined
+  const procfile = (): Map<string, string> => parseProcfile(has(PROCFILE) ? (files.get(PROCFILE) ?? '') : '')
   const other = (builder: Builder): string => `croft apps:set ${app.name} builder=${builder}`
+  if (folder !== undefined) {
+    if (text === undefined) return { kind: 'missing', ...noDockerfile(folder) }
+    const line = `Building the Dockerfile of the folder ${folder}`
+    return { kind: 'chosen', builder: 'dockerfile', text, procfile: procfile(), line }
+  }
   const own = isBuilder(settings.builder) ? null : (settings.builder ?? null)
   if (own !== null && !isAllowedBuilder(own, rules.builderSources, rules.builder)) {
     return { kind: 'missing', ...builderRefusal(own, rules, app.name) }
@@ -67,7 +75,7 @@ export function chooseBuilder(
     kind: 'chosen',
     builder: 'dockerfile',
     text,
-    procfile: parseProcfile(has(PROCFILE) ? (files.get(PROCFILE) ?? '') : ''),
+    procfile: procfile(),
     line: `Building the Dockerfile (with buildpacks: ${other('buildpacks')})`,
   }
 }
@@ -90,6 +98,14 @@ export function builderRefusal(
 
 function isBuilder(text: string | undefined): text is Builder | undefined {
   return text === undefined || BUILDERS.some((builder) => builder === text)
+}
+
+/** What is said of a folder without one. Pure. */
+export function noDockerfile(folder: string): { cause: string; suggestion: string } {
+  return {
+    cause: `the folder ${folder} has no file Dockerfile, or its ignore files leave it out`,
+    suggestion: 'write one, or name the folder that has it: croft deploy --dockerfile FOLDER',
+  }
 }
 
 /** What asks for buildpacks, or null. */

@@ -1,4 +1,3 @@
-import type { OutgoingHttpHeaders } from 'node:http'
 import { Body, Controller, Inject, Param, Post, Res } from '@nestjs/common'
 import type { Clock } from '@croft/kit'
 import type { FastifyReply } from 'fastify'
@@ -8,7 +7,7 @@ import { Who, type Principal } from '../auth/principal.js'
 import { Answers } from '../http/answers.js'
 import { CLOCK } from '../tokens.js'
 import { BuildAnew } from './build-anew.js'
-import { PushOutput, type OutputForm } from './push-output.js'
+import { answerProgress, progressSchema } from './progress.js'
 
 const bodySchema = z.strictObject({
   /** Whether the build starts from what earlier ones kept. */
@@ -16,19 +15,6 @@ const bodySchema = z.strictObject({
   /** Whether it goes on when the client leaves; otherwise that cancels it. */
   detach: z.boolean().default(false),
 })
-
-/** One line of the answer: what a push would show, an empty one that keeps the connection warm, or the end. */
-const progressSchema = z.union([
-  z.object({ line: z.string() }),
-  z.object({ outcome: z.literal('deployed'), release: z.int() }),
-  z.object({ outcome: z.literal('refused'), reason: z.string(), cause: z.string(), suggestion: z.string() }),
-])
-
-const asJson = (value: z.infer<typeof progressSchema>): Buffer => Buffer.from(`${JSON.stringify(value)}\n`)
-const JSON_LINES: OutputForm = {
-  encode: (text) => asJson({ line: text.replace(/\n$/, '') }),
-  keepAlive: Buffer.from('\n'),
-}
 
 @Controller('api/v1/apps/:app/builds')
 export class BuildAnewController {
@@ -48,18 +34,7 @@ export class BuildAnewController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const prepared = await this.anew.prepare(who, name, !body.cache)
-    const gone = new AbortController()
-    reply.header('Cache-Control', 'no-store').header('X-Accel-Buffering', 'no').type('application/x-ndjson')
-    reply.hijack()
-    reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
-    const output = new PushOutput((bytes) => void reply.raw.write(bytes), this.clock, JSON_LINES)
-    reply.raw.once('close', () => {
-      output.mute()
-      if (!body.detach && !reply.raw.writableFinished) gone.abort(new Error('the client left'))
-    })
-    output.keepWarm('-----> Preparing the build')
-    const end = await this.anew.run(prepared, output, gone.signal)
-    output.stop()
-    if (!reply.raw.destroyed) reply.raw.end(asJson(end))
+    const options = { isDetached: body.detach, firstLine: '-----> Preparing the build' }
+    await answerProgress(reply, this.clock, options, (output, gone) => this.anew.run(prepared, output, gone))
   }
 }

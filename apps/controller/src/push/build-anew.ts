@@ -6,8 +6,8 @@ import type { PushJob } from './push-job.js'
 import type { PushOutput } from './push-output.js'
 import { PushRows } from './push-rows.js'
 import { PushService } from './push.service.js'
-import { PushRefused, type Refusal } from './refusal.js'
 import { Repositories } from './repository.js'
+import { runPush, type PushEnd } from './run-push.js'
 import { checkSource } from './source-check.js'
 
 /** An app that nobody has pushed to yet. */
@@ -22,9 +22,6 @@ export class NothingPushed extends CroftError {
     })
   }
 }
-
-/** How a build that somebody asked for ended. */
-export type BuiltAnew = { outcome: 'deployed'; release: number } | ({ outcome: 'refused' } & Refusal)
 
 /**
  * Builds and deploys once more what was pushed last, for a new base image or another stack: a push that moves no ref, with the
@@ -47,38 +44,26 @@ export class BuildAnew {
     const repository = await this.repositories.ensure(app.repositoryId)
     const commit = await this.repositories.readRef(repository, last.ref)
     if (commit === undefined) throw new NothingPushed(app.name)
-    const source = await checkSource(repository, commit, app.settings.sourceDir ?? null)
+    const folder = last.options.folder === undefined ? (app.settings.sourceDir ?? null) : null
+    const source = await checkSource(repository, commit, folder)
     return {
       id: await this.pushes.newId(),
       app,
       author: who.name,
       repository,
       command: { ref: last.ref, oldValue: commit, newValue: commit },
-      options: { rebuild: true },
+      options: { rebuild: true, ...(last.options.folder !== undefined && { folder: last.options.folder }) },
       build: isClean ? 'clean' : 'always',
       ...source,
     }
   }
 
-  /** Builds, releases and deploys; never throws: what went wrong is in the answer, and was said. */
-  async run(
+  /** Builds, releases and deploys; never throws. */
+  run(
     prepared: Awaited<ReturnType<BuildAnew['prepare']>>,
     output: PushOutput,
     abandoned: AbortSignal,
-  ): Promise<BuiltAnew> {
-    const job: PushJob = { ...prepared, output, abandoned }
-    try {
-      await this.pushes.received(job)
-      await this.pushes.deploy(job)
-      await this.pushes.committed(job)
-      return { outcome: 'deployed', release: (await this.rows.find(job.id))?.releaseVersion ?? 0 }
-    } catch (error) {
-      return {
-        outcome: 'refused',
-        ...(error instanceof PushRefused ? error.refusal : this.pushes.refusalOf(job, error)),
-      }
-    } finally {
-      await this.pushes.ended(job)
-    }
+  ): Promise<PushEnd> {
+    return runPush({ ...prepared, output, abandoned }, this.pushes, this.rows)
   }
 }

@@ -4,7 +4,7 @@ import { DockerfileError, parseDockerfile } from '@croft/oci'
 import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
 import type { Build } from '../build/build.entity.js'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
-import { chooseBuilder, type BuilderChoice, type BuilderRules } from '../build/choose-builder.js'
+import { chooseBuilder, type Builder, type BuilderChoice, type BuilderRules } from '../build/choose-builder.js'
 import { WishFileReader } from '../build/wish-files.js'
 import { DeployService } from '../deploy/deploy.service.js'
 import type { Deployment } from '../deploy/deployment.entity.js'
@@ -47,6 +47,13 @@ const RETRY_MS = 250
 /** A build that was asked for is a push that moves no ref. */
 const movesRef = ({ command }: PushJob): boolean => command.oldValue !== command.newValue
 
+/** Where a release comes from, as people read it. */
+function descriptionOf(job: PushJob): string {
+  const { folder, rebuild } = job.options
+  if (folder !== undefined) return `${rebuild === true ? 'Build' : 'Deploy'} folder ${folder} by its Dockerfile`
+  return `${movesRef(job) ? 'Push' : 'Build'} ${job.command.newValue.slice(0, 7)}`
+}
+
 /** The way of an accepted push: commit → image → release → deployment. */
 @Injectable()
 export class Delivery {
@@ -66,10 +73,11 @@ export class Delivery {
    */
   async run(job: PushJob): Promise<Release> {
     const choice = builderOf(job, await this.settings.all())
-    const builder = choice.builder === 'buildpacks' ? choice.image : null
-    const isOnStack = choice.builder === 'buildpacks' && builder === null
+    const image = choice.builder === 'buildpacks' ? choice.image : null
+    const isOnStack = choice.builder === 'buildpacks' && image === null
     const stack = isOnStack ? await this.#chooseStack(job) : DEFAULT_STACK
-    const built = (await this.#reused(job, { stack, builder })) ?? (await this.#build(job, stack, choice))
+    const wanted = { stack, builder: choice.builder, image }
+    const built = (await this.#reused(job, wanted)) ?? (await this.#build(job, stack, choice))
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -79,8 +87,8 @@ export class Delivery {
       generatedConfig: built.generatedConfig ?? [],
       checks: job.manifest.checks,
       formation: job.manifest.formation,
-      commit: job.command.newValue,
-      description: `${movesRef(job) ? 'Push' : 'Build'} ${job.command.newValue.slice(0, 7)}`,
+      commit: job.options.folder === undefined ? job.command.newValue : null,
+      description: descriptionOf(job),
       author: job.author,
       pushId: job.id,
     })
@@ -145,19 +153,26 @@ export class Delivery {
   /** The image of the running release when it was made of the same tree, and nobody asked for a build. */
   async #reused(
     job: PushJob,
-    { stack, builder }: { stack: string; builder: string | null },
+    wanted: { stack: string; builder: Builder; image: string | null },
   ): Promise<Built | undefined> {
     if (job.build !== 'if-needed') return undefined
     const running = await this.releases.current(job.app)
-    if (running === null || running.image === null || running.commit === null) return undefined
+    if (running === null || running.image === null) return undefined
     const build = await this.builds.ofImage(job.app.id, running.image)
-    const isSameStack = build === null || (build.stack === stack && builderImageOf(build) === builder)
-    const tree = build?.tree ?? (await commitTree(job.repository, running.commit, job.app.settings.sourceDir ?? null))
+    const isSameStack = build === null || (build.stack === wanted.stack && builderImageOf(build) === wanted.image)
+    if (build !== null && builderOfBuild(build) !== wanted.builder) return undefined
+    const tree = build?.tree ?? (await this.#treeOf(job, running))
     const changedAt = job.app.settings.buildpacksChangedAt
     const isSameBuild = changedAt === undefined || (build !== null && build.createdAt.toISOString() > changedAt)
     if (!isSameStack || !isSameBuild || tree !== job.tree) return undefined
     job.output.step(`Source unchanged: image of v${running.version} is used again`)
     return { image: running.image, processTypes: running.processTypes, buildId: build?.id ?? null }
+  }
+
+  /** What a release was made of, where its build is not known any more; undefined when that was nothing of git's. */
+  async #treeOf(job: PushJob, { commit }: Release): Promise<string | undefined> {
+    if (commit === null) return undefined
+    return commitTree(job.repository, commit, job.app.settings.sourceDir ?? null)
   }
 
   async #build(job: PushJob, stack: string, choice: Chosen): Promise<Built> {
@@ -201,9 +216,13 @@ export class Delivery {
   }
 }
 
+function builderOfBuild({ result }: Build): Builder {
+  return (result?.outcome === 'succeeded' ? result.builder : undefined) ?? 'buildpacks'
+}
+
 /** What builds a push. @throws PushRefused when that is a Dockerfile that is none */
 function builderOf(job: PushJob, rules: BuilderRules): Chosen {
-  const choice = chooseBuilder(job.wishFiles, job.app, rules)
+  const choice = chooseBuilder(job.wishFiles, job.app, rules, job.options.folder)
   if (choice.kind === 'missing') {
     throw new PushRefused({ reason: 'dockerfile', cause: choice.cause, suggestion: choice.suggestion })
   }

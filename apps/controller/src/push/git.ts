@@ -42,6 +42,15 @@ export function startGit(repository: string, args: readonly string[], env: Recor
   })
 }
 
+/** Below it lie the refs that are nobody's but ours: neither fetched nor pushed. */
+const HIDDEN_REFS = 'refs/croft'
+/** The sources that came as folders, each by the id of its push. */
+export const FOLDER_REFS = `${HIDDEN_REFS}/folders`
+
+export function isHidden(ref: string): boolean {
+  return ref.startsWith(`${HIDDEN_REFS}/`)
+}
+
 /** Starts one side of git's wire protocol on a repository: `receive-pack` or `upload-pack`, stateless. */
 export function startService(
   service: 'receive-pack' | 'upload-pack',
@@ -49,7 +58,7 @@ export function startService(
   options: { isAdvertisement: boolean; protocol?: string | undefined; env?: Record<string, string> },
 ): GitProcess {
   const flags = options.isAdvertisement ? ['--stateless-rpc', '--http-backend-info-refs'] : ['--stateless-rpc']
-  return start('git', [service, ...flags, repository], {
+  return start('git', ['-c', `transfer.hideRefs=${HIDDEN_REFS}`, service, ...flags, repository], {
     env: gitEnv({ ...(options.protocol !== undefined && { GIT_PROTOCOL: options.protocol }), ...options.env }),
     cwd: '/',
     stdio: ['pipe', 'pipe', 'pipe'],

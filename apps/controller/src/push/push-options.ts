@@ -6,6 +6,8 @@ export interface PushOptions {
   team?: string
   detach?: boolean
   rebuild?: boolean
+  /** No option of git's: the name of the folder that came by `deploy --dockerfile`, whose Dockerfile builds. */
+  folder?: string
 }
 
 const TEAM = /^[a-z][a-z0-9-]{0,38}[a-z0-9]$|^[a-z]$/

@@ -4,6 +4,8 @@ import { ImageModule } from '../image/image.module.js'
 import { BuildAnewController } from './build-anew.controller.js'
 import { BuildAnew } from './build-anew.js'
 import { Delivery } from './delivery.js'
+import { FolderDeployController } from './folder-deploy.controller.js'
+import { FolderDeploy } from './folder-deploy.js'
 import { GitHttpController } from './git-http.controller.js'
 import { PushRecovery } from './push-recovery.js'
 import { PushRows } from './push-rows.js'
@@ -13,7 +15,7 @@ import { RepositoryModule } from './repository.module.js'
 /** From `git push` to a moved ref. */
 @Module({
   imports: [BuildModule, ImageModule, RepositoryModule],
-  controllers: [BuildAnewController, GitHttpController],
-  providers: [BuildAnew, Delivery, PushRecovery, PushRows, PushService],
+  controllers: [BuildAnewController, FolderDeployController, GitHttpController],
+  providers: [BuildAnew, Delivery, FolderDeploy, PushRecovery, PushRows, PushService],
 })
 export class PushModule {}

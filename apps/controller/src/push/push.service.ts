@@ -11,7 +11,7 @@ import { PushRows } from './push-rows.js'
 import { pushMachine } from './push.machine.js'
 import { isZero } from './receive-head.js'
 import { branchOf } from './ref-policy.js'
-import { PushRefused, type Refusal } from './refusal.js'
+import { asOfFolder, PushRefused, type Refusal } from './refusal.js'
 import { Repositories } from './repository.js'
 
 /**
@@ -102,7 +102,12 @@ export class PushService {
   }
 
   /** What is said to the pusher of a failure; one that nobody expected is logged. */
-  refusalOf(job: Pick<PushJob, 'id' | 'app'>, error: unknown): Refusal {
+  refusalOf(job: Pick<PushJob, 'id' | 'app' | 'options'>, error: unknown): Refusal {
+    const refusal = this.#refusalOf(job, error)
+    return job.options.folder === undefined ? refusal : asOfFolder(refusal)
+  }
+
+  #refusalOf(job: Pick<PushJob, 'id' | 'app'>, error: unknown): Refusal {
     if (error instanceof PushRefused) return error.refusal
     if (error instanceof CroftError && error.kind === 'user') {
       return { reason: error.code, cause: error.message, suggestion: error.suggestion ?? 'correct it and push again' }

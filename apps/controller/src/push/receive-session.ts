@@ -112,7 +112,7 @@ async function feed(child: GitProcess, options: ReceiveOptions): Promise<undefin
 }
 
 /** The chunks of a stream under both deadlines. */
-async function* timed(body: AsyncIterable<Buffer>, gone: AbortSignal): AsyncGenerator<Buffer> {
+export async function* timed(body: AsyncIterable<Buffer>, gone: AbortSignal): AsyncGenerator<Buffer> {
   const iterator = body[Symbol.asyncIterator]()
   const end = performance.now() + TOTAL_MS
   for (;;) {
@@ -126,7 +126,7 @@ async function* timed(body: AsyncIterable<Buffer>, gone: AbortSignal): AsyncGene
 function within<T>(promise: Promise<T>, ms: number, gone: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onGone = (): void => reject(new ReceiveTimedOut('the client left'))
-    const timer = setTimeout(() => reject(new ReceiveTimedOut('the pack stopped coming')), Math.max(0, ms))
+    const timer = setTimeout(() => reject(new ReceiveTimedOut('what was sent stopped coming')), Math.max(0, ms))
     if (gone.aborted) onGone()
     gone.addEventListener('abort', onGone, { once: true })
     promise.then(resolve, reject).finally(() => {

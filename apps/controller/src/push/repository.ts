@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { errnoOf, run, type Logger } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
 import { CONFIG, LOGGER } from '../tokens.js'
-import { git } from './git.js'
+import { FOLDER_REFS, git, isHidden } from './git.js'
 import { installHooks } from './hooks.js'
 
 /** Largest pack git takes, bytes. */
@@ -84,13 +85,49 @@ export class Repositories implements OnModuleInit {
     }
   }
 
+  /** A repository of its own for objects that may not be wanted: `adopt` them, and in any case `discard` it. */
+  async draft(repositoryId: string): Promise<string> {
+    const path = `${this.path(repositoryId)}.${randomUUID()}.new`
+    await this.#init(path)
+    return path
+  }
+
+  /** Takes over the packs of a draft, and has a hidden ref name a commit in them. */
+  async adopt(repository: string, draft: string, ref: string, commit: string): Promise<void> {
+    const packs = `${draft}/objects/pack`
+    const names = await readdir(packs)
+    // a pack is there once its index is
+    for (const end of ['.pack', '.idx']) {
+      for (const name of names.filter((one) => one.endsWith(end))) {
+        await rename(`${packs}/${name}`, `${repository}/objects/pack/${name}`)
+      }
+    }
+    await git(repository, ['update-ref', '--end-of-options', ref, commit])
+  }
+
+  async discard(draft: string): Promise<void> {
+    await rm(draft, { recursive: true, force: true })
+  }
+
+  /** Removes the hidden refs of folders, but for one. Their objects stay, like those of pushes that came to nothing. */
+  async keepFolder(repository: string, kept: string | undefined): Promise<void> {
+    const listed = await git(repository, ['for-each-ref', '--format=%(refname)', FOLDER_REFS])
+    for (const ref of listed.split('\n').filter((name) => name !== '' && name !== kept)) {
+      await git(repository, ['update-ref', '-d', '--end-of-options', ref])
+    }
+  }
+
+  async dropRef(repository: string, ref: string): Promise<void> {
+    await git(repository, ['update-ref', '-d', '--end-of-options', ref])
+  }
+
   /**
    * After a ref moved: HEAD names the branch that deployed last, so that a clone checks it out, and everything written so far
    * survives a power cut.
    */
   async settle(repository: string, ref: string): Promise<void> {
     const head = await readFile(`${repository}/HEAD`, 'utf8').catch(() => '')
-    if (head !== `ref: ${ref}\n`) await git(repository, ['symbolic-ref', 'HEAD', ref])
+    if (!isHidden(ref) && head !== `ref: ${ref}\n`) await git(repository, ['symbolic-ref', 'HEAD', ref])
     await run('sync', ['-f', repository], { timeoutMs: SYNC_TIMEOUT_MS })
   }
 
@@ -102,7 +139,14 @@ export class Repositories implements OnModuleInit {
     if (await this.#isComplete(path)) return path
     const temporary = `${path}.new`
     await rm(temporary, { recursive: true, force: true })
-    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', temporary], {
+    await this.#init(temporary)
+    for (const [key, value] of this.#configuration()) await git(temporary, ['config', key, value])
+    await rename(temporary, path)
+    return path
+  }
+
+  async #init(path: string): Promise<void> {
+    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', path], {
       env: {
         PATH: '/usr/local/bin:/usr/bin:/bin',
         HOME: '/nonexistent',
@@ -111,9 +155,6 @@ export class Repositories implements OnModuleInit {
       },
       timeoutMs: 30_000,
     })
-    for (const [key, value] of this.#configuration()) await git(temporary, ['config', key, value])
-    await rename(temporary, path)
-    return path
   }
 
   async #isComplete(path: string): Promise<boolean> {
