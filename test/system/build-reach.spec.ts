@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HOST_REACH, type BuildReach } from '@croft/protocol'
@@ -129,6 +131,62 @@ describe.runIf(needs === null && isLong)('a mirror of npm in a private range, wi
     const pushed = await rig.build(files, { appId: id, previousImage: image, wishes: reachOf(mirror()) })
     const { output } = await rig.runIn(succeeded(pushed).image, ['/bin/cat', 'found.txt'])
     expect(output).toBe('hello from the mirror')
+  })
+})
+
+describe.runIf(needs === null && isLong)("the platform's egress list", () => {
+  /** Says which of these a build can connect to. */
+  const probe = (targets: string[]): string => `
+const { connect } = require('node:net'), { writeFileSync } = require('node:fs')
+const tried = (target) => new Promise((resolve) => {
+  const [host, port] = target.split(':')
+  const socket = connect({ host, port, timeout: 1500 }, () => resolve(target + ' open'))
+  for (const event of ['error', 'timeout']) socket.on(event, () => resolve(target + ' closed'))
+})
+Promise.all(${JSON.stringify(targets)}.map(tried)).then((found) => {
+  writeFileSync('found.txt', found.join('\\n') + '\\n')
+  process.exit()
+})`
+  const found = async (egress: string[], targets: string[], n: number): Promise<string[]> => {
+    const files = {
+      'package.json': JSON.stringify({
+        name: 'app',
+        private: true,
+        scripts: { start: 'node -p 1', build: 'node build.js' },
+      }),
+      'build.js': probe(targets),
+    }
+    const pushed = await rig.build(files, { appId: appId(n), wishes: { reach: { ...HOST_REACH, egress } } })
+    const { output } = await rig.runIn(succeeded(pushed).image, ['/bin/cat', 'found.txt'])
+    return output.trim().split('\n')
+  }
+
+  it('lets a build through to what it names, at its port, and to nothing else of this host or a private range', async () => {
+    const listener = createServer((socket) => socket.end()).listen(0, '0.0.0.0')
+    await once(listener, 'listening')
+    const { port } = listener.address() as AddressInfo
+    const neighbour = await rig.backend.create({ handle: 'egress-neighbour' })
+    try {
+      const { containerIp, hostIp } = await neighbour.info()
+      const targets = ['10.223.7.2:9090', '10.223.7.2:8080', `${lan.host}:${port}`, `${hostIp}:${port}`]
+      const closed = [...targets, '169.254.169.254:80', `${containerIp}:80`].map((target) => `${target} closed`)
+      const all = closed.map((line) => line.replace(' closed', ''))
+      expect(await found([], all, 50)).toEqual(closed)
+      expect(await found(['10.223.7.2:9090', '169.254.0.0/16:80'], all, 51)).toEqual([
+        '10.223.7.2:9090 open',
+        ...closed.slice(1),
+      ])
+      // not even what it names of them: this host, and other containers
+      const named = [`${lan.host}:${port}`, `${hostIp}:${port}`, `${containerIp}/30:80`, '10.223.7.0/29:8080']
+      expect(await found(named, all, 52)).toEqual([
+        '10.223.7.2:9090 closed',
+        '10.223.7.2:8080 open',
+        ...closed.slice(2),
+      ])
+    } finally {
+      listener.close()
+      await rig.backend.destroy(neighbour.handle)
+    }
   })
 })
 

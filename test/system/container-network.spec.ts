@@ -82,6 +82,30 @@ describe('the way out of a container', () => {
     expect(await reach({}, targets)).toEqual(['ok', 'ok', 'timeout'])
   })
 
+  it('leads to that list only for those containers it is for, also after a new backend took over', async () => {
+    const hasEgress = ({ properties }: ContainerSpec): boolean => properties?.['build'] !== undefined
+    const options = { egress: [{ host: lan.target, port: 8080 }], resolvers: [lan.target], hasEgress }
+    await backend.close()
+    backend = await home.open(options)
+    await backend.recover()
+    const targets = [`${lan.public}:9090`, `${lan.target}:8080`]
+    const [app, build] = await Promise.all([
+      backend.create(image),
+      backend.create({ ...image, handle: 'let-through', properties: { build: '' } }),
+    ])
+    expect(await reachFrom(app, targets)).toEqual(['ok', 'timeout'])
+    expect(await reachFrom(build, targets)).toEqual(['ok', 'ok'])
+    await backend.close()
+    backend = await home.open(options)
+    await backend.recover()
+    expect(await reachFrom(await backend.lookup(app.handle), targets)).toEqual(['ok', 'timeout'])
+    expect(await reachFrom(await backend.lookup(build.handle), targets)).toEqual(['ok', 'ok'])
+    for (const { handle } of [app, build]) await backend.destroy(handle)
+    await backend.close()
+    backend = await home.open({ egress: options.egress, resolvers: options.resolvers })
+    await backend.recover()
+  })
+
   it("hides the container's address behind the host's", async () => {
     await withContainer(backend, {}, async (container) => {
       expect(await output(container, ask(`${lan.public}:9090`))).toMatch(/10\.223\.7\.1 ok$/)

@@ -262,6 +262,11 @@ describe('the API of a controller', () => {
     expect(JSON.stringify(sources.json)).toContain('git.corp is no address')
     expect((await change({ buildpackSources: [] })).json).toMatchObject({ buildpackSources: [] })
     expect((await change({ buildpackSources: ['https://'] })).status).toBe(200)
+    const targets = await change({ egress: ['git.corp:443', 'git.corp'] })
+    expect(targets.status).toBe(400)
+    expect(JSON.stringify(targets.json)).toContain('git.corp is no target: write it as HOST:PORT')
+    expect((await change({ egress: ['git.corp:443'] })).json).toMatchObject({ egress: ['git.corp:443'] })
+    expect((await change({ egress: [] })).json).toMatchObject({ egress: [] })
     expect((await change({ npmRegistry: null, noProxy: null })).json).toMatchObject({
       npmRegistry: null,
       noProxy: null,

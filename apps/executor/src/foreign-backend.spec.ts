@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { ContainerSpec } from '@croft/garden-api'
 import { FakeBackend } from '@croft/garden-api/fake'
 import { OWNER, OWNER_PROPERTY } from '@croft/protocol'
 import { readConfig } from './config.js'
@@ -39,6 +40,16 @@ describe('a backend that knows none of our images', () => {
     await withKnown(fake, { images, egress, homeId: '' }).create({ handle: 'd' })
     expect(fake.store.records.get('d')?.spec).not.toHaveProperty('netOut')
     expect(fake.calls).toEqual(['create d', 'netOut d'])
+  })
+
+  it('lets those through that it is for, and no others', async () => {
+    const fake = new FakeBackend()
+    const egress = [{ host: '10.1.2.3', port: 4873 }]
+    const hasEgress = ({ properties }: ContainerSpec): boolean => properties?.['build'] === 'yes'
+    const backend = withKnown(fake, { images, egress, hasEgress, homeId: '' })
+    await backend.create({ handle: 'app' })
+    await backend.create({ handle: 'build', properties: { build: 'yes' } })
+    expect(fake.calls).toEqual(['create app', 'create build', 'netOut build'])
   })
 
   it('keeps no container that cannot be let through', async () => {

@@ -7,8 +7,10 @@ import type { GardenConfig } from './config.js'
 /** What the platform knows and a backend of its own would be told. */
 export interface Known {
   images: ImageResolver
-  /** Hosts in private ranges that every container may reach. */
+  /** Hosts in private ranges that some containers may reach. */
   egress: readonly { host: string; port: number }[]
+  /** Which containers that is for; absent: for all. */
+  hasEgress?: (spec: ContainerSpec) => boolean
   /** Tells this platform's containers from those of others that use the same API. */
   homeId: string
 }
@@ -23,10 +25,10 @@ export async function openGarden(garden: Pick<GardenConfig, 'address' | 'tokenFi
 }
 
 /**
- * The backend with every image resolved here, every container let through to the platform's egress, and owners told apart by platform;
+ * The backend with every image resolved here, containers let through to the platform's egress, and owners told apart by platform;
  * all else is its own.
  */
-export function withKnown(backend: Backend, { images, egress, homeId }: Known): Backend {
+export function withKnown(backend: Backend, { images, egress, hasEgress, homeId }: Known): Backend {
   const letThrough = egress.map(({ host, port }): NetOutRule => ({
     protocol: 'tcp',
     networks: [{ start: host }],
@@ -44,7 +46,7 @@ export function withKnown(backend: Backend, { images, egress, homeId }: Known): 
   }
   const create = async (spec: ContainerSpec, signal?: AbortSignal): Promise<Container> => {
     const container = await backend.create(await resolved(spec), signal)
-    if (letThrough.length === 0) return container
+    if (letThrough.length === 0 || hasEgress?.(spec) === false) return container
     try {
       // said at its creation it would be let through to nothing else
       await container.netOut(letThrough)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
+import type { ContainerSpec } from '@croft/garden-api'
 import { createLogger, systemClock } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import { DEFAULT_STACK } from '@croft/stacks'
@@ -18,12 +19,15 @@ import { LayerStore } from './image/layers.js'
 import { PackageLists } from './stack/package-lists.js'
 import { prepareBuildImage } from './stack/prepare-build-image.js'
 import { StackImages } from './stack/stack-images.js'
-import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
+import { BUILD_PROPERTY, INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
 
 const PROBE_IMAGE = `stack:${DEFAULT_STACK}`
 
 const logger = createLogger('executor')
+
+/** Only builds are let through to what the platform's egress list names. */
+const isBuild = ({ properties }: ContainerSpec): boolean => properties?.[BUILD_PROPERTY] !== undefined
 
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.argv.slice(2))
@@ -46,6 +50,7 @@ async function main(): Promise<void> {
           shimPath: config.shim,
           images: resolver,
           egress: config.egress,
+          hasEgress: isBuild,
           allowPrivileged: true, // of its own builds of Dockerfiles; nothing of a tenant can ask for it
           logger,
           clock,
@@ -53,6 +58,7 @@ async function main(): Promise<void> {
       : await openGarden(config.garden, {
           images: resolver,
           egress: config.egress,
+          hasEgress: isBuild,
           homeId: config.homeId,
         })
   const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
@@ -99,7 +105,7 @@ async function main(): Promise<void> {
     ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
     runBuild: async (item, { handle, address }, signal) => {
       if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)
-      const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id }
+      const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id, [BUILD_PROPERTY]: item.spec.buildId }
       return await runBuild(
         item.spec,
         { instanceId: item.id, appId: item.appId, appName: item.appName, handle, address, properties },

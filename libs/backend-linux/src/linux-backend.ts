@@ -388,7 +388,7 @@ class Linux implements LinuxBackend {
   async #applyNetwork(): Promise<void> {
     const containers = [...this.#entries.values()]
       .filter(({ state }) => state.step === 'created') // one on its way out has no network any more
-      .map(networkOf)
+      .map((entry) => networkOf(this.host, entry))
     await this.host.networker.apply(containers)
   }
   async #bulk<T>(handles: readonly string[], call: (handle: string) => Promise<T>): Promise<Map<string, ResultOf<T>>> {

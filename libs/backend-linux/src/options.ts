@@ -1,4 +1,4 @@
-import type { ImageResolver } from '@croft/garden-api'
+import type { ContainerSpec, ImageResolver } from '@croft/garden-api'
 import type { Clock, Logger } from '@croft/kit'
 
 /** A destination that containers may reach although it lies in a private range: a package registry, a proxy. */
@@ -28,8 +28,10 @@ export interface LinuxBackendOptions {
   network?: string
   /** Where containers' DNS questions go; default: the host's /etc/resolv.conf. */
   resolvers?: string[]
-  /** Allowed before private ranges are dropped. */
+  /** Allowed before private ranges are dropped, also on the host itself. */
   egress?: EgressRule[]
+  /** Which containers that is for, of those without `netOut` of their own; absent: for all. */
+  hasEgress?: (spec: ContainerSpec) => boolean
   /** How many events are kept for readers that come back; 10,000 by default. */
   keptEvents?: number
   /** Ports of the host given to containers that ask for any; default 61001–65534. */

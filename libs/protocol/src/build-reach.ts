@@ -13,6 +13,8 @@ export const buildReachSchema = z.object({
   noProxy: z.string().nullable(),
   /** Certificates in PEM that are trusted besides the host's. */
   ca: z.string().nullable(),
+  /** What else builds are let through to: see `parseEgress`. */
+  egress: z.array(z.string()).default([]),
 })
 export type BuildReach = z.infer<typeof buildReachSchema>
 
@@ -25,4 +27,5 @@ export const HOST_REACH: BuildReach = {
   proxy: null,
   noProxy: null,
   ca: null,
+  egress: [],
 }

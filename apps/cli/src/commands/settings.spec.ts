@@ -31,6 +31,8 @@ describe('settings of the platform on the command line', () => {
     ['a builder image', 'builder=acme/b:1', { builder: 'acme/b:1' }],
     ['a list of builder images', 'builder-sources=acme/,corp:5000', { builderSources: ['acme/', 'corp:5000'] }],
     ['a word for any builder image', 'builder-sources=any', { builderSources: ['*'] }],
+    ['a list of targets', 'egress=git.corp:443,10.0.0.0/8:80', { egress: ['git.corp:443', '10.0.0.0/8:80'] }],
+    ['a word for no targets', 'egress=none', { egress: [] }],
     ['the text of a file', 'ca=/corp.pem', { ca: CA }],
   ])('may be %s', (_what, pair, expected) => {
     expect(parsePlatformSettings([pair], read)).toEqual(expected)
@@ -50,6 +52,7 @@ describe('settings of the platform on the command line', () => {
       buildpackSources: ['https://'],
       builder: null,
       builderSources: ['*'],
+      egress: [],
       npmRegistry: 'https://a/',
       ca: CA,
     }
@@ -60,6 +63,7 @@ describe('settings of the platform on the command line', () => {
       'buildpack-sources=any',
       'builder=',
       'builder-sources=any',
+      'egress=none',
       'npm-registry=https://a/',
       'rubygems-mirror=',
       'pypi-index=',

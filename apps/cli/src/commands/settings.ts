@@ -18,6 +18,7 @@ const settingsShape = z.looseObject({
   buildpackSources: z.array(z.string()),
   builder: address,
   builderSources: z.array(z.string()).default(['*']),
+  egress: z.array(z.string()).default([]),
   npmRegistry: address,
   rubygemsMirror: address,
   pypiIndex: address,
@@ -65,6 +66,11 @@ const SETTINGS: Record<string, Setting> = {
     field: 'builderSources',
     form: 'any|none|HOST/NAME,...',
     meaning: 'addresses at or below which apps may name builder images; default any',
+  },
+  egress: {
+    field: 'egress',
+    form: 'none|HOST:PORT,...',
+    meaning: "what builds may reach in private ranges besides mirrors and the host's registries; default none",
   },
   'npm-registry': {
     field: 'npmRegistry',
@@ -133,6 +139,7 @@ export function register(program: Command): void {
     'croft settings:set expired-stacks=refuse',
     'croft settings:set npm-registry=https://npm.corp.example/ ca=/etc/ssl/corp.pem',
     'croft settings:set npm-registry=',
+    'croft settings:set egress=git.corp.example:443,10.20.0.0/16:5432',
     'croft settings:set buildpack-sources=https://github.com/heroku/,https://git.corp.example/packs/',
     'croft settings:set builder=registry.corp.example/builders/base:1 builder-sources=registry.corp.example/builders/',
   )
@@ -176,6 +183,7 @@ export function parsePlatformSettings(pairs: readonly string[], read: (file: str
         throw new UsageError(`${pair} is not ${key}=${setting.form}`, `${key}=${setting.form}: ${setting.meaning}`)
       if (key === 'ca') return [setting.field, certificatesIn(value, read)]
       if (key in ANY) return [setting.field, sourcesIn(value, ANY[key] ?? '')]
+      if (key === 'egress') return [setting.field, value === 'none' ? [] : value.split(',')]
       return [setting.field, /^\d+$/.test(value) ? Number(value) : value]
     }),
   )

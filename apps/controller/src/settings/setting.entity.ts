@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm'
 
-/** A platform setting, and the list of destinations builds and apps may reach (`egress`). */
+/** A platform setting, and the list of destinations builds may reach (`egress`). */
 @Entity({ name: 'setting' })
 export class Setting {
   @PrimaryColumn({ type: 'text' })

@@ -5,7 +5,7 @@ import { Answers } from '../http/answers.js'
 import { reachSettings } from './reach-settings.js'
 import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
 
-const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources, builder, builderSources } =
+const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources, builder, builderSources, egress } =
   settingsSchema.shape
 
 /** The settings an operator may change while the platform runs. */
@@ -16,6 +16,7 @@ export const openSettingsSchema = z.object({
   buildpackSources,
   builder,
   builderSources,
+  egress,
   ...reachSettings,
 })
 type OpenSettings = z.infer<typeof openSettingsSchema>
@@ -29,6 +30,7 @@ const changesSchema = z.strictObject({
   buildpackSources: buildpackSources.unwrap().optional(),
   builder: builder.unwrap().optional(),
   builderSources: builderSources.unwrap().optional(),
+  egress: egress.unwrap().optional(),
   npmRegistry: npmRegistry.unwrap().optional(),
   rubygemsMirror: rubygemsMirror.unwrap().optional(),
   pypiIndex: pypiIndex.unwrap().optional(),

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { DataSource } from 'typeorm'
+import { parseEgress } from '@croft/protocol'
 import { z } from 'zod'
 import { ANY_BUILDER, builderProblem, builderSourceProblem } from '../build/builder-reference.js'
 import { DATA_SOURCE } from '../tokens.js'
@@ -15,6 +16,11 @@ function checkSource(text: string, context: z.RefinementCtx): void {
   context.addIssue({ code: 'custom', message: `${text} is no address: write it as https://HOST/PATH` })
 }
 
+const egressProblem = (text: string): string | null => {
+  const target = parseEgress(text)
+  return typeof target === 'string' ? target : null
+}
+
 const checkedBy = (problemOf: (text: string) => string | null) => (text: string, context: z.RefinementCtx) => {
   const problem = problemOf(text)
   if (problem !== null) context.addIssue({ code: 'custom', message: `${text.slice(0, 100)} ${problem}` })
@@ -24,8 +30,8 @@ const checkedBy = (problemOf: (text: string) => string | null) => (text: string,
 export const settingsSchema = z.object({
   /** The range nodes get their /20 from. */
   network: z.string().default('10.192.0.0/12'),
-  /** Destinations builds and apps may reach although they lie in private ranges: `host:port` or `cidr:port`. */
-  egress: z.array(z.string()).default([]),
+  /** Destinations builds may reach although they lie in private ranges: `host:port` or `cidr:port`. */
+  egress: z.array(z.string().superRefine(checkedBy(egressProblem))).max(100).default([]),
   /** Addresses at or below which apps may fetch buildpacks, `https://` for any; none: no app may. */
   buildpackSources: z.array(z.string().superRefine(checkSource)).max(100).default([ANY_SOURCE]),
   /** Reference of the builder image that builds apps that name none; null: Croft's own buildpacks do, on its stacks. */

@@ -110,6 +110,7 @@ describe('how builds reach package registries', () => {
       packagistMirror: url,
       proxy: url,
       noProxy: fc.constant(null),
+      egress: fc.constant<string[]>([]),
       ca: fc.option(fc.constant('x'), { nil: null }),
     })
     fc.assert(

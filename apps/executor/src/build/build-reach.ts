@@ -1,5 +1,5 @@
 import type { Env } from '@croft/lifecycle'
-import { HOST_REACH, type BuildReach } from '@croft/protocol'
+import { HOST_REACH, parseEgress, type BuildReach, type EgressTarget } from '@croft/protocol'
 
 /** How builds reach the world: as the host does, and where the platform's settings say otherwise, as they say. Pure. */
 
@@ -83,7 +83,7 @@ export function proxyEnv({ proxyEnvironment }: HostReach, { proxy, noProxy }: Bu
 }
 
 /** What builds have to be let through to, wherever it lies. */
-export function reachTargets(reach: BuildReach = HOST_REACH): { host: string; port: number }[] {
+export function reachTargets(reach: BuildReach = HOST_REACH): EgressTarget[] {
   const { npmRegistry, rubygemsMirror, pypiIndex, packagistMirror, proxy } = reach
   const targets = [npmRegistry, rubygemsMirror, pypiIndex, packagistMirror, proxy].flatMap((text) => {
     if (text === null || !URL.canParse(text)) return []
@@ -92,7 +92,13 @@ export function reachTargets(reach: BuildReach = HOST_REACH): { host: string; po
       { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) },
     ]
   })
+  targets.push(...egressOf(reach))
   return [...new Map(targets.map((target) => [`${target.host} ${target.port}`, target])).values()]
+}
+
+/** The targets of the platform's egress list that is a setting. */
+export function egressOf({ egress }: BuildReach): EgressTarget[] {
+  return egress.map(parseEgress).filter((target) => typeof target !== 'string')
 }
 
 function both(values: Record<string, string>): Env {

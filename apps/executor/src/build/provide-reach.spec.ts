@@ -39,6 +39,18 @@ describe('what a build container gets so that its programs reach package registr
       { protocol: 'tcp', networks: [{ start: '10.1.2.3' }], ports: [{ start: 8443 }] },
       { protocol: 'tcp', networks: [{ start: '192.168.7.7' }], ports: [{ start: 3128 }] },
     ])
+    expect(git).not.toHaveProperty('letThrough')
     expect(git).toMatchObject({ proxyEnvironment: { https_proxy: 'http://192.168.7.7:3128' } })
+  })
+
+  it("lets it through to the targets of the platform's egress list, and the host that fetches buildpacks for it", async () => {
+    const paths = { npmrc: null, ca: null, proxyEnvironment: {} }
+    const egress = ['10.1.2.3:443', '10.4.0.0/16:5432', '151.101.0.162:443', 'git.invalid:443']
+    const { netOut, git } = await provideReach(join(folder, 'reach'), paths, { ...HOST_REACH, egress })
+    expect(netOut).toEqual([
+      { protocol: 'tcp', networks: [{ start: '10.1.2.3' }], ports: [{ start: 443 }] },
+      { protocol: 'tcp', networks: [{ start: '10.4.0.0', end: '10.4.255.255' }], ports: [{ start: 5432 }] },
+    ])
+    expect(git.letThrough?.map(({ host }) => host)).toEqual(['10.1.2.3', '10.4.0.0/16', '151.101.0.162', 'git.invalid'])
   })
 })

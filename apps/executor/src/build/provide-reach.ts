@@ -3,10 +3,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BindMount, NetOutRule } from '@croft/garden-api'
 import type { Env } from '@croft/lifecycle'
-import type { BuildReach } from '@croft/protocol'
+import { spanOf, type BuildReach, type EgressTarget } from '@croft/protocol'
 import type { GitAccess } from '../buildpack/git-source.js'
 import { isPublic } from '../buildpack/reachable.js'
-import { CA, proxyEnv, REACH, reachEnv, reachFiles, reachTargets, type HostReach } from './build-reach.js'
+import { CA, egressOf, proxyEnv, REACH, reachEnv, reachFiles, reachTargets, type HostReach } from './build-reach.js'
 import type { BuildPaths } from './ports.js'
 
 /** What the container of a build gets so that its programs reach package registries. */
@@ -17,7 +17,7 @@ export interface ProvidedReach {
   proxy: Env
   /** Where the files of the settings are seen, by their names. */
   files: ReadonlyMap<string, string>
-  /** Mirrors and proxies in private ranges, which no container reaches otherwise. */
+  /** Mirrors, proxies and other targets in private ranges, which no container reaches otherwise. */
   netOut: NetOutRule[]
   /** How this host fetches buildpacks for it; what is absent is as ever. */
   git: GitAccess
@@ -46,14 +46,16 @@ export async function provideReach(
     files: new Map(Object.keys(files).map((name) => [name, `${REACH}/${name}`])),
     netOut: await rulesFor(reachTargets(reach)),
     git: {
+      ...(reach !== undefined && reach.egress.length > 0 && { letThrough: egressOf(reach) }),
       ...(reach?.ca != null && { ca: join(folder, 'ca.crt') }),
       ...((reach?.proxy ?? reach?.noProxy) != null && { proxyEnvironment: proxyEnv(host, reach) }),
     },
   }
 }
 
-async function rulesFor(targets: readonly { host: string; port: number }[]): Promise<NetOutRule[]> {
+async function rulesFor(targets: readonly EgressTarget[]): Promise<NetOutRule[]> {
   const rules = targets.map(async ({ host, port }): Promise<NetOutRule[]> => {
+    if (host.includes('/')) return [{ protocol: 'tcp', networks: [spanOf(host)], ports: [{ start: port }] }]
     // a name that nobody resolves now is told by the program that asks for it
     const addresses = await lookup(host, { all: true, family: 4 }).catch(() => [])
     const networks = addresses.flatMap(({ address }) => (isPublic(address) ? [] : [{ start: address }]))

@@ -21,7 +21,10 @@ export interface GitSourceOptions {
 }
 
 /** How repositories are fetched, where it is not as the host does. */
-export type GitAccess = Partial<Pick<GitSourceOptions, 'ca' | 'proxyEnvironment'>>
+export type GitAccess = Partial<Pick<GitSourceOptions, 'ca' | 'proxyEnvironment'>> & {
+  /** What may be reached besides. */
+  letThrough?: readonly Egress[]
+}
 
 /** https and nothing else, to where it was said, and nothing that is fetched runs. */
 const FETCH_OPTIONS = [
@@ -45,9 +48,10 @@ export class GitSource {
     this.#turns = turns
   }
 
-  /** The same repositories, fetched through another proxy or with trust in other certificates. */
-  through(access: GitAccess): GitSource {
-    return new GitSource({ ...this.#options, ...access }, this.#turns)
+  /** The same repositories, fetched through another proxy, with trust in other certificates, or from further hosts. */
+  through({ letThrough = [], ...access }: GitAccess): GitSource {
+    const egress = [...this.#options.egress, ...letThrough]
+    return new GitSource({ ...this.#options, ...access, egress }, this.#turns)
   }
 
   /** Whether a commit is here, so that no one has to be asked for it. */

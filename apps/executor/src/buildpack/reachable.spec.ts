@@ -30,5 +30,7 @@ describe('what buildpacks may be fetched from', () => {
     await expect(reachableAddress(url, [])).rejects.toThrow('127.0.0.1 lies in a private range')
     await expect(reachableAddress(url, [{ host: '127.0.0.1', port: 443 }])).rejects.toThrow('private range')
     expect(await reachableAddress(url, [{ host: '127.0.0.1', port: 8443 }])).toBe('127.0.0.1')
+    expect(await reachableAddress(url, [{ host: '127.0.0.0/29', port: 8443 }])).toBe('127.0.0.1')
+    await expect(reachableAddress(url, [{ host: '127.0.0.8/29', port: 8443 }])).rejects.toThrow('private range')
   })
 })

@@ -1,12 +1,10 @@
 import { lookup } from 'node:dns/promises'
 import { BlockList, isIP } from 'node:net'
 import { LifecycleError } from '@croft/lifecycle'
+import { spanOf, type EgressTarget } from '@croft/protocol'
 
 /** Destinations that may be reached although they lie in a private range: those of the platform's egress list. */
-export interface Egress {
-  host: string
-  port: number
-}
+export type Egress = EgressTarget
 
 const PRIVATE: readonly [address: string, prefix: number, family: 'ipv4' | 'ipv6'][] = [
   ['0.0.0.0', 8, 'ipv4'],
@@ -43,12 +41,18 @@ export function isPublic(address: string): boolean {
 export async function reachableAddress(url: URL, egress: readonly Egress[]): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? 443 : Number(url.port)
-  const isListed = egress.some((one) => one.host === host && one.port === port)
+  const here = egress.filter((one) => one.port === port)
+  const isListed = here.some((one) => one.host === host)
+  const listed = new BlockList()
+  for (const one of here.filter(({ host }) => isIP(host.split('/')[0] ?? '') === 4)) {
+    const { start, end } = spanOf(one.host)
+    listed.addRange(start, end)
+  }
   const found = await lookup(host, { all: true }).catch((error: unknown) => {
     const title = `the buildpack at ${url.href} cannot be fetched: ${host} has no address`
     throw new LifecycleError('detect', title, 'correct the address, or let the platform reach it', { cause: error })
   })
-  const allowed = found.find(({ address }) => isListed || isPublic(address))
+  const allowed = found.find(({ address }) => isListed || isPublic(address) || listed.check(address))
   if (allowed !== undefined) return allowed.address
   throw new LifecycleError(
     'detect',

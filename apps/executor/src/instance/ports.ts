@@ -10,6 +10,8 @@ import type { LogStore } from './log-store.js'
 export { OWNER, OWNER_PROPERTY }
 export const INSTANCE_PROPERTY = 'croft.instance'
 export const APP_PROPERTY = 'croft.app'
+/** Of the container of a build, whose value nobody asks for. */
+export const BUILD_PROPERTY = 'croft.build'
 
 /** What an instance needs of its surroundings. */
 export interface InstancePorts {

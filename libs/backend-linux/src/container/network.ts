@@ -27,7 +27,7 @@ export async function allow(host: Host, entry: Entry, rules: readonly NetOutRule
   const { state, handle } = entry
   if (rules.length === 0) return
   const added = rules.map((rule) => ({ ...rule }))
-  refuse(netOutProblem([...networkOf(entry).rules, ...added]))
+  refuse(netOutProblem([...networkOf(host, entry).rules, ...added]))
   await host.depot.change(handle, state, ({ netOut = [] }) => ({ netOut: [...netOut, ...added] }))
   try {
     await host.networker.allow(state.slot, added)

@@ -215,7 +215,7 @@ export async function createContainer(
     Object.assign(state, started)
     failpoint('container-stands')
     await host.networker.connect(
-      networkOf(entry),
+      networkOf(host, entry),
       started.init.pid,
       spec.limits?.bandwidth,
       async (own, gateway) => await entry.client.network(own, gateway),

@@ -60,12 +60,16 @@ export interface Entry {
 export const processFolder = (host: Host, handle: string): string => join(host.depot.folder(handle), 'proc')
 
 /** What the network has to know of a container. */
-export function networkOf({ handle, spec, state }: Omit<Entry, 'client' | 'peas'>): ContainerNetwork {
+export function networkOf(
+  { options }: Pick<Host, 'options'>,
+  { handle, spec, state }: Omit<Entry, 'client' | 'peas'>,
+): ContainerNetwork {
   return {
     slot: state.slot,
     handle,
     address: state.address,
     isOpen: spec.netOut === undefined,
+    hasEgress: spec.netOut === undefined && (options.hasEgress?.(spec) ?? true),
     rules: [...(spec.netOut ?? []), ...(state.netOut ?? [])],
     ports: state.ports ?? [],
   }

@@ -28,11 +28,14 @@ function chain(text: string, name: string): string[] {
 }
 
 describe('the table of a home', () => {
-  const text = tableText(home, [{ slot: 1, handle: 'one', address: '10.192.0.2', isOpen: true, rules: [], ports: [] }])
+  const text = tableText(home, [
+    { slot: 1, handle: 'one', address: '10.192.0.2', isOpen: true, hasEgress: true, rules: [], ports: [] },
+  ])
 
   it('replaces the one before in one transaction', () => {
     expect(text.startsWith('add table inet croft_7\ndelete table inet croft_7\ntable inet croft_7 {\n')).toBe(true)
-    expect(text).toContain('add element inet croft_7 open_to_all { 10.192.0.2 }')
+    for (const name of ['open_to_all', 'open_to_egress'])
+      expect(text).toContain(`add element inet croft_7 ${name} { 10.192.0.2 }`)
   })
 
   it('decides about forwarded packets in this order: mapped ports, neighbours, answers, DNS, own rules, platform egress, private ranges, Internet, nothing', () => {
@@ -57,7 +60,7 @@ describe('the table of a home', () => {
   it('lets nothing of a container to the host but answers, DNS on the gateway when it is served here, and platform egress', () => {
     expect(chain(text, 'to_host').slice(1)).toEqual([
       'iifgroup 49399 ct state established,related accept',
-      'iifgroup 49399 ip saddr @open_to_all ip daddr . tcp dport @platform_egress accept',
+      'iifgroup 49399 ip saddr @open_to_egress ip daddr . tcp dport @platform_egress accept',
       'iifgroup 49399 drop',
     ])
     const local = tableText({ ...home, resolver: { address: '10.192.0.1', port: 4053, isLocal: true } }, [])
@@ -100,6 +103,7 @@ describe('the rules of one container', () => {
     handle: 'four',
     address: '10.192.0.5',
     isOpen: true,
+    hasEgress: false,
     rules: [],
     ports: [],
   }
@@ -107,6 +111,15 @@ describe('the rules of one container', () => {
   it('open it to the Internet when its spec has none', () => {
     expect(addContainerRules(home, container)).toBe('add element inet croft_7 open_to_all { 10.192.0.5 }\n')
     expect(removeContainerRules(home, container)).toBe('delete element inet croft_7 open_to_all { 10.192.0.5 }\n')
+  })
+
+  it('open it to what the platform lets through, if it is one of those', () => {
+    expect(addContainerRules(home, { ...container, isOpen: false, hasEgress: true })).toBe(
+      'add element inet croft_7 open_to_egress { 10.192.0.5 }\n',
+    )
+    expect(removeContainerRules(home, { ...container, hasEgress: true })).toBe(
+      'delete element inet croft_7 open_to_all { 10.192.0.5 }\ndelete element inet croft_7 open_to_egress { 10.192.0.5 }\n',
+    )
   })
 
   it('allow nothing when its spec has an empty list', () => {

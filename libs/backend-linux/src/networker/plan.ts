@@ -19,6 +19,8 @@ export interface ContainerNetwork {
   address: string
   /** Whether it reaches the Internet; otherwise only what the rules allow. */
   isOpen: boolean
+  /** Whether it reaches what the platform's egress list names. */
+  hasEgress: boolean
   /** What it may reach besides, oldest first. */
   rules: readonly NetOutRule[]
   /** Ports of the host that lead to it. */
@@ -42,7 +44,7 @@ export const PRIVATE_RANGES = [
 /** nft text that adds one container to the table. */
 export function addContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
   return [
-    container.isOpen ? `add element inet ${home.table} open_to_all { ${container.address} }\n` : '',
+    ...setsOf(container).map((name) => `add element inet ${home.table} ${name} { ${container.address} }\n`),
     container.rules.length > 0 ? addContainerChain(home, container) : '',
     leadText(home.table, container.address, container.ports),
   ].join('')
@@ -57,9 +59,14 @@ export function changeContainerRules(home: HomeNetwork, container: ContainerNetw
 export function removeContainerRules(home: HomeNetwork, container: ContainerNetwork): string {
   return [
     endLeadText(home.table, container.ports),
-    container.isOpen ? `delete element inet ${home.table} open_to_all { ${container.address} }\n` : '',
+    ...setsOf(container).map((name) => `delete element inet ${home.table} ${name} { ${container.address} }\n`),
     container.rules.length > 0 ? removeContainerChain(home, container) : '',
   ].join('')
+}
+
+/** The sets of addresses that it is in. */
+function setsOf({ isOpen, hasEgress }: ContainerNetwork): string[] {
+  return [...(isOpen ? ['open_to_all'] : []), ...(hasEgress ? ['open_to_egress'] : [])]
 }
 
 function addContainerChain(home: HomeNetwork, container: ContainerNetwork): string {
@@ -99,6 +106,7 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
   return [
     `add table inet ${home.table}\ndelete table inet ${home.table}\ntable inet ${home.table} {\n`,
     set('open_to_all', ['type ipv4_addr']),
+    set('open_to_egress', ['type ipv4_addr']),
     '  map by_rule {\n    type ipv4_addr : verdict\n  }\n',
     '  map ports_in {\n    type inet_service : ipv4_addr . inet_service\n  }\n',
     set('platform_egress', [
@@ -142,7 +150,7 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
       'type filter hook input priority 0; policy accept;',
       `iifgroup ${group} ct state established,related accept`,
       ...(home.resolver?.isLocal === true ? dnsAccept(home) : []),
-      `iifgroup ${group} ip saddr @open_to_all ip daddr . tcp dport @platform_egress accept`,
+      `iifgroup ${group} ip saddr @open_to_egress ip daddr . tcp dport @platform_egress accept`,
       `iifgroup ${group} drop`,
     ]),
     chain('pass_on', [
@@ -155,7 +163,7 @@ export function tableText(home: HomeNetwork, containers: readonly ContainerNetwo
       `oifgroup ${group} drop`,
       ...(home.resolver?.isLocal === false ? dnsAccept(home) : []),
       `iifgroup ${group} ip saddr vmap @by_rule`,
-      `iifgroup ${group} ip saddr @open_to_all ip daddr . tcp dport @platform_egress accept`,
+      `iifgroup ${group} ip saddr @open_to_egress ip daddr . tcp dport @platform_egress accept`,
       `iifgroup ${group} ip daddr { ${PRIVATE_RANGES.join(', ')} } drop`,
       `iifgroup ${group} ip saddr @open_to_all accept`,
       `iifgroup ${group} drop`,
