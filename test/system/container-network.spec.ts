@@ -18,6 +18,7 @@ import { run, waitFor } from '@croft/kit'
 import { ask, image, listenIn, makeHome, output, rulesLeft, sh, type TestHome } from './support/backend-rig.js'
 import { makeLan, type Lan } from './support/lan.js'
 
+const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 let home: TestHome
 let lan: Lan
 beforeAll(async () => {
@@ -82,29 +83,32 @@ describe('the way out of a container', () => {
     expect(await reach({}, targets)).toEqual(['ok', 'ok', 'timeout'])
   })
 
-  it('leads to that list only for those containers it is for, also after a new backend took over', async () => {
-    const hasEgress = ({ properties }: ContainerSpec): boolean => properties?.['build'] !== undefined
-    const options = { egress: [{ host: lan.target, port: 8080 }], resolvers: [lan.target], hasEgress }
-    await backend.close()
-    backend = await home.open(options)
-    await backend.recover()
-    const targets = [`${lan.public}:9090`, `${lan.target}:8080`]
-    const [app, build] = await Promise.all([
-      backend.create(image),
-      backend.create({ ...image, handle: 'let-through', properties: { build: '' } }),
-    ])
-    expect(await reachFrom(app, targets)).toEqual(['ok', 'timeout'])
-    expect(await reachFrom(build, targets)).toEqual(['ok', 'ok'])
-    await backend.close()
-    backend = await home.open(options)
-    await backend.recover()
-    expect(await reachFrom(await backend.lookup(app.handle), targets)).toEqual(['ok', 'timeout'])
-    expect(await reachFrom(await backend.lookup(build.handle), targets)).toEqual(['ok', 'ok'])
-    for (const { handle } of [app, build]) await backend.destroy(handle)
-    await backend.close()
-    backend = await home.open({ egress: options.egress, resolvers: options.resolvers })
-    await backend.recover()
-  })
+  it.runIf(isLong)(
+    'leads to that list only for those containers it is for, also after a new backend took over',
+    async () => {
+      const hasEgress = ({ properties }: ContainerSpec): boolean => properties?.['build'] !== undefined
+      const options = { egress: [{ host: lan.target, port: 8080 }], resolvers: [lan.target], hasEgress }
+      await backend.close()
+      backend = await home.open(options)
+      await backend.recover()
+      const targets = [`${lan.public}:9090`, `${lan.target}:8080`]
+      const [app, build] = await Promise.all([
+        backend.create(image),
+        backend.create({ ...image, handle: 'let-through', properties: { build: '' } }),
+      ])
+      expect(await reachFrom(app, targets)).toEqual(['ok', 'timeout'])
+      expect(await reachFrom(build, targets)).toEqual(['ok', 'ok'])
+      await backend.close()
+      backend = await home.open(options)
+      await backend.recover()
+      expect(await reachFrom(await backend.lookup(app.handle), targets)).toEqual(['ok', 'timeout'])
+      expect(await reachFrom(await backend.lookup(build.handle), targets)).toEqual(['ok', 'ok'])
+      for (const { handle } of [app, build]) await backend.destroy(handle)
+      await backend.close()
+      backend = await home.open({ egress: options.egress, resolvers: options.resolvers })
+      await backend.recover()
+    },
+  )
 
   it("hides the container's address behind the host's", async () => {
     await withContainer(backend, {}, async (container) => {

@@ -21,7 +21,11 @@ describe('a target of the egress list', () => {
     ['10.1.2.256:80', /HOST:PORT/],
     ['10.1.2.3/33:80', /block/],
     ['10.1.2.3/8/8:80', /block/],
-    ['127.0.0.1:80', /build itself/],
+    ['127.0.0.1:80', /127.0.0.0\/8/],
+    ['169.254.169.254:80', /169.254.0.0\/16/],
+    ['168.0.0.0/5:80', /169.254.0.0\/16/],
+    ['0.0.0.0/0:80', /no build may reach/],
+    ['255.255.255.255:80', /224.0.0.0\/3/],
     ['localhost:80', /build itself/],
   ])('is not %s', (text, why) => {
     expect(parseEgress(text)).toMatch(why)
