@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '@croft/kit'
 import type { BuildSpec } from '@croft/protocol'
@@ -408,6 +409,19 @@ describe.skipIf(needs !== null)('a build that fails', () => {
     expect(failed(pushed).reason).toBe('interrupted')
     expect(performance.now() - canceledAt).toBeLessThan(3_000)
     await expectNothingLeft()
+  })
+
+  it.runIf(isLong)('because the registry takes nothing leaves no draft of a layer', async () => {
+    const drafts = (): string[] => readdirSync(join(rig.folder, 'layers')).filter((name) => name.startsWith('.new-'))
+    rig.registry.isFull = true
+    try {
+      const files = plain({ build: 'mkdir public && echo full > public/index.html' }, { 'only-here.txt': 'full' })
+      expect(failed(await rig.build(files)).reason).toBe('export')
+      await waitFor(() => drafts().length === 0, { what: 'the drafts to be gone', timeoutMs: 10_000 })
+      await expectNothingLeft()
+    } finally {
+      rig.registry.isFull = false
+    }
   })
 
   it('is told as a source that did not arrive', async () => {

@@ -6,10 +6,12 @@ import { createLogger, systemClock } from '@croft/kit'
 import { RegistryClient } from '@croft/oci'
 import { DEFAULT_STACK } from '@croft/stacks'
 import type { BuildPorts } from './build/ports.js'
+import { sweepAppCaches } from './build/build-cache.js'
 import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
 import { GitSource } from './buildpack/git-source.js'
 import { readConfig } from './config.js'
+import { sweepLayerCaches } from './dockerfile/layer-cache.js'
 import { createExecutor } from './executor.js'
 import { BaseImages } from './image/base-image.js'
 import { CroftImageResolver } from './image/image-resolver.js'
@@ -93,6 +95,8 @@ async function main(): Promise<void> {
     },
   }
   await sweepBuildFolders(buildPorts.paths, logger)
+  await sweepAppCaches(buildPorts.paths.caches, logger)
+  await sweepLayerCaches(buildPorts.paths.caches, logger)
   const executor = createExecutor(config, {
     backend,
     controller,

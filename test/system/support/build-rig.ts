@@ -398,6 +398,8 @@ export class MemoryRegistry {
   readonly manifests = new Map<string, Buffer>()
   /** Paths of uploads that were finished, for counting. */
   readonly uploads: string[] = []
+  /** Whether it takes nothing more. */
+  isFull = false
   readonly #server: Server
 
   private constructor() {
@@ -428,6 +430,7 @@ export class MemoryRegistry {
     const body = Buffer.concat(chunks)
     const url = new URL(request.url ?? '', 'http://registry')
     const [, , , kind, reference, upload] = url.pathname.split('/')
+    if (this.isFull && request.method !== 'GET' && request.method !== 'HEAD') return { status: 507 }
     if (kind === 'blobs' && reference === 'uploads') {
       if (request.method === 'POST') return { status: 202, headers: { location: `${url.pathname}1` } }
       const digest = url.searchParams.get('digest') ?? ''

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { silentLogger } from '@croft/kit'
+import { silentLogger, waitFor } from '@croft/kit'
 import type { BuildCache } from '@croft/lifecycle'
-import { AppCache } from './build-cache.js'
+import { AppCache, sweepAppCaches } from './build-cache.js'
 
 const APP = '01890000-0000-7000-8000-000000000001'
 let folder: string
@@ -50,6 +50,23 @@ describe('what is kept of an app between builds', () => {
     expect(existsSync(open().treePath(tree))).toBe(true)
     await open().write({})
     expect(await open().read()).toEqual({})
+  })
+
+  it('has no tree that no record names, once the executor that died in the midst of a build was started again', async () => {
+    const { tree } = await open().draft()
+    await open().write(cacheOf(tree))
+    const orphan = '01890000-0000-4000-8000-000000000009'
+    const other = '01890000-0000-7000-8000-000000000002'
+    for (const path of [join(APP, orphan), join(APP, 'dockerfile'), join(other, orphan)])
+      mkdirSync(join(folder, 'caches', path, 'layers'), { recursive: true })
+    await sweepAppCaches(join(folder, 'caches'), silentLogger)
+    await waitFor(
+      () => ![join(APP, orphan), join(other, orphan)].some((path) => existsSync(join(folder, 'caches', path))),
+      { what: 'the trees to be gone', timeoutMs: 5_000 },
+    )
+    expect(await open().read()).toEqual(cacheOf(tree))
+    for (const path of [tree, 'dockerfile']) expect(existsSync(join(folder, 'caches', APP, path))).toBe(true)
+    await sweepAppCaches(join(folder, 'none'), silentLogger)
   })
 
   it('does not count after a power cut, and never when it cannot be read', async () => {

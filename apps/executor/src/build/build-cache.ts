@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { bareEnv, messageOf, run, type Logger } from '@croft/kit'
@@ -17,6 +17,7 @@ const recordSchema = z.object({
   isSynced: z.boolean(),
   buildpacks: z.record(z.string(), z.record(z.string(), layerSchema)),
 })
+const TREE = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const APP_ID = /^[0-9a-f-]{36}$/
 /** Long enough for the build that wrote the cache to be over. */
 const SETTLE_AFTER_MS = 2_000
@@ -50,7 +51,7 @@ export class AppCache {
 
   async read(): Promise<BuildCache> {
     try {
-      const record = recordSchema.parse(JSON.parse(await readFile(join(this.#folder, 'cache.json'), 'utf8')))
+      const record = await readRecord(this.#folder)
       if (!record.isSynced && record.bootId !== this.#options.bootId) return {}
       const withMetadata = (layer: z.infer<typeof layerSchema>): BuildCache[string][string] => ({
         ...layer,
@@ -127,7 +128,25 @@ export class AppCache {
   }
 }
 
-function treesOf(cache: BuildCache): Set<string> {
+/** Removes trees that no record names: those of a build, or of a removal, in the midst of which an executor died. */
+export async function sweepAppCaches(caches: string, logger: Logger): Promise<void> {
+  for (const app of await readdir(caches).catch(() => [])) {
+    const record = await readRecord(join(caches, app)).catch(() => null)
+    const named = record === null ? new Set() : treesOf(record.buildpacks)
+    const trees = (await readdir(join(caches, app)).catch(() => [])).filter((name) => TREE.test(name))
+    for (const tree of trees.filter((name) => !named.has(name))) {
+      rm(join(caches, app, tree), { recursive: true, force: true }).catch((error: unknown) =>
+        logger.warn('build-cache-not-swept', { app, why: messageOf(error) }),
+      )
+    }
+  }
+}
+
+async function readRecord(folder: string): Promise<z.infer<typeof recordSchema>> {
+  return recordSchema.parse(JSON.parse(await readFile(join(folder, 'cache.json'), 'utf8')))
+}
+
+function treesOf(cache: Record<string, Record<string, { tree: string }>>): Set<string> {
   return new Set(Object.values(cache).flatMap((layers) => Object.values(layers).map(({ tree }) => tree)))
 }
 

@@ -1,5 +1,5 @@
 import { chown, mkdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Digest } from '@croft/kit'
 import {
@@ -44,6 +44,7 @@ import { WORKSPACE } from './container-shape.js'
 import type { BuildFolders } from './build-folders.js'
 import { layerState, mergeTrees, moveTree, normaliseTree } from './layer-trees.js'
 import type { Restored } from './restore-layers.js'
+import { allOf } from './all-of.js'
 
 export interface ExportPorts {
   layers: LayerStore
@@ -197,9 +198,10 @@ class Exporter {
       const title = `${buildpack.id} describes a layer "${layer.name}" that it did not make`
       throw new LifecycleError('export', title, 'fix the buildpack')
     }
-    const draft = await this.ports.layers.draft()
-    await this.#collect(place, state, join(draft, 'layers', place.key))
-    return this.#sealed(draft, 'layers', owner, guessKey(buildpack, layer))
+    return this.#inDraft(async (draft) => {
+      await this.#collect(place, state, join(draft, 'layers', place.key))
+      return this.#sealed(draft, 'layers', owner, guessKey(buildpack, layer))
+    })
   }
 
   /** A layer of the former image, taken over by its digest. */
@@ -254,22 +256,42 @@ class Exporter {
     const { layers } = this.ports
     const { workspace } = this.input.folders
     const { owner } = this.input.runImage
-    const sliceDrafts = new Map<string, string>()
-    const sliced = await moveSlices(workspace, slices, async () => {
-      const draft = await layers.draft()
-      const folder = join(draft, 'workspace')
-      await mkdir(folder)
-      sliceDrafts.set(folder, draft)
-      return folder
-    })
-    const rest = await layers.draft()
-    await rename(workspace, join(rest, 'workspace'))
-    await mkdir(workspace)
-    const sealed = sliced.map(({ slice, folder }) => {
-      const guess = JSON.stringify(['slice', this.input.appId, slice.paths])
-      return this.#sealed(sliceDrafts.get(folder) ?? folder, 'workspace', owner, guess)
-    })
-    return Promise.all([...sealed, this.#sealed(rest, 'workspace', owner)])
+    const drafts: string[] = []
+    const draft = async (): Promise<string> => {
+      const made = await layers.draft()
+      drafts.push(made)
+      return made
+    }
+    try {
+      const sliced = await moveSlices(workspace, slices, async () => {
+        const folder = join(await draft(), 'workspace')
+        await mkdir(folder)
+        return folder
+      })
+      const rest = await draft()
+      await rename(workspace, join(rest, 'workspace'))
+      await mkdir(workspace)
+      const sealed = sliced.map(({ slice, folder }) => {
+        const guess = JSON.stringify(['slice', this.input.appId, slice.paths])
+        return this.#sealed(dirname(folder), 'workspace', owner, guess)
+      })
+      return await allOf([...sealed, this.#sealed(rest, 'workspace', owner)])
+    } catch (error) {
+      for (const left of drafts) layers.discard(left)
+      throw error
+    }
+  }
+
+  /** Lends a draft of a layer's tree; one that does not become a layer goes at once, when nobody works on it any more. */
+  async #inDraft<T>(use: (draft: string) => Promise<T>): Promise<T> {
+    const { layers } = this.ports
+    const draft = await layers.draft()
+    try {
+      return await use(draft)
+    } catch (error) {
+      layers.discard(draft)
+      throw error
+    }
   }
 
   /** The bills of materials of what runs, null when buildpacks left none. */
@@ -301,10 +323,10 @@ class Exporter {
       }
     }
     const blob = await compressLayer(layerTar(draft, [top], owner), this.#spoolPath())
-    const [uploaded] = await Promise.all([
+    const [uploaded] = await allOf([
       this.#upload(blob, () => blob.open()),
       layers.adopt(blob.diffId, blob.descriptor, draft),
-    ])
+    ] as const)
     if (guess !== undefined) layers.expect(guess, blob.diffId)
     return uploaded
   }
@@ -314,9 +336,10 @@ class Exporter {
     const { layers } = this.ports
     const { tar, blob } = await generatedBlob(entries)
     if (!layers.has(blob.diffId)) {
-      const draft = await layers.draft()
-      await unpackLayer(Readable.from([tar]), draft)
-      await layers.adopt(blob.diffId, blob.descriptor, draft)
+      await this.#inDraft(async (draft) => {
+        await unpackLayer(Readable.from([tar]), draft)
+        await layers.adopt(blob.diffId, blob.descriptor, draft)
+      })
     }
     return this.#upload(blob, () => blob.open())
   }

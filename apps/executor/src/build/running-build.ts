@@ -3,6 +3,7 @@ import { isDigest, messageOf } from '@croft/kit'
 import type { Image } from '@croft/oci'
 import type { BuildResult, BuildSpec, BuildWishes } from '@croft/protocol'
 import type { BaseImage } from '../image/base-image.js'
+import { valuesOf } from './all-of.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
 import { BUILDPACKS } from './buildpacks-container.js'
@@ -53,7 +54,7 @@ export async function inFolders<T>(build: RunningBuild, use: (prepared: Prepared
   if (made.status === 'rejected') throw made.reason
   const folders = made.value
   try {
-    const [base, installed, previous, wishes, bootId] = await allOf(others)
+    const [base, installed, previous, wishes, bootId] = await valuesOf(others)
     await writePlatformEnv(folders, { ...wishes.env, ...spec.env })
     const reach = await provideReach(folders.reach, ports.paths, wishes.reach)
     return await use({ ...build, folders, wishes, base, installed, previous, bootId: bootId.trim(), reach })
@@ -72,13 +73,4 @@ async function readPrevious({ spec, context, ports, stop }: RunningBuild): Promi
     ports.logger.warn('previous-image-not-read', { image: previousImage, why: messageOf(error) })
     return null
   }
-}
-
-/** The values of settled promises, or the first failure. */
-async function allOf<T extends readonly unknown[]>(settled: {
-  [K in keyof T]: PromiseSettledResult<T[K]>
-}): Promise<T> {
-  return (await Promise.all(
-    settled.map((one) => (one.status === 'fulfilled' ? one.value : Promise.reject(one.reason as Error))),
-  )) as unknown as T
 }

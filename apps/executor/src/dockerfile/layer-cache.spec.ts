@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { silentLogger } from '@croft/kit'
+import { silentLogger, waitFor } from '@croft/kit'
 import { digestOf } from '@croft/oci'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { LayerCache } from './layer-cache.js'
+import { LayerCache, sweepLayerCaches } from './layer-cache.js'
 
 const appId = '01890000-0000-7000-8000-000000000001'
 const descriptor = { mediaType: 'x', digest: digestOf('blob'), size: 4 }
@@ -33,6 +33,18 @@ describe('what is kept of the Dockerfile builds of an app', () => {
     const cache = await open({ builtOn: ['other', 'stack'] })
     expect(existsSync(join(cache.storage, 'layer'))).toBe(true)
     expect([...cache.known]).toEqual([[digestOf('tar'), descriptor]])
+  })
+
+  it('leaves nothing behind that was on its way out when the executor died, and stays itself', async () => {
+    for (const name of ['dockerfile.gone-1', 'dockerfile.gone-2'])
+      mkdirSync(join(caches, appId, name, 'storage/overlay'), { recursive: true })
+    await sweepLayerCaches(caches, silentLogger)
+    await waitFor(() => readdirSync(join(caches, appId)).join() === 'dockerfile', {
+      what: 'what was on its way out to be gone',
+      timeoutMs: 5_000,
+    })
+    expect([...(await open()).known]).toEqual([[digestOf('tar'), descriptor]])
+    await sweepLayerCaches(join(caches, 'none'), silentLogger)
   })
 
   it('remembers the layers that were used last, and only so many', async () => {

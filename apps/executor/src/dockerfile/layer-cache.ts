@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { bareEnv, isDigest, messageOf, run, type Digest, type Logger } from '@croft/kit'
 import { descriptorSchema, type Descriptor } from '@croft/oci'
@@ -22,6 +22,8 @@ type Record = z.infer<typeof recordSchema>
 const OF_CONTAINERS = '/mnt'
 /** Layers whose names in the registry are remembered; each is asked for there by every build. */
 const MAX_KNOWN = 500
+/** What a cache is called on its way out. */
+const GONE = 'dockerfile.gone-'
 const APP_ID = /^[0-9a-f-]{36}$/
 const DU_TIMEOUT_MS = 60_000
 
@@ -127,11 +129,23 @@ async function readRecord(folder: string): Promise<Record | null> {
   }
 }
 
+/** Removes what an executor that died did not get to remove. */
+export async function sweepLayerCaches(caches: string, logger: Logger): Promise<void> {
+  for (const app of await readdir(caches).catch(() => [])) {
+    const gone = (await readdir(join(caches, app)).catch(() => [])).filter((name) => name.startsWith(GONE))
+    for (const name of gone) removeSoon(join(caches, app, name), logger)
+  }
+}
+
 /** Out of the way at once, gone a little later. */
 async function discard(folder: string, logger: Logger): Promise<void> {
-  const away = `${folder}.gone-${process.hrtime.bigint()}`
+  const away = join(dirname(folder), `${GONE}${process.hrtime.bigint()}`)
   await rename(folder, away).catch(() => undefined) // there was none
-  rm(away, { recursive: true, force: true }).catch((error: unknown) =>
+  removeSoon(away, logger)
+}
+
+function removeSoon(folder: string, logger: Logger): void {
+  rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
     logger.warn('dockerfile-cache-not-removed', { why: messageOf(error) }),
   )
 }
