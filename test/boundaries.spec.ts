@@ -31,6 +31,7 @@ const PURE = [
   'apps/controller/src/app/config-name.ts',
   'apps/controller/src/auth/credentials.ts',
   'apps/controller/src/auth/roles.ts',
+  'apps/controller/src/build/admission.ts',
   'apps/controller/src/build/build-limits.ts',
   'apps/controller/src/build/build-wishes.ts',
   'apps/controller/src/build/builder-reference.ts',

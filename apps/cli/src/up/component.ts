@@ -18,6 +18,8 @@ export interface Component {
   after: ComponentName[]
   /** It is started when these files exist. */
   needs?: string[]
+  /** Cgroups it joins when it is started, as directories. */
+  groups?(): Promise<string[]>
   /** Done each time before it is started; not when a running one is taken over. */
   prepare?(): Promise<void>
   /** Whether it does its work; called every few milliseconds until it is true. */

@@ -110,6 +110,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     capabilities: settings.httpPort < 1024 || settings.httpsPort < 1024 ? ['net_bind_service'] : [],
     after: [],
     needs: launch.needs,
+    groups: async () => (await import('@croft/backend-linux/serving')).servingGroups(config.k),
     isReady: () => accepts(launch.masterSocket),
     lifeline: launch.masterSocket,
     stopSignal: 'SIGTERM',

@@ -65,6 +65,18 @@ async function processOf(supervisor: Supervisor, name: ComponentName, other?: Pr
 }
 
 describe('the supervisor', () => {
+  it('has a component join its cgroups, and runs it where there are none', async () => {
+    const supervisor = supervise(
+      sleeper('haproxy', { groups: () => Promise.resolve([folder]) }),
+      sleeper('router', { groups: () => Promise.resolve([join(folder, 'none')]) }),
+      sleeper('redis', { groups: () => Promise.reject(new Error('no cgroups are mounted')) }),
+    )
+    const { pid } = await processOf(supervisor, 'haproxy')
+    expect(readFileSync(join(folder, 'cgroup.procs'), 'utf8')).toBe(String(pid))
+    for (const name of ['router', 'redis'] as const) await processOf(supervisor, name)
+    await supervisor.stop()
+  })
+
   it('starts a component only when those it needs are ready', async () => {
     let isReady = false
     const supervisor = supervise(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { backoffMs, messageOf, start, waitFor, type Clock, type Logger } from '@croft/kit'
 import { identityOf, type Component, type ComponentName } from './component.js'
@@ -164,11 +164,22 @@ export class Supervisor {
       await endProcess(leftover, component, this.#ports.clock)
     }
     await component.prepare?.()
+    const groups = await this.#groupsOf(component)
     signal.throwIfAborted()
-    return { ended: this.#spawn(one, file, identity) }
+    return { ended: this.#spawn(one, groups, file, identity) }
   }
 
-  #spawn(one: Supervised, file: string, identity: string): Promise<string> {
+  /** A component without its cgroup does its work, if perhaps not as soon. */
+  async #groupsOf(component: Component): Promise<string[]> {
+    try {
+      return (await component.groups?.()) ?? []
+    } catch (error) {
+      this.#ports.logger.warn('component-without-cgroup', { name: component.name, why: messageOf(error) })
+      return []
+    }
+  }
+
+  #spawn(one: Supervised, groups: readonly string[], file: string, identity: string): Promise<string> {
     const { component } = one
     const vector =
       component.user === undefined
@@ -188,10 +199,19 @@ export class Supervisor {
     })
     one.process = child.pid === undefined ? undefined : processRef(child.pid)
     if (one.process !== undefined) {
+      this.#join(groups, one.process, component.name) // at once: what it starts itself is in them too
       writePidFile(file, { ...one.process, identity })
       this.#ports.logger.info('component-started', { name: component.name, pid: one.process.pid })
     }
     return ended
+  }
+
+  #join(groups: readonly string[], { pid }: ProcessRef, name: ComponentName): void {
+    try {
+      for (const group of groups) writeFileSync(join(group, 'cgroup.procs'), String(pid))
+    } catch (error) {
+      this.#ports.logger.warn('component-without-cgroup', { name, why: messageOf(error) })
+    }
   }
 
   async #untilAdoptedEnds(ref: ProcessRef, lifeline: string | undefined): Promise<string> {

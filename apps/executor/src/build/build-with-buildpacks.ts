@@ -30,6 +30,7 @@ import { buildpacksContainerSpec, LAYERS } from './buildpacks-container.js'
 import { exportImage, type Exported } from './export-image.js'
 import { exportLine } from './export-line.js'
 import { type InstalledBuildpacks } from './installed-buildpacks.js'
+import { giveDueShare } from './due-share.js'
 import { endAtLimits } from './limit-watch.js'
 import { destroyContainer, makeContainer } from './make-container.js'
 import { restoreLayers, type Restored } from './restore-layers.js'
@@ -204,6 +205,7 @@ class BuildpackBuild {
     const { env, target } = this.ground
     const source = this.#source ?? this.#beginSource()
     endAtLimits(writtenFolders(folders), () => this.#container, this.given)
+    giveDueShare(() => this.#container, this.given)
     const port = new BuildContainer({ container, folders, restored: this.#trees, target, log, signal })
     await unpackSource(container, `${folders.owner.uid}:${folders.owner.gid}`, source, signal)
     const operator = reach.env

@@ -9,6 +9,9 @@ export const WORKSPACE = '/workspace'
 export const PLATFORM = '/platform'
 export const EXCHANGE = '/cnb/croft/exchange'
 
+/** The least weight there is: what has it runs on what nobody else wants, and gives way at once (see `giveDueShare`). */
+const GIVES_WAY = 2
+
 /** The spec of a container that is found again by its handle. */
 export type BuildContainerSpec = ContainerSpec & { handle: string }
 
@@ -41,7 +44,7 @@ export function containerShape(input: {
     limits: {
       memory: { limitBytes: limits.memoryBytes },
       cpu: {
-        weight: limits.cpuShares,
+        weight: GIVES_WAY,
         ...(limits.cpuQuotaMillis !== null && { quotaMillis: limits.cpuQuotaMillis }),
       },
       pids: { max: limits.pids },

@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises'
 import { NotSupportedError, type Container } from '@croft/garden-api'
 import { messageOf, type Digest } from '@croft/kit'
 import { digestOf, hexOf, parseDockerfile, type Dockerfile } from '@croft/oci'
+import { giveDueShare } from '../build/due-share.js'
 import { exportLine } from '../build/export-line.js'
 import { OutOfMemory, TooManyProcesses } from '../build/failures.js'
 import { endAtLimits } from '../build/limit-watch.js'
@@ -128,6 +129,7 @@ class DockerfileBuild {
     const containerSpec = buildahContainerSpec({ spec, context, reach, folders, image, storage, store, apt })
     const container = (this.#container = await makeContainer(containerSpec, reach, ports, stop.signal))
     endAtLimits([folders.workspace, folders.exchange, storage], () => this.#container, this.given)
+    giveDueShare(() => this.#container, this.given)
     await unpackSource(container, ROOT, ports.controller.source(spec.buildId, stop.signal), stop.signal)
     const secrets = secretFiles(dockerfile.secrets, { ...wishes.env, ...spec.env }, reach)
     const output = new BuildahOutput()

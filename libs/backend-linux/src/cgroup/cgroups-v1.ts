@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceUnavailableError, type Limits } from '@croft/garden-api'
 import { changeFiles, writeLimits } from './apply.js'
-import { MAIN, OWN, SHIMS, type Cgroups } from './cgroups.js'
+import { MAIN, OWN, SERVING, SHIMS, type Cgroups } from './cgroups.js'
 import type { CgroupLayout } from './detect.js'
 import {
   children,
@@ -112,7 +112,7 @@ export class CgroupsV1 implements Cgroups {
     return (await this.#names()).filter((name) => !name.startsWith(OWN))
   }
   async ownGroups(): Promise<string[]> {
-    return (await this.#names()).filter((name) => name.startsWith(OWN) && name !== SHIMS)
+    return (await this.#names()).filter((name) => name.startsWith(OWN) && ![SHIMS, SERVING].includes(name))
   }
   async shimDirs(): Promise<string[]> {
     const dirs = ['memory', 'pids'].map((controller) => this.#dir(controller, SHIMS))
@@ -121,6 +121,11 @@ export class CgroupsV1 implements Cgroups {
   }
   async shims(): Promise<number[]> {
     return processesIn(this.#dir('pids', SHIMS))
+  }
+  async servingDirs(): Promise<string[]> {
+    const dirs = ['cpu', 'pids'].map((controller) => join(this.#dir(controller, SERVING), MAIN))
+    for (const dir of dirs) await mkdir(dir, { recursive: true })
+    return dirs
   }
   hasKilledForMemory(handle: string): boolean {
     return (keyedNumbers(readNowOr(this.oomFile(handle), ''))['oom_kill'] ?? 0) > 0

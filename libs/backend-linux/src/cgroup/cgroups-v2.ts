@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import { LimitBelowUseError, type Limits } from '@croft/garden-api'
 import { changeFiles, writeLimits } from './apply.js'
-import { MAIN, OWN, SHIMS, type Cgroups } from './cgroups.js'
+import { MAIN, OWN, SERVING, SHIMS, type Cgroups } from './cgroups.js'
 import {
   children,
   exists,
@@ -119,7 +119,7 @@ export class CgroupsV2 implements Cgroups {
   }
   async ownGroups(): Promise<string[]> {
     const names = await children(join(this.root, this.home))
-    return names.filter((name) => name.startsWith(OWN) && name !== SHIMS)
+    return names.filter((name) => name.startsWith(OWN) && ![SHIMS, SERVING].includes(name))
   }
   async shimDirs(): Promise<string[]> {
     await mkdir(this.#dir(SHIMS), { recursive: true })
@@ -127,6 +127,11 @@ export class CgroupsV2 implements Cgroups {
   }
   async shims(): Promise<number[]> {
     return processesIn(this.#dir(SHIMS))
+  }
+  async servingDirs(): Promise<string[]> {
+    const dir = join(this.#dir(SERVING), MAIN)
+    await mkdir(dir, { recursive: true })
+    return [dir]
   }
   hasKilledForMemory(handle: string): boolean {
     return (keyedNumbers(readNowOr(this.oomFile(handle), ''))['oom_kill'] ?? 0) > 0

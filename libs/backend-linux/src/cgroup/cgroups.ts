@@ -6,6 +6,8 @@ import type { CgroupMetrics } from './metrics.js'
 export const OWN = '_'
 /** Shims live here. */
 export const SHIMS = `${OWN}shims`
+/** Processes that serve the apps from outside of containers live here. */
+export const SERVING = `${OWN}serving`
 /** The child that holds a container's processes; its parent carries the limits. */
 export const MAIN = 'main'
 
@@ -47,6 +49,11 @@ export interface Cgroups {
   /** Directories a shim joins; made when missing. */
   shimDirs(): Promise<string[]>
   shims(): Promise<number[]>
+  /**
+   * Directories that a process joins which serves apps from outside of containers; made when missing. Containers that are to give
+   * way give way to it as they do to apps: the kernel compares what has one parent.
+   */
+  servingDirs(): Promise<string[]>
   /** Whether a process was ever killed for memory. */
   hasKilledForMemory(handle: string): boolean
   /** Removes all that lies below the home's cgroups, which stay where they are the reservation of its index. */

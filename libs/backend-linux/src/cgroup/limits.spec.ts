@@ -36,6 +36,12 @@ describe('limits', () => {
     expect(text(1, { cpu: { weight: 512, limitInShares: 100 } })).toEqual(['cpu.shares=512'])
     expect(text(1, { cpu: { weight: 0, limitInShares: 100 } })).toEqual(['cpu.shares=100'])
   })
+  it('of the least weight make an idle group, which is anybody’s to interrupt', () => {
+    for (const cpu of [{ weight: 2 }, { limitInShares: 1 }]) {
+      expect(text(1, { cpu })).toEqual(['cpu.shares=2', 'cpu.idle=1'])
+      expect(text(2, { cpu })).toEqual(['cpu.weight=1', 'cpu.idle=1'])
+    }
+  })
   it('turn millicores into a quota of a tenth of a second', () => {
     expect(text(1, { cpu: { quotaMillis: 1500 } })).toEqual(['cpu.cfs_period_us=100000', 'cpu.cfs_quota_us=150000'])
     expect(text(2, { cpu: { quotaMillis: 1 } })).toEqual(['cpu.max=1000 100000'])
@@ -93,6 +99,7 @@ describe('a change of limits', () => {
       'main memory.memsw.limit_in_bytes=-1',
       'main memory.limit_in_bytes=-1',
       'pids.max=max',
+      'cpu.idle=0',
       'cpu.shares=1024',
       'cpu.cfs_period_us=100000',
       'cpu.cfs_quota_us=-1',
@@ -104,13 +111,25 @@ describe('a change of limits', () => {
       'main memory.max=max',
       'main memory.swap.max=max',
       'pids.max=max',
+      'cpu.idle=0',
       'cpu.weight=100',
       'cpu.max=max 100000',
       'io.max=8:0 rbps=max',
     ])
   })
   it('falls back to the shares when the weight is lifted', () => {
-    expect(change(1, { cpu: { weight: 0 } }, { cpu: { weight: 9, limitInShares: 50 } })).toEqual(['cpu.shares=50'])
+    expect(change(1, { cpu: { weight: 0 } }, { cpu: { weight: 9, limitInShares: 50 } })).toEqual([
+      'cpu.idle=0',
+      'cpu.shares=50',
+    ])
+  })
+  it('makes a group idle, and no longer idle before it gets other shares, which the kernel refuses an idle one', () => {
+    expect(change(1, { cpu: { weight: 2 } }, { cpu: { weight: 200 } })).toEqual([
+      'cpu.idle=0',
+      'cpu.shares=2',
+      'cpu.idle=1',
+    ])
+    expect(change(2, { cpu: { weight: 200 } }, { cpu: { weight: 2 } })).toEqual(['cpu.idle=0', 'cpu.weight=9'])
   })
   it('of every limit from nothing writes what a new container with it gets', () => {
     const some = fc.record(
@@ -124,7 +143,7 @@ describe('a change of limits', () => {
     )
     fc.assert(
       fc.property(some, fc.constantFrom(1 as const, 2 as const), (limits, version) => {
-        const live = change(version, limits).filter((line) => !line.startsWith('main memory'))
+        const live = change(version, limits).filter((line) => !/^main memory|^cpu.idle=0/.test(line))
         expect(live.toSorted()).toEqual(text(version, limits).toSorted())
       }),
     )

@@ -67,12 +67,22 @@ function memoryWrites(
   return isRaised ? [withSwap, memory] : [memory, withSwap]
 }
 
-function sharesWrites(version: 1 | 2, limits: Limits): LimitWrite[] {
+/**
+ * The least shares there are make an idle group, where the kernel has such (5.15): whatever is not idle takes the processor from
+ * it at once, where a small share only gets less of it. An idle group takes no other shares, so one that lives is made none first.
+ */
+function sharesWrites(version: 1 | 2, limits: Limits, isLive: boolean): LimitWrite[] {
   const shares = sharesOf(limits)
-  if (version === 1) return [{ controller: 'cpu', group: 'container', file: 'cpu.shares', value: String(shares) }]
   const isAsked = (limits.cpu?.weight || limits.cpu?.limitInShares || 0) > 0
+  const common = { controller: 'cpu' as const, group: 'container' as const }
   const weight = isAsked ? sharesToWeight(shares) : DEFAULT_WEIGHT
-  return [{ controller: 'cpu', group: 'container', file: 'cpu.weight', value: String(weight) }]
+  const [file, value] = version === 1 ? ['cpu.shares', shares] : ['cpu.weight', weight]
+  const idle = (value: '0' | '1'): LimitWrite => ({ ...common, file: 'cpu.idle', value, isOptional: true })
+  return [
+    ...(isLive ? [idle('0')] : []),
+    { ...common, file, value: String(value) },
+    ...(shares === MIN_SHARES ? [idle('1')] : []),
+  ]
 }
 
 function quotaWrites(version: 1 | 2, millis: number): LimitWrite[] {
@@ -126,7 +136,7 @@ export function limitWrites(target: LimitTarget, limits: Limits | undefined): Li
   const pids = limits?.pids?.max ?? 0
   if (pids > 0) writes.push({ controller: 'pids', group: 'container', file: 'pids.max', value: String(pids) })
   if (limits !== undefined && (limits.cpu?.weight || limits.cpu?.limitInShares || 0) > 0)
-    writes.push(...sharesWrites(version, limits))
+    writes.push(...sharesWrites(version, limits, false))
   const millis = limits?.cpu?.quotaMillis ?? 0
   if (millis > 0) writes.push(...quotaWrites(version, millis))
   if ((limits?.io?.weight ?? 0) > 0) writes.push(...ioWeightWrites(io, limits?.io?.weight ?? 0))
@@ -159,7 +169,7 @@ export function changeWrites(
     writes.push({ controller: 'pids', group: 'container', file: 'pids.max', value })
   }
   if (change.cpu?.weight !== undefined || change.cpu?.limitInShares !== undefined)
-    writes.push(...sharesWrites(version, merged))
+    writes.push(...sharesWrites(version, merged, true))
   if (change.cpu?.quotaMillis !== undefined) writes.push(...quotaWrites(version, change.cpu.quotaMillis))
   if (change.io?.weight !== undefined) writes.push(...ioWeightWrites(io, change.io.weight))
   const { readBytesPerSecond, writeBytesPerSecond } = change.io ?? {}

@@ -1,5 +1,6 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { errnoOf, waitFor } from '@croft/kit'
+import { SERVING } from '../cgroup/cgroups.js'
 import { openCgroups } from '../cgroup/open.js'
 import { emptyCgroup } from '../containerizer/destroy.js'
 import { findShims } from '../containerizer/find-shims.js'
@@ -29,7 +30,8 @@ export async function cleanHome(options: CleanHomeOptions): Promise<void> {
         if (shim !== null) shims.push(shim)
       }
       for (const shim of shims) await endProcess(shim)
-      for (const name of [...(await cgroups.list()), ...(await cgroups.ownGroups())]) await emptyCgroup(cgroups, name)
+      const groups = [...(await cgroups.list()), ...(await cgroups.ownGroups()), SERVING]
+      for (const name of groups) await emptyCgroup(cgroups, name)
       return shims.length === 0
     },
     { what: `the processes of home ${options.index} to end`, timeoutMs: ROUNDS_TIMEOUT_MS },
