@@ -2,9 +2,9 @@
 // time for that dependency; a neighbour's latency while a build takes all it can get; a rollback and a rebase under load.
 import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { load, loadFromOutside } from './support/load.mjs'
 import { NEXT_BASE_FILE, nextBase, pinOf } from './support/next-base.mjs'
 import { checkout, command, figures, scratch, startPlatform, untilServes } from './support/tools.mjs'
 
@@ -62,41 +62,6 @@ async function workingCopy(platform, app) {
   }
 }
 
-/** GETs at a fixed rate until `until` resolves: their latencies in ms, and how many were not answered 200. */
-async function load(host, perSecond, until) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-  const latencies = []
-  let failed = 0
-  let isOver = false
-  const ended = until.finally(() => (isOver = true))
-  const pending = new Set()
-  const began = performance.now()
-  for (let sent = 0; !isOver; sent += 1) {
-    await delay(Math.max(0, began + (sent * 1_000) / perSecond - performance.now()))
-    const at = performance.now()
-    const one = new Promise((done) => {
-      const asked = request({ host: '127.0.0.1', port: PORT, path: '/', agent, headers: { host } }, (response) => {
-        response.resume()
-        response.once('end', () => {
-          if (response.statusCode === 200) latencies.push(performance.now() - at)
-          else failed += 1
-          done()
-        })
-      })
-      asked.once('error', () => {
-        failed += 1
-        done()
-      })
-      asked.end()
-    }).finally(() => pending.delete(one))
-    pending.add(one)
-  }
-  await Promise.all(pending)
-  agent.destroy()
-  await ended
-  return { latencies, failed }
-}
-
 const p99 = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * 0.99)]
 const rounded = (value) => Math.round(value * 100) / 100
 
@@ -148,28 +113,29 @@ async function incremental(platform) {
   }
 }
 
-/** The latency of one app alone, then while a build of another spins on every core, in turn. */
+/** The latency of one app alone, and while a build of another computes on every core: in turn, five times. */
 async function neighbour(platform) {
   const quiet = await workingCopy(platform, 'bench-quiet')
   const busy = await workingCopy(platform, 'bench-busy')
-  const host = `bench-quiet.localhost:${PORT}`
+  const target = { port: PORT, host: `bench-quiet.localhost:${PORT}`, perSecond: 200 }
   try {
     quiet.write(plainApp('quiet'))
     await quiet.push()
     const spin = `node -e "const end = Date.now() + ${LOAD_SECONDS * 1_000}; while (Date.now() < end);"`
     const rounds = []
-    for (let round = 0; round < 3; round += 1) {
-      const alone = await load(host, 200, delay(LOAD_SECONDS * 1_000))
+    for (let round = 0; round < 5; round += 1) {
+      const alone = await loadFromOutside(target, delay(LOAD_SECONDS * 1_000))
       busy.write(plainApp(`busy ${round}`, { build: `${spin} & ${spin} & ${spin} & ${spin} & wait` }))
-      const beside = await load(host, 200, busy.push())
+      const beside = await loadFromOutside(target, busy.push())
       rounds.push({
         aloneMs: rounded(p99(alone.latencies)),
         besideMs: rounded(p99(beside.latencies)),
         failed: alone.failed + beside.failed,
       })
     }
-    const ratios = rounds.map(({ aloneMs, besideMs }) => besideMs / aloneMs).toSorted((a, b) => a - b)
-    return { unit: 'ms, p99 at 200 requests a second', rounds, ratio: rounded(ratios[1]) }
+    const median = (of) => figures(rounds.map(of)).p50
+    const [aloneMs, besideMs] = [median((round) => round.aloneMs), median((round) => round.besideMs)]
+    return { unit: 'ms, p99 at 200 requests a second', rounds, aloneMs, besideMs, ratio: rounded(besideMs / aloneMs) }
   } finally {
     quiet.remove()
     busy.remove()
@@ -186,7 +152,7 @@ async function underLoad(host, change, text) {
     await untilServes(PORT, host, text)
     await delay(1_000)
   })()
-  const { failed } = await load(host, 200, changed)
+  const { failed } = await load({ port: PORT, host, perSecond: 200 }, changed)
   return { tookMs, failed }
 }
 

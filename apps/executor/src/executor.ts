@@ -1,9 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import { backoffMs, messageOf } from '@croft/kit'
 import { AlreadyInUseError, type Backend } from '@croft/garden-api'
-import type { NodeJoined } from '@croft/protocol'
+import type { NodeJoined, NodeReport } from '@croft/protocol'
 import { checkBackend, PROBE_ID } from './admit/backend-check.js'
 import type { ExecutorConfig } from './config.js'
 import { ExecutorCore } from './converge/executor-core.js'
@@ -275,11 +275,15 @@ class LiveExecutor {
   }
 }
 
-async function capacityOf(
-  backend: Backend,
-): Promise<{ memoryBytes: number; diskBytes: number; cpuMillis: number; maxInstances: number }> {
+async function capacityOf(backend: Backend): Promise<NodeReport['capacity']> {
   const { memoryBytes, diskBytes, maxContainers } = await backend.capacity()
-  return { memoryBytes, diskBytes, cpuMillis: availableParallelism() * 1_000, maxInstances: maxContainers }
+  return {
+    memoryBytes,
+    availableMemoryBytes: freemem(), // MemAvailable of /proc/meminfo
+    diskBytes,
+    cpuMillis: availableParallelism() * 1_000,
+    maxInstances: maxContainers,
+  }
 }
 
 /** What the network namespace of a process listens on. */

@@ -127,7 +127,14 @@ export const nodeReportSchema = z.object({
   /** Revision of the desired set that has been applied. */
   epoch: z.string().nullable(),
   appliedRevision: z.int(),
-  capacity: z.object({ memoryBytes: z.int(), diskBytes: z.int(), cpuMillis: z.int(), maxInstances: z.int() }),
+  capacity: z.object({
+    memoryBytes: z.int(),
+    /** What the kernel could give to somebody now; absent from executors that do not say. */
+    availableMemoryBytes: z.int().optional(),
+    diskBytes: z.int(),
+    cpuMillis: z.int(),
+    maxInstances: z.int(),
+  }),
   statusHash: z.string(),
   statuses: z.array(instanceStatusSchema).optional(),
 })

@@ -149,6 +149,8 @@ export class ScriptedNode {
   /** By instance; default ready. */
   behave: (item: DesiredInstance) => Behaviour = () => ({ kind: 'ready' })
   memoryBytes = 16 * 1024 ** 3
+  /** What it says is available of it now; undefined: nothing. */
+  availableMemoryBytes: number | undefined
   nodeId = ''
   network = ''
   bootId: string = randomUUID()
@@ -302,7 +304,13 @@ export class ScriptedNode {
       bootId: this.bootId,
       epoch: this.#applied.epoch,
       appliedRevision: this.#applied.revision,
-      capacity: { memoryBytes: this.memoryBytes, diskBytes: 1024 ** 4, cpuMillis: 2_000, maxInstances: 500 },
+      capacity: {
+        memoryBytes: this.memoryBytes,
+        ...(this.availableMemoryBytes !== undefined && { availableMemoryBytes: this.availableMemoryBytes }),
+        diskBytes: 1024 ** 4,
+        cpuMillis: 2_000,
+        maxInstances: 500,
+      },
       statusHash,
       ...(statusHash !== this.#sentHash && { statuses }),
     }

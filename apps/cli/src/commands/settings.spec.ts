@@ -22,6 +22,7 @@ const read = (file: string): string => {
 describe('settings of the platform on the command line', () => {
   it.each<[string, string, object]>([
     ['a number', 'apps-per-team=20', { appsPerTeam: 20 }],
+    ['a size', 'build-memory=1024', { buildMemoryMib: 1024 }],
     ['a word', 'expired-stacks=refuse', { expiredStacks: 'refuse' }],
     ['an address with = in it', 'npm-registry=https://npm.corp/a=b/', { npmRegistry: 'https://npm.corp/a=b/' }],
     ['nothing, which takes it back', 'npm-registry=', { npmRegistry: null }],
@@ -49,6 +50,7 @@ describe('settings of the platform on the command line', () => {
       appsPerTeam: 100,
       nameQuarantineDays: 30,
       expiredStacks: 'warn',
+      buildMemoryMib: null,
       buildpackSources: ['https://'],
       builder: null,
       builderSources: ['*'],
@@ -60,6 +62,7 @@ describe('settings of the platform on the command line', () => {
       'apps-per-team=100',
       'name-quarantine=30',
       'expired-stacks=warn',
+      'build-memory=',
       'buildpack-sources=any',
       'builder=',
       'builder-sources=any',

@@ -15,6 +15,7 @@ const settingsShape = z.looseObject({
   appsPerTeam: z.int(),
   nameQuarantineDays: z.int(),
   expiredStacks: z.string(),
+  buildMemoryMib: z.int().nullable().default(null),
   buildpackSources: z.array(z.string()),
   builder: address,
   builderSources: z.array(z.string()).default(['*']),
@@ -50,6 +51,13 @@ const SETTINGS: Record<string, Setting> = {
     field: 'expiredStacks',
     form: 'warn|refuse',
     meaning: 'what becomes of a push on a stack without security fixes; default warn',
+  },
+  'build-memory': {
+    field: 'buildMemoryMib',
+    form: 'MIB',
+    meaning:
+      'of memory that a build may use, and that is free before it starts; default 2048, or half of a smaller host',
+    isOptional: true,
   },
   'buildpack-sources': {
     field: 'buildpackSources',

@@ -1,9 +1,8 @@
 import type { InstanceLimits } from '@croft/protocol'
 
-/** What one build may use. */
-export const BUILD_LIMITS: InstanceLimits = {
-  memoryBytes: 2 * 1024 ** 3,
-  /** A fifth of an app's: where both want the processor, the app gets most of it. */
+/** What one build may use, but for its memory (`buildMemoryBytes`). */
+export const BUILD_LIMITS: Omit<InstanceLimits, 'memoryBytes'> = {
+  /** A fifth of an app's: what it gets of a processor that apps leave nothing of. Where they leave any it has that. */
   cpuShares: 200,
   cpuQuotaMillis: null,
   pids: 512,

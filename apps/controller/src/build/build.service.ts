@@ -10,14 +10,17 @@ import {
   type TeamId,
 } from '@croft/kit'
 import type { BuildResult, InstanceStatus } from '@croft/protocol'
-import { In, MoreThan, type DataSource, type EntityManager } from 'typeorm'
+import { In, IsNull, MoreThan, type DataSource, type EntityManager } from 'typeorm'
 import { App } from '../app/app.entity.js'
 import { Instance } from '../instance/instance.entity.js'
 import { notify, Signals } from '../db/signals.js'
 import { InstanceWriter } from '../instance/instance-writer.js'
+import { SettingsService } from '../settings/settings.service.js'
 import { CLOCK, DATA_SOURCE, LOGGER } from '../tokens.js'
+import { admit, buildMemoryBytes, MAX_MEMORY_WAIT_MS, waitedTooLong, type Admission } from './admission.js'
 import { BUILD_LIMITS, buildSlots } from './build-limits.js'
 import { BuildLog } from './build-log.js'
+import { readBuilderNodes, readLastStarts } from './builder-nodes.js'
 import { BuildQueue } from './build.queue.js'
 import { Build } from './build.entity.js'
 import { buildMachine, type BuildReason } from './build.machine.js'
@@ -60,6 +63,8 @@ interface Failure {
   suggestion: string
 }
 
+const ROOM: Admission & { kind: 'room' } = { kind: 'room' }
+
 const INTERRUPTED: Failure = {
   reason: 'interrupted',
   message: 'the node that built was lost',
@@ -70,6 +75,8 @@ const INTERRUPTED: Failure = {
 @Injectable()
 export class BuildService {
   readonly #openLogs = new Map<BuildId, number>()
+  /** What was last found of the memory of the nodes. */
+  #memory: Exclude<Admission, { kind: 'waits' }> | { kind: 'waits'; why: string; sinceMs: number } = ROOM
 
   constructor(
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
@@ -77,6 +84,7 @@ export class BuildService {
     @Inject(Signals) private readonly signals: Signals,
     @Inject(BuildQueue) private readonly queue: BuildQueue,
     @Inject(BuildLog) private readonly log: BuildLog,
+    @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -195,19 +203,35 @@ export class BuildService {
    * when it started one.
    */
   async startNext(): Promise<boolean> {
+    const setMib = await this.settings.get('buildMemoryMib')
     const started = await this.dataSource.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [START_LOCK])
       const open = await manager.getRepository(Build).find({ where: { state: In(['queued', 'running']) } })
-      const nodes: { capacity: { cpuMillis: number } }[] = await manager.query('SELECT capacity FROM node')
+      const nodes = await readBuilderNodes(manager)
+      const memoryBytes = buildMemoryBytes(setMib, nodes)
+      const queued = open.filter((build) => build.state === 'queued')
+      const running = open.filter((build) => build.state === 'running')
+      const slots = buildSlots(nodes)
+      if (running.length >= slots) return undefined
+      const isNeeded = queued.some((build) => build.rebasedFrom === null)
+      const admission = isNeeded ? admit(memoryBytes, nodes) : ROOM
+      this.#remember(admission, running.length > 0)
+      const teams = new Set(queued.map((build) => build.teamId))
       const id = nextBuild(
-        open.filter((build) => build.state === 'queued').map(openBuild),
-        open.filter((build) => build.state === 'running').map(openBuild),
-        buildSlots(nodes.map((node) => node.capacity)),
+        // a rebase writes two documents and needs none
+        queued.filter((build) => admission.kind === 'room' || build.rebasedFrom !== null).map(openBuild),
+        running.map(openBuild),
+        slots,
+        teams.size > 1 ? await readLastStarts(manager) : new Map(),
       )
       const build = open.find((candidate) => candidate.id === id)
       if (build === undefined) return undefined
       const app = await manager.getRepository(App).findOneByOrFail({ id: build.appId, teamId: build.teamId })
-      const instance = await this.instances.insertBuild(manager, { app, build, limits: BUILD_LIMITS })
+      const instance = await this.instances.insertBuild(manager, {
+        app,
+        build,
+        limits: { ...BUILD_LIMITS, memoryBytes },
+      })
       await manager.getRepository(Build).update(
         { id: build.id, state: In([...buildMachine.from('start')]) },
         {
@@ -220,9 +244,38 @@ export class BuildService {
       await tellOf(manager, build)
       return build
     })
-    if (started === undefined) return false
+    if (started === undefined) {
+      await this.#giveUp()
+      return false
+    }
     this.logger.info('build-started', { app: started.appId, build: started.id, attempt: started.attempt })
     return true
+  }
+
+  /** Remembers since when builds wait for memory that no other build will free. */
+  #remember(admission: Admission, isBuilding: boolean): void {
+    const sinceMs = this.#memory.kind === 'waits' && !isBuilding ? this.#memory.sinceMs : this.clock.monotonic()
+    this.#memory = admission.kind === 'waits' ? { ...admission, sinceMs } : admission
+  }
+
+  /** Fails the builds that wait for memory in vain. */
+  async #giveUp(): Promise<void> {
+    const memory = this.#memory
+    if (memory.kind === 'room') return
+    const isOver = memory.kind === 'never' || this.clock.monotonic() - memory.sinceMs > MAX_MEMORY_WAIT_MS
+    if (!isOver) return
+    const { message, suggestion } = memory.kind === 'never' ? memory : waitedTooLong(memory.why)
+    for (const build of await this.#builds().findBy({ state: 'queued', rebasedFrom: IsNull() })) {
+      const { affected } = await this.dataSource.transaction(async (manager) => {
+        const change = { state: 'failed' as const, reason: 'out-of-memory' as const, message, suggestion }
+        const update = await manager
+          .getRepository(Build)
+          .update({ id: build.id, state: 'queued' }, { ...change, endedAt: () => 'now()' })
+        await tellOf(manager, build)
+        return update
+      })
+      if (affected === 1) this.#ended(build.id, 'failed')
+    }
   }
 
   /** Reads what the node last said of a running build and ends the build when it ended there; harmless to repeat. */
@@ -385,11 +438,13 @@ export class BuildService {
   async #waitsFor(build: Build): Promise<string | undefined> {
     if (build.state === 'queued') {
       const running = await this.#builds().countBy({ state: 'running' })
-      return running > 0 ? `${running} other ${running === 1 ? 'build' : 'builds'} to end` : undefined
+      if (running > 0) return `Waiting for ${running} other ${running === 1 ? 'build' : 'builds'} to end`
+      return this.#memory.kind === 'waits' && build.rebasedFrom === null ? `Waiting for ${this.#memory.why}` : undefined
     }
     if (build.instanceId === null) return undefined
     const instance = await this.dataSource.getRepository(Instance).findOneBy({ id: build.instanceId })
-    return instance?.nodeId === null ? (instance.placementError ?? undefined) : undefined
+    const error = instance?.nodeId === null ? instance.placementError : null
+    return error === null ? undefined : `Waiting: ${error}`
   }
 
   #builds() {

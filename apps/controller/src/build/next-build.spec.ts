@@ -11,6 +11,32 @@ describe('whose build is next', () => {
     const queued = [build('a', 'busy'), build('b', 'calm'), build('c', 'calm')]
     expect(nextBuild(queued, running, 2)).toBe('b')
   })
+  it.each([1, 2, 3])(
+    'is of another team in turn, with %i at a time: twenty of one do not keep one of another waiting',
+    (slots) => {
+      const queued = [...Array.from({ length: 20 }, (_, n) => build(`a${n}`, 'a')), build('b', 'b'), build('c', 'c')]
+      const running: OpenBuild[] = []
+      const lastStarts = new Map<string, number>()
+      const order: string[] = []
+      while (queued.length > 0) {
+        const next = nextBuild(queued, running, slots, lastStarts)
+        if (next === undefined) {
+          running.shift()
+          continue
+        }
+        order.push(next)
+        running.push(
+          ...queued.splice(
+            queued.findIndex(({ id }) => id === next),
+            1,
+          ),
+        )
+        lastStarts.set(running.at(-1)?.teamId ?? '', ++clock)
+      }
+      expect(order.slice(0, 3)).toEqual(['a0', 'b', 'c'])
+      expect(order.slice(3)).toEqual(Array.from({ length: 19 }, (_, n) => `a${n + 1}`))
+    },
+  )
   it('is the newest of an app with several', () => {
     expect(nextBuild([build('old', 't', 'app'), build('new', 't', 'app')], [], 1)).toBe('new')
   })

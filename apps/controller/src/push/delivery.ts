@@ -188,7 +188,7 @@ export class Delivery {
     })
     const end = await this.builds.wait(build.id, {
       onLine: (line) => job.output.line(line),
-      onWaiting: (why) => job.output.step(`Waiting: ${why}`),
+      onWaiting: (why) => job.output.step(why),
       signal: job.abandoned,
     })
     const built = builtOf(end)

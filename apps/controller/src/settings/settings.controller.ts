@@ -5,14 +5,15 @@ import { Answers } from '../http/answers.js'
 import { reachSettings } from './reach-settings.js'
 import { SettingsService, settingsSchema, type Settings } from './settings.service.js'
 
-const { appsPerTeam, nameQuarantineDays, expiredStacks, buildpackSources, builder, builderSources, egress } =
-  settingsSchema.shape
+const { appsPerTeam, nameQuarantineDays, expiredStacks, buildMemoryMib, egress } = settingsSchema.shape
+const { buildpackSources, builder, builderSources } = settingsSchema.shape
 
 /** The settings an operator may change while the platform runs. */
 export const openSettingsSchema = z.object({
   appsPerTeam,
   nameQuarantineDays,
   expiredStacks,
+  buildMemoryMib,
   buildpackSources,
   builder,
   builderSources,
@@ -27,6 +28,7 @@ const changesSchema = z.strictObject({
   appsPerTeam: appsPerTeam.unwrap().optional(),
   nameQuarantineDays: nameQuarantineDays.unwrap().optional(),
   expiredStacks: expiredStacks.unwrap().optional(),
+  buildMemoryMib: buildMemoryMib.unwrap().optional(),
   buildpackSources: buildpackSources.unwrap().optional(),
   builder: builder.unwrap().optional(),
   builderSources: builderSources.unwrap().optional(),

@@ -45,6 +45,13 @@ export const settingsSchema = z.object({
   appsPerTeam: z.int().positive().default(100),
   /** How long the name of a destroyed app stays closed to other teams, days. */
   nameQuarantineDays: z.int().nonnegative().default(30),
+  /** What a build may use of memory, MiB; null: 2048, or half of a smaller node. */
+  buildMemoryMib: z
+    .int()
+    .min(256)
+    .max(1024 ** 2)
+    .nullable()
+    .default(null),
   /** A push on a stack whose support has ended: `warn` or `refuse`. */
   expiredStacks: z.enum(['warn', 'refuse']).default('warn'),
   ...reachSettings,
