@@ -31,7 +31,10 @@ export const settingsSchema = z.object({
   /** The range nodes get their /20 from. */
   network: z.string().default('10.192.0.0/12'),
   /** Destinations builds may reach although they lie in private ranges: `host:port` or `cidr:port`. */
-  egress: z.array(z.string().superRefine(checkedBy(egressProblem))).max(100).default([]),
+  egress: z
+    .array(z.string().superRefine(checkedBy(egressProblem)))
+    .max(100)
+    .default([]),
   /** Addresses at or below which apps may fetch buildpacks, `https://` for any; none: no app may. */
   buildpackSources: z.array(z.string().superRefine(checkSource)).max(100).default([ANY_SOURCE]),
   /** Reference of the builder image that builds apps that name none; null: Croft's own buildpacks do, on its stacks. */
