@@ -111,6 +111,7 @@ const PURE = [
   'buildpacks/node/src/npm-messages.ts',
   'buildpacks/node/src/package-json.ts',
   'buildpacks/node/src/pnpm-messages.ts',
+  'buildpacks/node/src/record-text.ts',
   'buildpacks/node/src/registry-setting.ts',
   'buildpacks/node/src/start-command.ts',
   'buildpacks/node/src/yarn-lock.ts',

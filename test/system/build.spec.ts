@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '@croft/kit'
@@ -166,6 +166,26 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     const run = await rig.serve(succeeded(second).image, '/cnb/process/web', ['PORT=8080'])
     expect(await run.get('/')).toBe('Hello from Express on Croft\n')
     await run.end()
+  })
+
+  it('changed where no build looks, is built without Node, by the record of the build before, to the same image', async () => {
+    const before = await rig.build(files, { previousImage: succeeded(first).image })
+    const previousImage = succeeded(before).image
+    const changed = { ...files, 'server.js': `${files['server.js']}// changed again\n` }
+    const { paths } = rig.ports
+    const platformNode = join(rig.folder, 'no-node')
+    cpSync(join(paths.platformNode, 'package.json'), join(platformNode, 'package.json'))
+    rig.ports.paths = { ...paths, platformNode }
+    const short = await rig.build(changed, { previousImage })
+    rmSync(join(paths.caches, APP, 'cache.json'))
+    const refused = await rig.build(changed, { previousImage })
+    rig.ports.paths = paths
+    expect(short.log).toMatch(/\n-----> Installing dependencies\n {7}dependencies unchanged +0\.0 s\n/)
+    expect(failed(refused).message).toContain('Node.js') // without the record it takes Node
+    const long = await rig.build(changed, { previousImage })
+    expect(long.log).toContain('dependencies unchanged')
+    expect(succeeded(long).image).toBe(succeeded(short).image)
+    expect(succeeded(long)).toMatchObject({ newLayers: 1 })
   })
 
   it('built again gives the same image, with what was kept and without', async () => {

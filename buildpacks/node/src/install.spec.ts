@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Installer } from './install.js'
 import { parsePackageJson } from './package-json.js'
 import type { PackageTool } from './package-tool.js'
+import { Workspace } from './workspace.js'
 
 /** A package manager that notes where it was called and with what beside it. */
 class NotingTool implements PackageTool {
@@ -67,7 +68,7 @@ describe('the dependencies of an app', () => {
     tool.calls.length = 0
     await new Installer({
       app: parsePackageJson(JSON.stringify(app)),
-      appDirectory: at('app'),
+      workspace: new Workspace(at('app'), {}),
       layersDirectory: at('layers'),
       tool,
       warnings: [],

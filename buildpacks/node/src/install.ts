@@ -1,17 +1,5 @@
-import { createHash } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Layer, say, type LayerTypes } from '@croft/buildpack-kit'
 import { carryOver } from './carry-over.js'
 import { billOfModules } from './installed-packages.js'
@@ -19,10 +7,11 @@ import { dependencyKey } from './layer-key.js'
 import { buildScript, hasLocalDependencies, type PackageJson } from './package-json.js'
 import type { PackageTool } from './package-tool.js'
 import { runScript } from './run-script.js'
+import type { Workspace } from './workspace.js'
 
 export interface InstallInput {
   app: PackageJson
-  appDirectory: string
+  workspace: Workspace
   layersDirectory: string
   tool: PackageTool
   /** What there is to say of its choice. */
@@ -90,30 +79,22 @@ export class Installer {
       this.#linkTo(this.#modules)
       await this.#appScripts(scripts, script)
     }
-    for (const place of tool.spends) rmSync(this.#at(place), { recursive: true, force: true })
+    for (const place of tool.spends) this.input.workspace.remove(place)
     this.#keepCache()
-  }
-
-  #at(place: string): string {
-    return join(this.input.appDirectory, place)
   }
 
   /** A node_modules that was committed is replaced: it was made on another machine. */
   #dropCommitted(): void {
-    for (const place of this.input.tool.replaces) rmSync(this.#at(place), { recursive: true, force: true })
-    const modules = this.#at('node_modules')
-    if (lstatSync(modules, { throwIfNoEntry: false }) === undefined) return
-    say.warning('node_modules is committed; it is replaced by what package.json asks for')
-    rmSync(modules, { recursive: true, force: true })
+    const { tool, workspace } = this.input
+    for (const place of tool.replaces) workspace.remove(place)
+    if (workspace.remove('node_modules'))
+      say.warning('node_modules is committed; it is replaced by what package.json asks for')
   }
 
   /** The app sees what was installed in the layer. */
   #linkTo(layer: Layer): void {
     for (const place of this.input.tool.leaves) {
-      if (!existsSync(join(layer.path, place))) continue
-      rmSync(this.#at(place), { recursive: true, force: true })
-      mkdirSync(dirname(this.#at(place)), { recursive: true })
-      symlinkSync(join(layer.path, place), this.#at(place))
+      if (existsSync(join(layer.path, place))) this.input.workspace.link(place, join(layer.path, place))
     }
   }
 
@@ -127,13 +108,13 @@ export class Installer {
 
   /** Fills a layer with the dependencies unless it came back with the same ones; says whether the manager ran. */
   async #provide(layer: Layer, withDev: boolean, types: LayerTypes): Promise<boolean> {
-    const { app, appDirectory, tool, nodeVersion, nodeEnv, platform } = this.input
+    const { app, workspace, tool, nodeVersion, nodeEnv, platform } = this.input
     const { lockFile } = tool
-    const reads = tool.reads.filter((place) => existsSync(this.#at(place)))
+    const reads = tool.reads.filter((place) => workspace.exists(place))
     const key = dependencyKey({
       app,
-      lock: lockFile === null ? null : readFileSync(this.#at(lockFile), 'utf8'),
-      reads: Object.fromEntries(reads.map((place) => [place, digestOf(this.#at(place))])),
+      lock: lockFile === null ? null : (workspace.read(lockFile) ?? null),
+      reads: Object.fromEntries(reads.map((place) => [place, workspace.digest(place)])),
       nodeVersion,
       tool: `${tool.name}@${tool.version}`,
       nodeEnv,
@@ -148,7 +129,7 @@ export class Installer {
     layer.clear()
     const inputs = [...(lockFile === null ? [] : [lockFile]), ...reads]
     for (const place of inputs) {
-      cpSync(join(appDirectory, place), join(layer.path, place), { recursive: true, verbatimSymlinks: true })
+      cpSync(workspace.at(place), join(layer.path, place), { recursive: true, verbatimSymlinks: true })
     }
     // The app's own scripts run later and in the app: here none of its files are.
     writeFileSync(join(layer.path, 'package.json'), JSON.stringify({ ...app.raw, scripts: undefined }))
@@ -191,20 +172,20 @@ export class Installer {
 
   /** Dependencies inside the app's own folders are installed where they are. */
   async #inPlace(needsDev: boolean): Promise<void> {
-    const { app, appDirectory, tool } = this.input
+    const { app, workspace, tool } = this.input
     this.#modules.remove()
     this.#buildModules.remove()
     const script = buildScript(app.scripts)
     const withDev = needsDev || script !== null
-    await this.#run(appDirectory, withDev)
+    await this.#run(workspace.directory, withDev)
     if (script !== null) await this.#runScript(script)
     if (withDev) {
       const startedAt = performance.now()
-      await tool.prune(appDirectory)
+      await tool.prune(workspace.directory)
       say.detail('development dependencies removed', performance.now() - startedAt)
     }
     // they are part of the app, so the bill is of no layer
-    new Layer(this.input.layersDirectory, 'launch').bill(billOfModules(this.#at('node_modules')))
+    new Layer(this.input.layersDirectory, 'launch').bill(billOfModules(workspace.at('node_modules')))
   }
 
   async #appScripts(scripts: readonly string[], script: string | null): Promise<void> {
@@ -213,18 +194,7 @@ export class Installer {
   }
 
   async #runScript(script: string): Promise<void> {
-    const { node, tool, appDirectory, env } = this.input
-    await runScript(script, { node, tool: tool.name, cwd: appDirectory, env: { ...env, ...tool.env } })
+    const { node, tool, workspace, env } = this.input
+    await runScript(script, { node, tool: tool.name, cwd: workspace.directory, env: { ...env, ...tool.env } })
   }
-}
-
-/** Of a file, or of everything in a folder. */
-function digestOf(path: string): string {
-  const hash = createHash('sha256')
-  if (!statSync(path).isDirectory()) return hash.update(readFileSync(path)).digest('hex')
-  const entries = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  for (const file of entries.map((entry) => join(entry.parentPath, entry.name)).toSorted()) {
-    hash.update(`${file}\0`).update(readFileSync(file)).update('\0')
-  }
-  return hash.digest('hex')
 }

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BuildFailure, run, say, type Layer } from '@croft/buildpack-kit'
 import { billOfModules } from './installed-packages.js'
@@ -13,6 +13,8 @@ const TYPES = { launch: true, build: true, cache: true }
 export interface NodePlatform extends RegistryAccess {
   /** A folder with `bin/node`: the platform's own Node. */
   node: string
+  /** Reads what the layer is made by. */
+  read: (path: string) => string | undefined
 }
 
 export interface NodeLayer {
@@ -26,7 +28,7 @@ export interface NodeLayer {
 
 /** Provides Node and npm in `layer`: what came back if it fits, else the platform's own, else one fetched from the registry. */
 export async function provideNode(layer: Layer, wanted: WantedNode, platform: NodePlatform): Promise<NodeLayer> {
-  const npmVersion = versionOf(join(platform.npm, 'package.json'))
+  const npmVersion = versionOf(join(platform.npm, 'package.json'), platform)
   const own = process.versions.node
   const former = layer.metadata()
   const isOwnWanted = satisfies(own, wanted.range)
@@ -66,8 +68,8 @@ export async function provideNode(layer: Layer, wanted: WantedNode, platform: No
   return provided(version)
 }
 
-function versionOf(packageJson: string): string {
-  const { version } = JSON.parse(readFileSync(packageJson, 'utf8')) as { version?: unknown }
+function versionOf(packageJson: string, { read }: NodePlatform): string {
+  const { version } = JSON.parse(read(packageJson) ?? '{}') as { version?: unknown }
   if (typeof version !== 'string') throw new Error(`${packageJson} names no version`)
   return version
 }

@@ -1,3 +1,5 @@
+import type { Workspace } from './workspace.js'
+
 /** Names as people type them. */
 export type ToolName = 'npm' | 'yarn' | 'pnpm'
 
@@ -41,7 +43,7 @@ export interface PackageTool {
 export interface ToolSetting {
   /** The Node of the app. */
   node: string
-  appDirectory: string
+  workspace: Workspace
   /** A folder that comes back with the next build. */
   cache: string
   /** The registry of the platform; null when it has none of its own, or the app says another one. */

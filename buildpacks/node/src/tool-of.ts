@@ -13,10 +13,11 @@ import type { ToolSetting, PackageTool } from './package-tool.js'
 import type { RegistryAccess } from './registry-package.js'
 import { registryFor } from './registry-setting.js'
 import { isCalledIn } from './start-command.js'
+import type { Workspace } from './workspace.js'
 
 export interface ToolInput {
   app: PackageJson
-  appDirectory: string
+  workspace: Workspace
   node: NodeLayer
   access: RegistryAccess
   /** Lines that start processes of the app, which may name the manager. */
@@ -27,11 +28,11 @@ export interface ToolInput {
 
 /** The chosen manager, ready to be run. `layer` is where yarn and pnpm lie. @throws BuildFailure */
 export async function toolOf(chosen: ChosenTool, layer: Layer, input: ToolInput): Promise<PackageTool> {
-  const { app, appDirectory, read } = input
+  const { app, workspace, read } = input
   const node = join(input.node.bin, 'node')
   const settingFor = (cacheLayer: string, files: readonly string[]): ToolSetting => {
     const registry = registryFor(input.env, files.map(read), (path) => readFileSync(path, 'utf8'))
-    return { node, appDirectory, cache: layer.sibling(cacheLayer).path, registry, env: input.env }
+    return { node, workspace, cache: layer.sibling(cacheLayer).path, registry, env: input.env }
   }
   if (chosen.kind === 'npm') {
     layer.remove()
@@ -41,7 +42,7 @@ export async function toolOf(chosen: ChosenTool, layer: Layer, input: ToolInput)
   const program = await provideTool(layer, chosen.program, {
     name,
     node,
-    appDirectory,
+    workspace,
     access: input.access,
     isForLaunch: input.starts.some((line) => isCalledIn(line, name)),
     launchEnv: chosen.kind === 'pnpm' ? PNPM_ENV : chosen.kind === 'yarn' ? YARN_ENV : {},

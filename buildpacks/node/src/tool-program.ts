@@ -6,6 +6,7 @@ import type { CommittedTool, WantedTool } from './choose-tool.js'
 import { moveFile } from './move-file.js'
 import { satisfies } from './node-version.js'
 import { fetchPackage, type RegistryAccess } from './registry-package.js'
+import type { Workspace } from './workspace.js'
 
 /** Raised when the layer's content changes although versions do not. */
 const LAYOUT = '1'
@@ -21,7 +22,7 @@ export interface ToolProgramOptions {
   name: 'yarn' | 'pnpm'
   /** The app's Node. */
   node: string
-  appDirectory: string
+  workspace: Workspace
   access: RegistryAccess
   /** Whether processes of the app call it. */
   isForLaunch: boolean
@@ -44,8 +45,8 @@ export async function provideTool(
   const former = layer.metadata()
   const has = (key: string, value: string): boolean => former[key] === value
   if ('path' in wanted) {
-    const file = join(options.appDirectory, wanted.path)
-    const version = wanted.version === 'committed' ? digestOf(file, 'sha256').slice(0, 12) : wanted.version
+    const file = options.workspace.at(wanted.path)
+    const version = wanted.version === 'committed' ? options.workspace.digest(wanted.path).slice(0, 12) : wanted.version
     const metadata = { layout: LAYOUT, path: wanted.path, version }
     if (!has('layout', LAYOUT) || !has('path', wanted.path)) {
       layer.clear()

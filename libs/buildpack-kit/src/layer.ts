@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'smol-toml'
+import { didWork } from './work.js'
 
 export interface LayerTypes {
   build?: boolean
@@ -35,6 +36,7 @@ export class Layer {
 
   /** Throws away what came back and begins with an empty folder. */
   clear(): void {
+    didWork()
     rmSync(this.path, { recursive: true, force: true })
     mkdirSync(this.path, { recursive: true })
   }
@@ -82,6 +84,7 @@ export class Layer {
   }
 
   #envFiles(folder: string, files: Record<string, string>): void {
+    didWork()
     mkdirSync(join(this.path, folder), { recursive: true })
     for (const [name, value] of Object.entries(files)) writeFileSync(join(this.path, folder, name), value)
   }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { didWork } from './work.js'
 
 export interface Ran {
   exitCode: number | null
@@ -15,6 +16,7 @@ export function run(
   args: readonly string[],
   options: { cwd: string; env: Record<string, string>; shows?: 'all' | 'errors' },
 ): Promise<Ran> {
+  didWork()
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: options.cwd, env: options.env, stdio: ['ignore', 'pipe', 'pipe'] })
     const ran: Ran = { exitCode: null, stdout: '', stderr: '' }

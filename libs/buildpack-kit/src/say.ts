@@ -8,8 +8,20 @@ function line(text: string, tookMs: number | undefined): string {
   return text.length > TIME_COLUMN - 3 ? `${text}   ${time}\n` : `${text.padEnd(TIME_COLUMN)}${time}\n`
 }
 
+const said: string[] = []
+
+function write(text: string, tookMs?: number): boolean {
+  said.push(line(text, tookMs === undefined ? undefined : 0))
+  return process.stdout.write(line(text, tookMs))
+}
+
 export const say = {
-  step: (text: string, tookMs?: number): boolean => process.stdout.write(line(`-----> ${text}`, tookMs)),
-  detail: (text: string, tookMs?: number): boolean => process.stdout.write(line(`       ${text}`, tookMs)),
-  warning: (text: string): boolean => process.stdout.write(line(` !     ${text}`, undefined)),
+  step: (text: string, tookMs?: number): boolean => write(`-----> ${text}`, tookMs),
+  detail: (text: string, tookMs?: number): boolean => write(`       ${text}`, tookMs),
+  warning: (text: string): boolean => write(` !     ${text}`),
+}
+
+/** All that this program said so far, as it were if nothing had taken any time. */
+export function saidWithoutTimes(): string {
+  return said.join('')
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BuildFailure, run, say } from '@croft/buildpack-kit'
 import type { ToolProgram } from '../tool-program.js'
@@ -46,12 +46,12 @@ export class Yarn implements PackageTool {
   ) {
     this.version = program.version
     this.#canFocus = !WITHOUT_FOCUS.test(program.version)
-    const committed = join(setting.appDirectory, '.yarn/cache')
+    const committed = '.yarn/cache'
     this.env = {
       ...YARN_ENV,
       YARN_ENABLE_GLOBAL_CACHE: 'false',
       YARN_ENABLE_MIRROR: 'false',
-      YARN_CACHE_FOLDER: existsSync(committed) ? committed : setting.cache,
+      YARN_CACHE_FOLDER: setting.workspace.exists(committed) ? setting.workspace.at(committed) : setting.cache,
       npm_config_user_agent: userAgent('yarn', program.version),
     }
   }
