@@ -2,7 +2,6 @@ import type { Dirent } from 'node:fs'
 import { chmod, chown, link, lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { bareEnv, errnoOf, run } from '@croft/kit'
-import { LAYER_MTIME_SECONDS, type Owner } from '@croft/oci'
 import { LifecycleError } from '@croft/lifecycle'
 import { extract } from 'tar-stream'
 
@@ -143,19 +142,4 @@ async function linkEntries(from: string, entries: readonly Dirent[], to: string)
       }),
     )
   }
-}
-
-/**
- * Gives everything in a tree one owner, one time and the modes 755 or 644, and removes what no layer holds: devices, pipes,
- * sockets, the overlay's whiteouts, set-uid bits. What is on disk is then what the layer's tar says.
- */
-export async function normaliseTree(tree: string, owner: Owner): Promise<void> {
-  const { uid, gid } = owner
-  const unwanted = '( ( -type b -o -type c -o -type p -o -type s ) -delete )'
-  const owned = `( ( ! -uid ${uid} -o ! -gid ${gid} ) -exec chown -h ${uid}:${gid} {} + )`
-  const isPlain = '-type l -o -type d -perm 0755 -o -type f -perm 0755 -o -type f -perm 0644'
-  const plain = `( ! ( ${isPlain} ) -exec chmod u=rwX,go=rX,ug-s,-t {} + )`
-  const dated = `-exec touch -h -d @${LAYER_MTIME_SECONDS} {} +`
-  const expression = `-depth ${unwanted} -o ( ${owned} , ${plain} , ${dated} )`
-  await run('find', [tree, ...expression.split(' ')], { timeoutMs: COMMAND_TIMEOUT_MS, env: inC })
 }
