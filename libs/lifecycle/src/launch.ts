@@ -29,7 +29,7 @@ export function processFile(process: LaunchProcess): string {
 
 /** The layer with the launcher itself, the same in every image of this version. */
 export function launcherLayer(): LayerEntry[] {
-  const content = readFileSync(new URL('../native/launcher.sh', import.meta.url))
+  const content = readFileSync(new URL('../native/launcher.sh', import.meta.url), 'utf8')
   return [{ kind: 'file', path: LAUNCHER_PATH, content, isExecutable: true }]
 }
 

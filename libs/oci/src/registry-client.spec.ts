@@ -60,6 +60,28 @@ describe('a registry client on a unix socket', () => {
     expect(asked.at(-1)).toBe(`PUT /v2/app/blobs/uploads/2?state=x&digest=${encodeURIComponent(descriptor.digest)}`)
   })
 
+  it('uploads a small blob with the first request where the registry takes it', async () => {
+    let received: Buffer | undefined
+    answer = (_request, response, body) => {
+      received = body
+      response.writeHead(201).end()
+    }
+    await client.putBlob('app', descriptor, () => content)
+    expect(received).toEqual(content)
+    expect(asked).toEqual([`POST /v2/app/blobs/uploads/?digest=${descriptor.digest}`])
+  })
+
+  it('begins the upload of a large blob without its bytes', async () => {
+    const large = Buffer.alloc(1024 * 1024 + 1)
+    const sizes: number[] = []
+    answer = (request, response, body) => {
+      sizes.push(body.length)
+      response.writeHead(request.method === 'POST' ? 202 : 201, { location: '/v2/app/blobs/uploads/1' }).end()
+    }
+    await client.putBlob('app', { digest: digestOf(large), size: large.length }, () => large)
+    expect(sizes).toEqual([0, large.length])
+  })
+
   it('says whether a blob is there, and passes other answers on as errors', async () => {
     answer = (request, response) => void response.writeHead(request.url?.includes('/there/') ? 200 : 404).end()
     expect(await client.hasBlob('there', descriptor.digest)).toBe(true)

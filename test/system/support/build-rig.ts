@@ -422,6 +422,15 @@ export class MemoryRegistry {
     await once(this.#server, 'close')
   }
 
+  /** Like a real registry it takes no manifest of blobs that it lacks. */
+  #hasAllOf(manifest: Buffer): boolean {
+    const { config, layers } = JSON.parse(manifest.toString()) as {
+      config: { digest: string }
+      layers: { digest: string }[]
+    }
+    return [config, ...layers].every(({ digest }) => this.blobs.has(digest))
+  }
+
   async #answer(
     request: IncomingMessage,
   ): Promise<{ status: number; headers?: Record<string, string>; body?: Buffer }> {
@@ -441,7 +450,7 @@ export class MemoryRegistry {
     }
     const store = kind === 'blobs' ? this.blobs : this.manifests
     if (request.method === 'PUT') {
-      if (digestOf(body) !== reference) return { status: 400 }
+      if (digestOf(body) !== reference || !this.#hasAllOf(body)) return { status: 400 }
       store.set(reference, body)
       return { status: 201 }
     }

@@ -7,10 +7,8 @@ import {
   digestOfStream,
   encodeConfig,
   encodeManifest,
-  generatedLayerTar,
   layerTar,
   unpackLayer,
-  type Descriptor,
   type Image,
   type LayerBlob,
   type LayerEntry,
@@ -42,7 +40,10 @@ import { EXEC_ENV } from './build-container.js'
 import { LAYERS } from './buildpacks-container.js'
 import { WORKSPACE } from './container-shape.js'
 import type { BuildFolders } from './build-folders.js'
-import { layerState, mergeTrees, moveTree, normaliseTree } from './layer-trees.js'
+import { generatedLayer } from './generated-layer.js'
+import { ImageUpload } from './image-upload.js'
+import { layerState, mergeTrees, moveTree } from './layer-trees.js'
+import { normaliseTree } from './normalise-tree.js'
 import type { Restored } from './restore-layers.js'
 import { allOf } from './all-of.js'
 
@@ -78,7 +79,14 @@ export interface Exported {
  * puts the manifest last. A layer that the build did not touch is taken over by its digest without being read.
  */
 export async function exportImage(input: ExportInput, ports: ExportPorts): Promise<Exported> {
-  return new Exporter(input, ports).run()
+  const { appId, previous, signal } = input
+  const likely = new Set(previous?.manifest.layers.map(({ digest }) => digest))
+  const upload = new ImageUpload(ports.registry, appId, likely, signal)
+  try {
+    return await new Exporter(input, ports, upload).run()
+  } finally {
+    await upload.settled()
+  }
 }
 
 class Exporter {
@@ -87,13 +95,16 @@ class Exporter {
   constructor(
     private readonly input: ExportInput,
     private readonly ports: ExportPorts,
+    private readonly upload: ImageUpload,
   ) {}
 
   async run(): Promise<Exported> {
     const { built, runImage } = this.input
     const metadata = { buildpacks: built.buildpacks, processes: built.processes }
-    const [, launch, app, sbom, launcher, config, processTypes] = await Promise.all([
-      this.#runLayers(),
+    for (const layer of runImage.layers) {
+      this.upload.begin(layer.descriptor, () => ({ open: () => runImage.openBlob(layer) }))
+    }
+    const [launch, app, sbom, launcher, config, processTypes] = await Promise.all([
       this.#launchLayers(),
       this.#appLayers(built.slices),
       this.#sbomLayer(built.sboms),
@@ -122,14 +133,10 @@ class Exporter {
       encodedConfig.descriptor,
       image.layers.map(({ descriptor }) => descriptor),
     )
-    const { registry, images } = this.ports
-    const { appId, signal } = this.input
-    if (!(await registry.hasBlob(appId, encodedConfig.descriptor.digest, signal))) {
-      await registry.putBlob(appId, encodedConfig.descriptor, () => encodedConfig.bytes, signal)
-    }
+    this.upload.begin(encodedConfig.descriptor, () => ({ open: () => encodedConfig.bytes }))
     const [digest] = await Promise.all([
-      images.remember(manifest.bytes, encodedConfig.bytes),
-      registry.putManifest(appId, manifest.descriptor.digest, manifest.bytes, signal),
+      this.ports.images.remember(manifest.bytes, encodedConfig.bytes),
+      this.upload.finish({ digest: manifest.descriptor.digest, bytes: manifest.bytes }),
     ])
     const before = new Set([
       ...(this.input.previous?.config.rootfs.diff_ids ?? []),
@@ -155,11 +162,6 @@ class Exporter {
       })),
       cache: launch.cache,
     }
-  }
-
-  async #runLayers(): Promise<void> {
-    const { runImage } = this.input
-    for (const layer of runImage.layers) await this.#upload(layer, () => runImage.openBlob(layer))
   }
 
   /** Every launch layer, and what is kept for the next build of the layers that are not in the image. */
@@ -213,10 +215,8 @@ class Exporter {
       const title = `layer "${layer.name}" of ${buildpack.id} is in no former image`
       throw new LifecycleError('export', title, 'push with -o rebuild')
     }
-    if (await this.#hasBlob(descriptor)) return { diffId, descriptor }
-    const tree = this.ports.layers.path(diffId)
-    const blob = await compressLayer(layerTar(tree, ['layers'], this.input.folders.owner), this.#spoolPath())
-    return this.#upload(blob, () => blob.open())
+    this.#uploadFromTree({ diffId, descriptor }, 'layers', this.input.folders.owner)
+    return { diffId, descriptor }
   }
 
   async #cachedTree(buildpack: BuiltBuildpack, layer: BuiltLayer): Promise<string | null> {
@@ -317,43 +317,37 @@ class Exporter {
     if (known !== undefined) {
       const descriptor = layers.blobOf(known)
       const isSame = (await digestOfStream(layerTar(draft, [top], owner))) === known
-      if (isSame && descriptor !== undefined && (await this.#hasBlob(descriptor))) {
+      if (isSame && descriptor !== undefined) {
         layers.discard(draft)
+        this.#uploadFromTree({ diffId: known, descriptor }, top, owner)
         return { diffId: known, descriptor }
       }
     }
     const blob = await compressLayer(layerTar(draft, [top], owner), this.#spoolPath())
-    const [uploaded] = await allOf([
-      this.#upload(blob, () => blob.open()),
-      layers.adopt(blob.diffId, blob.descriptor, draft),
-    ] as const)
+    this.upload.begin(blob.descriptor, () => blob)
+    await layers.adopt(blob.diffId, blob.descriptor, draft)
     if (guess !== undefined) layers.expect(guess, blob.diffId)
-    return uploaded
+    return layerOf(blob)
+  }
+
+  /** Uploads a layer that the node has, which is compressed anew only when the registry lacks it. */
+  #uploadFromTree({ diffId, descriptor }: ImageLayer, top: string, owner: Owner): void {
+    const tree = this.ports.layers.path(diffId)
+    this.upload.begin(descriptor, () => compressLayer(layerTar(tree, [top], owner), this.#spoolPath()))
   }
 
   /** A layer made of a few small files of the lifecycle's own. */
   async #generated(entries: LayerEntry[]): Promise<ImageLayer> {
     const { layers } = this.ports
-    const { tar, blob } = await generatedBlob(entries)
+    const { tar, blob } = await generatedLayer(entries)
     if (!layers.has(blob.diffId)) {
       await this.#inDraft(async (draft) => {
         await unpackLayer(Readable.from([tar]), draft)
         await layers.adopt(blob.diffId, blob.descriptor, draft)
       })
     }
-    return this.#upload(blob, () => blob.open())
-  }
-
-  #hasBlob(descriptor: Descriptor): Promise<boolean> {
-    return this.ports.registry.hasBlob(this.input.appId, descriptor.digest, this.input.signal)
-  }
-
-  async #upload(layer: ImageLayer, open: () => Buffer | Readable): Promise<ImageLayer> {
-    const { diffId, descriptor } = layer
-    if (!(await this.#hasBlob(descriptor))) {
-      await this.ports.registry.putBlob(this.input.appId, descriptor, open, this.input.signal)
-    }
-    return { diffId, descriptor }
+    this.upload.begin(blob.descriptor, () => blob)
+    return layerOf(blob)
   }
 
   #spoolPath(): string {
@@ -367,9 +361,4 @@ function guessKey(buildpack: BuiltBuildpack, layer: BuiltLayer): string {
   return JSON.stringify([buildpack.id, buildpack.version, layer.name, layer.metadata])
 }
 
-const LARGEST_GENERATED = '/dev/null/never-spooled'
-
-async function generatedBlob(entries: readonly LayerEntry[]): Promise<{ tar: Buffer; blob: LayerBlob }> {
-  const tar = await generatedLayerTar(entries)
-  return { tar, blob: await compressLayer(tar, LARGEST_GENERATED) }
-}
+const layerOf = ({ diffId, descriptor }: LayerBlob): ImageLayer => ({ diffId, descriptor })
