@@ -40,7 +40,10 @@ async function croftSide() {
       await git('commit', '-q', '-m', version)
       const began = performance.now()
       const pushing = git('push', '-q', 'croft', 'main')
-      await Promise.race([untilVersion(PORT, `bench.localhost:${PORT}`, version), pushing.then(() => new Promise(() => {}))])
+      await Promise.race([
+        untilVersion(PORT, `bench.localhost:${PORT}`, version),
+        pushing.then(() => new Promise(() => {})),
+      ])
       const took = performance.now() - began
       await pushing
       return took

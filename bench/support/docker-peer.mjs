@@ -18,13 +18,23 @@ export async function startDocker(frontPort) {
     throw new Error("the peer of this bench is Debian's docker.io: apt-get install --no-install-recommends docker.io")
   const folder = scratch('docker')
   const socket = join(folder, 'docker.sock')
-  const where = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')]
+  const where = [
+    '--data-root',
+    join(folder, 'data'),
+    '--exec-root',
+    join(folder, 'exec'),
+    '--pidfile',
+    join(folder, 'pid'),
+  ]
   const daemon = spawn('dockerd', [...where, '-H', `unix://${socket}`, '--iptables=false', '--bridge=none'], {
     stdio: 'ignore',
   })
   // Debian's own client, whatever else is installed: it has BuildKit built in
   const docker = (args, options) =>
-    command('/usr/bin/docker', ['-H', `unix://${socket}`, ...args], { ...options, env: { DOCKER_BUILDKIT: process.env.BK ?? '1' } })
+    command('/usr/bin/docker', ['-H', `unix://${socket}`, ...args], {
+      ...options,
+      env: { DOCKER_BUILDKIT: process.env.BK ?? '1' },
+    })
   const untilUp = async () => {
     for (let tries = 0; ; tries += 1) {
       try {
