@@ -48,7 +48,9 @@ const PURE = [
   'apps/controller/src/instance/state.ts',
   'apps/controller/src/node/network.ts',
   'apps/controller/src/pages/home.ts',
+  'apps/controller/src/push/app-env.ts',
   'apps/controller/src/push/app-manifest.ts',
+  'apps/controller/src/push/check-files.ts',
   'apps/controller/src/push/folder-path.ts',
   'apps/controller/src/push/ignore-file.ts',
   'apps/controller/src/push/pkt-line.ts',
@@ -193,7 +195,9 @@ const PURE = [
   'libs/garden-api/src/http/server/router.ts',
   'libs/garden-api/src/spec-rules.ts',
   'libs/kit/src/backoff.ts',
+  'libs/kit/src/json-document.ts',
   'libs/kit/src/machine.ts',
+  'libs/kit/src/process-type.ts',
   'libs/lifecycle/src/buildpack-choice.ts',
   'libs/lifecycle/src/buildpack.ts',
   'libs/lifecycle/src/formats/project-toml.ts',
@@ -308,8 +312,10 @@ describe('boundaries: who imports whom', () => {
 
   it('buildpacks import no app and only the libraries made for them: they run inside the build container', () => {
     const allowed = ['libs/buildpack-kit', 'libs/stacks']
+    const pureParts = ['@croft/kit/json-document', '@croft/kit/process-type']
     expect(
       violations((file, specifier) => {
+        if (pureParts.includes(specifier)) return undefined
         const from = packageOf(file)
         const to = targetPackage(file, specifier)
         return (from.startsWith('buildpacks/') || from === 'libs/buildpack-kit') &&

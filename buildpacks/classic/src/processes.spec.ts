@@ -19,5 +19,7 @@ describe('processes of an app with classic buildpacks', () => {
 
   it('names the line of the Procfile that is none', () => {
     expect(() => parseProcfile('web: a\nwhat is this\n')).toThrow('Procfile, line 2: expected  type: command')
+    expect(() => parseProcfile('web: a\n\nwe b: x\n')).toThrow('Procfile, line 3: a process type is made of')
+    expect([...parseProcfile('Web_2.x: a\n').keys()]).toEqual(['Web_2.x'])
   })
 })

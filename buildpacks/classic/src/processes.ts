@@ -1,4 +1,5 @@
 import { BuildFailure } from '@croft/buildpack-kit'
+import { PROCESS_TYPE, PROCESS_TYPE_RULE } from '@croft/kit/process-type'
 
 /** The lines of a Procfile, type to command; of one type the last line counts. @throws BuildFailure */
 export function parseProcfile(text: string): Map<string, string> {
@@ -6,11 +7,12 @@ export function parseProcfile(text: string): Map<string, string> {
   for (const [at, raw] of text.split(/\r\n|\n/).entries()) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#')) continue
-    const [, type, command] = /^([A-Za-z0-9_-]{1,63})\s*:\s*(.+)$/.exec(line) ?? []
+    const remedy = 'write every line as  type: command  , e.g.  web: node server.js'
+    const [, type, command] = /^([^:]*?)\s*:\s*(.+)$/.exec(line) ?? []
     if (type === undefined || command === undefined) {
-      const remedy = 'write every line as  type: command  , e.g.  web: node server.js'
       throw new BuildFailure(`Procfile, line ${at + 1}: expected  type: command`, remedy)
     }
+    if (!PROCESS_TYPE.test(type)) throw new BuildFailure(`Procfile, line ${at + 1}: ${PROCESS_TYPE_RULE}`, remedy)
     types.set(type, command)
   }
   return types

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { PROCESS_TYPE } from '@croft/kit/process-type'
 import { parse } from 'smol-toml'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -42,10 +43,32 @@ describe('a Procfile', () => {
   it('means the last line of a type, in the place of the first', () => {
     expect(build('a: 1\nb: 2\na: 3\n').processes).toEqual([bash('a', '3'), bash('b', '2')])
   })
+  it('names process types by the one rule there is', () => {
+    const names = [
+      'web',
+      'Web',
+      '2x',
+      'a_b',
+      'a-b',
+      'a.b',
+      '-x',
+      '.',
+      '..',
+      '...',
+      'a b',
+      'a/b',
+      'ä',
+      '',
+      'x'.repeat(63),
+    ]
+    for (const name of names) {
+      expect([name, build(`${name}: x\n`).exitCode === 0]).toEqual([name, PROCESS_TYPE.test(name)])
+    }
+  })
   it.each([
     ['a line without a colon', 'web: x\nnode server.js\n', /^Procfile, line 2: expected {2}type: command/],
-    ['a type in capitals', 'Web: x\n', /^Procfile, line 1: "Web" is not a process type/],
-    ['a type that is too long', `${'a'.repeat(64)}: x\n`, /is not a process type/],
+    ['a type of two words', 'we b: x\n', /^Procfile, line 1: "we b": a process type is made of letters/],
+    ['a type that is too long', `${'a'.repeat(64)}: x\n`, /at most 63$/m],
     ['a type without a command', '\n\nweb:\n', /^Procfile, line 3: "web" has no command/],
     ['a control character', 'web: a\u0007\n', /^Procfile, line 1: a control character/],
     ['no process at all', '# nothing\n', /^the Procfile names no process/],

@@ -1,3 +1,4 @@
+import { PROCESS_TYPE } from '@croft/kit'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { formationShape } from '../client/shapes.js'
@@ -31,9 +32,9 @@ export function register(program: Command): void {
 export function parseQuantities(pairs: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     pairs.map((pair) => {
-      const match = /^([A-Za-z][A-Za-z0-9_-]*)=(\d{1,4})$/.exec(pair)
-      if (match?.[1] === undefined) throw new UsageError(`${pair} is not TYPE=NUMBER`, 'croft ps:scale web=3')
-      return [match[1], Number(match[2])]
+      const [, type = '', quantity] = /^([^=]*)=(\d{1,4})$/.exec(pair) ?? []
+      if (!PROCESS_TYPE.test(type)) throw new UsageError(`${pair} is not TYPE=NUMBER`, 'croft ps:scale web=3')
+      return [type, Number(quantity)]
     }),
   )
 }

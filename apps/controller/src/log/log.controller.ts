@@ -5,6 +5,7 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common'
 import type { FastifyReply } from 'fastify'
 import type { LogLine } from '@croft/protocol'
 import { z } from 'zod'
+import { PROCESS_TYPE, PROCESS_TYPE_RULE } from '@croft/kit'
 import { AppService } from '../app/app.service.js'
 import { Policy } from '../auth/policy.js'
 import { Who, type Principal } from '../auth/principal.js'
@@ -23,7 +24,7 @@ const querySchema = z.object({
   /** Only this instance (`web.1`) or process type (`web`). */
   instance: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.\d{1,5})?$/)
+    .refine((name) => PROCESS_TYPE.test(name.replace(/\.\d{1,5}$/, '')), PROCESS_TYPE_RULE)
     .optional(),
 })
 

@@ -14,7 +14,7 @@ describe('a Procfile', () => {
   it.each([
     ['web: a\nthis is not a process\n', 2, 'colon'],
     ['web:\n', 1, 'no command'],
-    ['\n\n-x: a', 3, 'letters'],
+    ['\n\n-/x: a', 3, 'letters'],
     ['web: a\nweb: b', 2, 'twice'],
     ['we b: a', 1, 'letters'],
   ])('%j is refused at line %d', (text, line, why) => {

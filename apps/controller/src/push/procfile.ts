@@ -1,3 +1,5 @@
+import { PROCESS_TYPE, PROCESS_TYPE_RULE } from '@croft/kit'
+
 /** The Procfile of an app: `type: command` on each line, `#` comments. Pure. */
 
 export class ProcfileSyntaxError extends Error {
@@ -5,12 +7,10 @@ export class ProcfileSyntaxError extends Error {
     readonly line: number,
     why: string,
   ) {
-    super(`Procfile line ${line}: ${why}`)
+    super(`Procfile, line ${line}: ${why}`)
     this.name = 'ProcfileSyntaxError'
   }
 }
-
-const TYPE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
 
 /**
  * Process types and their commands, in the order of the file.
@@ -28,9 +28,7 @@ export function parseProcfile(text: string): Map<string, string> {
     if (colon < 0) throw new ProcfileSyntaxError(index + 1, 'expected "type: command", found no colon')
     const type = line.slice(0, colon).trim()
     const command = line.slice(colon + 1).trim()
-    if (!TYPE.test(type)) {
-      throw new ProcfileSyntaxError(index + 1, 'a process type is made of letters, digits, - and _')
-    }
+    if (!PROCESS_TYPE.test(type)) throw new ProcfileSyntaxError(index + 1, PROCESS_TYPE_RULE)
     if (command === '') throw new ProcfileSyntaxError(index + 1, `process type ${type} has no command`)
     if (types.has(type)) throw new ProcfileSyntaxError(index + 1, `process type ${type} is declared twice`)
     types.set(type, command)
