@@ -337,7 +337,7 @@ describe.skipIf(needs !== null)('a build that fails', () => {
       'buildpack',
       /^Procfile, line 2: expected/,
     ],
-    ['package.json has a mistake', { 'package.json': '{"name": ' }, 'buildpack', /^package\.json is not JSON/],
+    ['package.json has a mistake', { 'package.json': '{"name": ' }, 'buildpack', /^package\.json, line 1: not JSON: /],
     [
       'nothing says how to start',
       { 'package.json': packageJson({}) },

@@ -53,8 +53,14 @@ describe('the key of installed dependencies', () => {
 
 describe('package.json', () => {
   it('is refused in words of its own when it is broken', () => {
-    expect(() => parsePackageJson('{"a":')).toThrow(/package.json is not JSON/)
-    expect(() => parsePackageJson('[]')).toThrow('package.json is not a JSON object')
+    const malformed: [string, RegExp][] = [
+      ['{"a":\n', /^package\.json, line 1: not JSON: /],
+      ['{\n"a": 1\n"b": 2}', /^package\.json, line 3: not JSON: Expected ','/],
+      ['[]', /^package\.json, line 1: has to be an object/],
+      ['{\n"scripts": "x"}', /^package\.json, line 2: scripts has to be an object/],
+      ['{\n"dependencies": {\n"a": "1",\n"b": 2}}', /^package\.json, line 4: dependencies\.b has to be a text/],
+    ]
+    for (const [text, why] of malformed) expect(() => parsePackageJson(text)).toThrow(why)
   })
 
   it('names the script that builds the app', () => {

@@ -1,4 +1,7 @@
 import { BuildFailure } from '@croft/buildpack-kit'
+import { JsonProblem, lineOfMember, readJson } from '@croft/kit/json-document'
+
+const REMEDY = 'correct package.json, then commit and push again'
 
 /** The parts of an app's package.json that a build looks at. */
 export interface PackageJson {
@@ -13,33 +16,55 @@ export interface PackageJson {
   main: string | null
 }
 
-/** Reads a package.json. @throws BuildFailure when it is no JSON object. Pure. */
+/** Reads a package.json. @throws BuildFailure naming the line and the rule. Pure. */
 export function parsePackageJson(text: string): PackageJson {
-  let raw: unknown
-  try {
-    raw = JSON.parse(text.replace(/^\uFEFF/, ''))
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new BuildFailure(`package.json is not JSON: ${why}`, 'correct package.json and push again')
+  const document = objectIn(text)
+  const dependencies = (name: string): Record<string, string> => {
+    const list = record(text, document, name)
+    const odd = Object.keys(list).find((key) => typeof list[key] !== 'string')
+    if (odd !== undefined) throw wrong(text, [name, odd], 'has to be a text: a version, a range or an address')
+    return list as Record<string, string>
   }
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    throw new BuildFailure('package.json is not a JSON object', 'correct package.json and push again')
-  }
-  const document = raw as Record<string, unknown>
   return {
     raw: document,
-    scripts: strings(document['scripts']),
+    scripts: strings(record(text, document, 'scripts')),
     engines: strings(document['engines']),
-    dependencies: strings(document['dependencies']),
-    devDependencies: strings(document['devDependencies']),
-    optionalDependencies: strings(document['optionalDependencies']),
+    dependencies: dependencies('dependencies'),
+    devDependencies: dependencies('devDependencies'),
+    optionalDependencies: dependencies('optionalDependencies'),
     hasWorkspaces: document['workspaces'] !== undefined,
     main: typeof document['main'] === 'string' ? document['main'] : null,
   }
 }
 
+function objectIn(text: string): Record<string, unknown> {
+  try {
+    const document = readJson(text)
+    if (isObject(document)) return document
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error
+    throw new BuildFailure(`package.json, ${error.message}`, REMEDY)
+  }
+  throw new BuildFailure('package.json, line 1: has to be an object: { ... }', REMEDY)
+}
+
+/** The object under a name; an absent one is empty. */
+function record(text: string, document: Record<string, unknown>, name: string): Record<string, unknown> {
+  const value = document[name] ?? {}
+  if (isObject(value)) return value
+  throw wrong(text, [name], 'has to be an object: { ... }')
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function wrong(text: string, path: readonly string[], rule: string): BuildFailure {
+  return new BuildFailure(`package.json, line ${lineOfMember(text, path)}: ${path.join('.')} ${rule}`, REMEDY)
+}
+
 function strings(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null) return {}
+  if (!isObject(value)) return {}
   return Object.fromEntries(
     Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   )

@@ -7,6 +7,7 @@ import { writeBuildpackPlan } from './formats/buildpack-plan-toml.js'
 import { parseLaunchToml, type LaunchProcess, type LaunchToml, type Slice } from './formats/launch-toml.js'
 import { isKept, isLayerName, parseLayerToml, type LayerTypes } from './formats/layer-toml.js'
 import { parseStoreToml, type Store } from './formats/store-toml.js'
+import { lineInToml } from './formats/toml.js'
 import { buildpackEnv } from './interface-env.js'
 import { mergeLabels, mergeProcesses } from './processes.js'
 import { requiresFor, type PlanEntry } from './resolve-plan.js'
@@ -131,10 +132,13 @@ function launchOf(buildpack: Buildpack, text: string, port: BuildPort): LaunchTo
 }
 
 function metNames(buildpack: Buildpack, output: BuildpackOutput, planned: ReadonlySet<string>): string[] {
-  const unmet = output.build === undefined ? [] : parseBuildToml(output.build, `build.toml of ${buildpack.id}`)
+  const text = output.build ?? ''
+  const what = `build.toml of ${buildpack.id}`
+  const unmet = parseBuildToml(text, what)
   const stranger = unmet.find((name) => !planned.has(name))
   if (stranger !== undefined) {
-    const title = `build.toml of ${buildpack.id} says that "${stranger}" is unmet, which is not in its plan`
+    const line = lineInToml(text, ['unmet', unmet.indexOf(stranger), 'name']) ?? 1
+    const title = `${what}, line ${line}: says that "${stranger}" is unmet, which is not in its plan`
     throw new LifecycleError('build', title, 'fix the buildpack that wrote it')
   }
   return [...planned].filter((name) => !unmet.includes(name))

@@ -106,3 +106,14 @@ function tokensOf(pattern: string): Token[] {
   }
   return tokens
 }
+
+/** Whether a pattern is well-formed. */
+export function isPattern(pattern: string): boolean {
+  try {
+    pathMatcher(pattern)
+    return true
+  } catch (error) {
+    if (error instanceof BadPattern) return false
+    throw error
+  }
+}

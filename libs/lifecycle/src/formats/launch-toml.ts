@@ -1,8 +1,10 @@
+import { PROCESS_TYPE, PROCESS_TYPE_RULE } from '@croft/kit'
 import { z } from 'zod'
 import { LifecycleError } from '../errors.js'
+import { isPattern } from '../path-match.js'
 import { apiAtLeast } from './buildpack-toml.js'
 import { execEnvSchema } from './exec-env.js'
-import { readToml } from './toml.js'
+import { lineInToml, readToml } from './toml.js'
 
 /** One process of the image. `command` holds at least the program. */
 export interface LaunchProcess {
@@ -33,12 +35,12 @@ export interface LaunchToml {
   warnings: string[]
 }
 
-const type = z
-  .string()
-  .regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]+$/, 'a process type is made of letters, digits, dots, dashes and underscores')
+const type = z.string().regex(PROCESS_TYPE, PROCESS_TYPE_RULE)
 const document = {
   labels: z.array(z.object({ key: z.string(), value: z.string() })).default([]),
-  slices: z.array(z.object({ paths: z.array(z.string()).default([]) })).default([]),
+  slices: z
+    .array(z.object({ paths: z.array(z.string().refine(isPattern, 'is a malformed pattern')).default([]) }))
+    .default([]),
   /** Before SBOM files; only checked. */
   bom: z.array(z.looseObject({ version: z.never('"version" belongs into metadata').optional() })).optional(),
 }
@@ -92,8 +94,11 @@ export function parseLaunchToml(text: string, buildpack: { id: string; api: stri
       buildpackId: buildpack.id,
     }
   })
-  if (processes.filter(({ isDefault }) => isDefault).length > 1) {
-    throw new LifecycleError('build', `${what} has more than one default process`, 'fix the buildpack that wrote it')
+  const [, second] = processes.flatMap(({ isDefault }, at) => (isDefault ? [at] : []))
+  if (second !== undefined) {
+    const line = lineInToml(text, ['processes', second]) ?? 1
+    const title = `${what}, line ${line}: processes.${second}.default: has more than one default process`
+    throw new LifecycleError('build', title, 'fix the buildpack that wrote it')
   }
   return { processes, labels: read.labels, slices: read.slices, warnings }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { CHOICE_FORMS, parseBuildpackChoice, type BuildpackChoice } from '../buildpack-choice.js'
 import { isSupportedApi } from './buildpack-toml.js'
-import { checkToml, TomlProblem } from './toml.js'
+import { checkToml, lineInToml, TomlProblem } from './toml.js'
 
 /** What an app's `project.toml` says, of schema 0.1 or 0.2. */
 export interface ProjectToml {
@@ -92,11 +92,14 @@ export function parseProjectToml(text: string): ProjectToml {
   const version = head._?.['schema-version']
   if (version === undefined) {
     if (head._ !== undefined || hasBuildpacks(head.io))
-      throw new TomlProblem(null, '_.schema-version is missing ("0.2")')
+      throw new TomlProblem(lineInToml(text, ['_']) ?? lineOfTable(text), '_.schema-version is missing ("0.2")')
     return old(checkToml(oldSchema, text))
   }
   if (version === '0.1') return old(checkToml(oldSchema, text))
-  if (version !== '0.2') throw new TomlProblem(null, `_.schema-version "${version}" is not known (0.1 and 0.2 are)`)
+  if (version !== '0.2') {
+    const line = lineInToml(text, ['_', 'schema-version'])
+    throw new TomlProblem(line, `_.schema-version "${version}" is not known (0.1 and 0.2 are)`)
+  }
   const { buildpacks } = checkToml(newSchema, text).io ?? {}
   return {
     ...filesOf(buildpacks),
@@ -115,6 +118,11 @@ function old({ build }: z.infer<typeof oldSchema>): ProjectToml {
     post: [],
     env: envOf(build?.env),
   }
+}
+
+/** The line of the first table below `io.buildpacks`. */
+function lineOfTable(text: string): number {
+  return Math.max(1, text.split('\n').findIndex((line) => /^\s*(\[+\s*)?io\b/.test(line)) + 1)
 }
 
 function hasBuildpacks(io: unknown): boolean {
