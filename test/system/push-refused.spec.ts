@@ -90,10 +90,10 @@ describe('a push that is refused before anything is built', () => {
   })
   it('names the line of a wrong Procfile, a wrong app.json, and a Procfile that is a link', async () => {
     const app = await rig.clone('files', { Procfile: 'web: a\nthis is not a process\n' })
-    expect((await app.push()).output).toMatch(/Procfile line 2: .*colon/)
+    expect((await app.push()).output).toMatch(/Procfile, line 2: .*colon/)
     app.write({ Procfile: 'web: a\n', 'app.json': '{"formation": {"web": {"quantity": -1}}}' })
     await app.commit('json')
-    expect((await app.push()).output).toMatch(/app\.json: formation\.web\.quantity/)
+    expect((await app.push()).output).toMatch(/app\.json, line 1: formation\.web\.quantity/)
     await app.git('rm', '-q', '--cached', 'Procfile', 'app.json')
     const link = await rig.clone('files')
     symlinkSync('/etc/shadow', join(link.folder, 'Procfile'))

@@ -73,6 +73,50 @@ describe('a push', () => {
     expect((await app.push()).code).toBe(0)
     expect(await values()).toEqual({ ...first, SECOND_KEY: expect.stringMatching(/^[0-9a-f]{64}$/) })
   })
+  it('of an app.json that describes config vars sets them with the first deployment, and tells what it does not do', async () => {
+    const manifest = (more: object) =>
+      JSON.stringify({
+        env: {
+          PLAIN: 'a',
+          KEY: { generator: 'secret' },
+          SYNCED: { value: '1', sync: true },
+          DATABASE: { description: 'where it is' },
+          ...more,
+        },
+        scripts: { dokku: { postdeploy: 'rake db:migrate' } },
+        cron: [{ command: 'x', schedule: '@daily' }],
+      })
+    const values = async (): Promise<Record<string, string>> =>
+      (await rig.api<Record<string, string>>('/api/v1/apps/described/config/values')).body
+    const app = await rig.clone('described', { 'app.json': manifest({}) })
+    const refused = await app.push()
+    expect(refused.code).not.toBe(0)
+    expect(refused.output).toMatch(
+      /app\.json requires config vars that are not set: DATABASE \(where it is\)[^]*croft config:set -a described DATABASE=\.\.\., then push again/,
+    )
+    expect(await values()).toEqual({})
+    await rig.patch('/api/v1/apps/described/config', { set: { DATABASE: 'db', PLAIN: 'mine' } })
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.lines.slice(0, 2)).toEqual([
+      ' !     app.json: cron, scripts.dokku.postdeploy are not run by this version of Croft',
+      '-----> Setting config vars of app.json: SYNCED, KEY',
+    ])
+    const first = await values()
+    expect(first).toEqual({
+      DATABASE: 'db',
+      PLAIN: 'mine',
+      KEY: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+      SYNCED: '1',
+    })
+    await rig.patch('/api/v1/apps/described/config', { set: { SYNCED: 'x' }, unset: ['PLAIN'] })
+    app.write({ 'app.json': manifest({ LATER: 'b', NEEDED: {} }) })
+    await app.commit('more variables')
+    const later = await app.push()
+    expect(later.code, later.output).toBe(0)
+    expect(later.output).toContain('not set: NEEDED; croft config:set -a described NEEDED=...')
+    expect(await values()).toEqual({ DATABASE: 'db', KEY: first['KEY'], SYNCED: '1' })
+  })
   it('builds with the variables that are for builds, and runs with those that are for instances', async () => {
     const app = await rig.clone('scoped')
     await rig.createApp('scoped')

@@ -136,6 +136,22 @@ export class ConfigStore implements OnModuleInit {
   }
 
   /**
+   * Sets config vars that a source gives: `defaults` where the app has none of that name, `synced` in any case; in the caller's
+   * transaction, which holds the app's lock. Gives the names that changed. @throws InvalidConfigVar
+   */
+  async adopt(
+    manager: EntityManager,
+    app: App,
+    { defaults, synced }: { defaults: Record<string, string>; synced: Record<string, string> },
+  ): Promise<string[]> {
+    if (Object.keys(defaults).length + Object.keys(synced).length === 0) return []
+    const present = new Set((await this.#rows(app, manager)).map(({ name }) => name))
+    const missing = Object.entries(defaults).filter(([name]) => !present.has(name))
+    const set = { ...Object.fromEntries(missing), ...synced }
+    return (await this.apply(manager, app, { set, unset: [] })).changed
+  }
+
+  /**
    * Makes a release's config the app's again, sealed as it is, in the caller's transaction, which holds the app's lock. Gives the
    * names that changed. What is for builds only stays as it is.
    */

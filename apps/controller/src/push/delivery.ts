@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { assertNever, CroftError, failpoint, type Clock } from '@croft/kit'
 import { DockerfileError, parseDockerfile } from '@croft/oci'
 import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
+import { ConfigStore } from '../app/config-store.js'
 import type { Build } from '../build/build.entity.js'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
 import { chooseBuilder, type Builder, type BuilderChoice, type BuilderRules } from '../build/choose-builder.js'
@@ -15,6 +16,7 @@ import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
 import { SettingsService } from '../settings/settings.service.js'
 import { CLOCK } from '../tokens.js'
+import { missingText, planEnv, type EnvPlan } from './app-env.js'
 import { commitTree } from './commit-tree.js'
 import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
 import { PushRefused } from './refusal.js'
@@ -63,6 +65,7 @@ export class Delivery {
     @Inject(DeployService) private readonly deploys: DeployService,
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(ImageImport) private readonly images: ImageImport,
+    @Inject(ConfigStore) private readonly config: ConfigStore,
     @Inject(WishFileReader) private readonly wishFiles: WishFileReader,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -72,6 +75,7 @@ export class Delivery {
    * @throws PushRefused
    */
   async run(job: PushJob): Promise<Release> {
+    const env = await this.#planEnv(job)
     const choice = builderOf(job, await this.settings.all())
     const image = choice.builder === 'buildpacks' ? choice.image : null
     const isOnStack = choice.builder === 'buildpacks' && image === null
@@ -84,7 +88,8 @@ export class Delivery {
       app: job.app,
       image: built.image,
       processTypes: built.processTypes,
-      generatedConfig: built.generatedConfig ?? [],
+      generatedConfig: [...(built.generatedConfig ?? []), ...env.generated],
+      givenConfig: env,
       checks: job.manifest.checks,
       formation: job.manifest.formation,
       commit: job.options.folder === undefined ? job.command.newValue : null,
@@ -99,6 +104,23 @@ export class Delivery {
     await this.#await(job, deployment, built)
     failpoint('deployment-succeeded')
     return release
+  }
+
+  /** The config vars that app.json gives, with what is missing and what of it means nothing here. @throws PushRefused */
+  async #planEnv({ app, manifest, output }: PushJob): Promise<EnvPlan> {
+    for (const line of manifest.ignored) output.warning(line)
+    const isFirst = app.currentRelease === null
+    const present = manifest.env.length === 0 ? [] : await this.config.list(app)
+    const plan = planEnv(manifest.env, new Set(present.map(({ name }) => name)), isFirst)
+    if (plan.missing.length > 0) {
+      const { cause, suggestion } = missingText(plan.missing, app.name)
+      if (isFirst)
+        throw new PushRefused({ reason: 'config-missing', cause, suggestion: `${suggestion}, then push again` })
+      output.warning(`${cause}; ${suggestion}`)
+    }
+    const given = [...Object.keys(plan.defaults), ...Object.keys(plan.synced), ...plan.generated]
+    if (given.length > 0) output.step(`Setting config vars of app.json: ${named(given.join(', '), 300)}`)
+    return plan
   }
 
   /** The stack to build on, with the lines that say why and how long it lives. @throws PushRefused */

@@ -1,11 +1,9 @@
-import { messageOf } from '@croft/kit'
-import { parseBuildpacksFile, parseProjectToml, BuildpacksFileError, TomlProblem } from '@croft/lifecycle'
 import { ignoredOf, type WishFiles } from '../build/build-wishes.js'
 import { appRuntime, type AppRuntime } from '@croft/stacks'
-import { EMPTY_MANIFEST, ManifestError, parseAppManifest, type AppManifest } from './app-manifest.js'
+import type { AppManifest } from './app-manifest.js'
+import { checkFiles } from './check-files.js'
 import type { IsIgnored } from './ignore-file.js'
 import { ObjectReader, SizeReader } from './object-reader.js'
-import { parseProcfile, ProcfileSyntaxError } from './procfile.js'
 import { PushRefused } from './refusal.js'
 import { named } from './text.js'
 import type { TreeEntry } from './tree-caps.js'
@@ -55,13 +53,12 @@ export async function checkSource(
       })
     }
     const files = await readFiles(objects, walked.files)
-    checkWishes(files)
+    const manifest = checkFiles(files)
     const isIgnored = ignoredOf(files)
     refuseSubmodules(walked.submodules, isIgnored)
     await refuseLfsPointers(objects, walked, files.get('.gitattributes') ?? '', isIgnored)
-    checkProcfile(files.get('Procfile'))
     const runtime = appRuntime(walked.marks, await readFiles(objects, readable(walked)))
-    return { manifest: manifestOf(files.get('app.json')), tree, wishFiles: files, runtime }
+    return { manifest, tree, wishFiles: files, runtime }
   } finally {
     objects.close()
     sizes.close()
@@ -140,53 +137,4 @@ function list(paths: readonly string[]): string {
       .map((path) => named(path, 60))
       .join(', ') + (more > 0 ? ` and ${more} more` : '')
   )
-}
-
-function checkProcfile(text: string | undefined): void {
-  if (text === undefined) return
-  try {
-    parseProcfile(text)
-  } catch (error) {
-    if (!(error instanceof ProcfileSyntaxError)) throw error
-    throw new PushRefused({
-      reason: 'procfile',
-      cause: named(error.message, 200),
-      suggestion: `correct line ${error.line}, for example "web: node server.js", then commit and push again`,
-    })
-  }
-}
-
-/** What the source says of its build; read again when it is built. @throws PushRefused */
-function checkWishes(files: ReadonlyMap<string, string>): void {
-  try {
-    const project = files.get('project.toml')
-    if (project !== undefined) parseProjectToml(project)
-    parseBuildpacksFile(files.get('.buildpacks') ?? '')
-  } catch (error) {
-    if (error instanceof TomlProblem) throw wishRefused('project.toml', `project.toml, ${error.message}`)
-    if (error instanceof BuildpacksFileError) throw wishRefused('.buildpacks', error.message)
-    throw error
-  }
-}
-
-function wishRefused(file: string, cause: string): PushRefused {
-  return new PushRefused({
-    reason: 'platform-file',
-    cause: named(cause, 300),
-    suggestion: `correct ${file}, then commit and push again`,
-  })
-}
-
-function manifestOf(text: string | undefined): AppManifest {
-  if (text === undefined) return EMPTY_MANIFEST
-  try {
-    return parseAppManifest(text)
-  } catch (error) {
-    if (!(error instanceof ManifestError)) throw error
-    throw new PushRefused({
-      reason: 'app-json',
-      cause: named(messageOf(error), 200),
-      suggestion: 'correct app.json, then commit and push again',
-    })
-  }
 }

@@ -25,6 +25,8 @@ export interface NewRelease {
   author: string
   /** Config vars the image needs: those the app has none of get a random value, for good. */
   generatedConfig?: readonly string[]
+  /** Config vars that the source gives: `defaults` where the app has none of that name, `synced` in any case. */
+  givenConfig?: { defaults: Record<string, string>; synced: Record<string, string> }
   /** The push it comes from; for the log. */
   pushId?: PushId | null
 }
@@ -72,6 +74,7 @@ export class ReleaseService {
     if (manager === undefined) return this.dataSource.transaction((own) => this.create(input, own))
     const app = await this.apps.lock(manager, input.app)
     await this.#addFormation(app, input, manager)
+    if (input.givenConfig !== undefined) await this.config.adopt(manager, app, input.givenConfig)
     await this.config.generate(manager, app, input.generatedConfig ?? [])
     const quantities = await manager.getRepository(Formation).find({ where: { appId: app.id }, order: { type: 'ASC' } })
     const [last] = await manager.query<{ version: number }[]>(
