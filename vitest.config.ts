@@ -1,4 +1,6 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { runsSideBySide } from './test/support/turns.js'
 
 const conditions = ['croft-src', 'module', 'node', 'development|production']
 const resolve = { conditions }
@@ -6,9 +8,22 @@ const resolve = { conditions }
 const oxc = { decorator: { legacy: true, emitDecoratorMetadata: true } }
 const ssr = { resolve: { conditions, externalConditions: ['croft-src', 'node'] } }
 
+/** Those that run side by side first: with all others between them no two would meet. */
+class SideBySideFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isFirst = (spec: TestSpecification): boolean => runsSideBySide(spec.moduleId)
+    // the projects stay apart: of a unit spec none does
+    const units = sorted.filter((spec) => spec.project.name !== 'system')
+    const system = sorted.filter((spec) => spec.project.name === 'system')
+    return [...units, ...system.filter(isFirst), ...system.filter((spec) => !isFirst(spec))]
+  }
+}
+
 /** `unit`: pure and fake-backed, no root, no network. `system`: root, kernel, real PostgreSQL, Redis, HAProxy, git. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: SideBySideFirst },
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       {
@@ -32,8 +47,10 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/**/*.spec.ts'],
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: 2, // most files wait for their turn alone: see the setup
+          sequence: { groupOrder: 1 },
           globalSetup: ['./test/system/global-setup.ts'],
+          setupFiles: ['./test/support/take-turn.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

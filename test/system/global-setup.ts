@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { giveTurns, TURNS } from '../support/turns.js'
 import { command, HOME_PREFIX } from './support/platform.js'
 import { sweepRigs } from './support/rig-folders.js'
 
@@ -36,6 +37,9 @@ export default async function setup(): Promise<() => Promise<void>> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const mark = join(folder, `${process.pid}`)
   writeFileSync(mark, '')
+  const turns = `${mark}.turns`
+  const endTurns = await giveTurns(turns)
+  process.env[TURNS] = turns
   const watchdog = spawn(
     process.execPath,
     [join(import.meta.dirname, 'support/watchdog.mjs'), String(process.pid), mark, `${HOME_PREFIX}${process.pid}-`],
@@ -43,6 +47,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   )
   watchdog.unref()
   return async () => {
+    endTurns()
     await sweep()
     rmSync(`/tmp/croft-rig-${process.pid}-shared`, { recursive: true, force: true }) // see support/backend-rig.ts
     rmSync(mark, { force: true }) // tells the watchdog that all is done

@@ -20,6 +20,6 @@ if (existsSync(mark)) {
     await sweepRigs()
     await delay(500)
   }
-  rmSync(mark, { force: true })
+  for (const file of [mark, `${mark}.turns`]) rmSync(file, { force: true })
   if (globSync(`${dirname(mark)}/*`).length === 0) rmSync(dirname(mark), { recursive: true, force: true })
 }
