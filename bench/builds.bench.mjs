@@ -1,7 +1,7 @@
 // The claims on builds: a one-line change, an identical tree and one more dependency in a Node app of some fifty packages, beside npm's own
-// time for that dependency; a neighbour's latency while a build takes all it can get; a rollback and a rebase under load.
+// time for that dependency; a neighbour's latency beside six poison builds, and how soon these are gone; a rollback and a rebase under load.
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { load, loadFromOutside } from './support/load.mjs'
@@ -37,6 +37,16 @@ async function workingCopy(platform, app) {
     folder,
     write(files) {
       for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+    },
+    /** Begins to push what was written by now. */
+    startPush() {
+      for (const args of [
+        ['add', '-A'],
+        ['commit', '-q', '--allow-empty', '-m', 'bench'],
+      ])
+        spawnSync('git', args, { cwd: folder, env: { ...process.env, ...platform.env } })
+      const env = { ...process.env, ...platform.env }
+      return spawn('git', ['push', 'croft', 'main'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] })
     },
     /** Commits and pushes: milliseconds to the image and to the end, when the new version serves. */
     async push() {
@@ -113,7 +123,59 @@ async function incremental(platform) {
   }
 }
 
-/** The latency of one app alone, and while a build of another computes on every core: in turn, five times. */
+/**
+ * Builds that would take all they can get. `reached` tells in what the push shows that a limit is met, the last such line counts; one
+ * without is left by its pusher after some seconds, for its limit is the time.
+ */
+const POISONS = {
+  'endless loop': { script: 'for n in 1 2 3 4; do (while :; do :; done) & done; wait' },
+  'fork bomb': { script: 'bomb() { bomb | bomb & }; bomb; sleep 600', reached: /fork/ },
+  memory: {
+    script: `node -e "const all = []; for (;;) { all.push(Buffer.alloc(32 << 20, 1)); console.log('holds', all.length * 32) }"`,
+    reached: /holds \d+/,
+  },
+  disk: {
+    script: 'for n in $(seq 40); do head -c 128M /dev/zero > big.$n; echo wrote $((n * 128)); done; sleep 600',
+    reached: /wrote 4(096|224|352)/,
+  },
+  'log flood': { script: 'yes flood', reached: /flood/ },
+  'ignoring SIGTERM': { script: "trap '' TERM INT HUP; while :; do :; done" },
+}
+
+/** The containers of a home that builds run in: those that the kernel has idle, on either version of cgroups. */
+const idleGroups = (home) => {
+  const [k] = readFileSync(join(home, 'k'), 'utf8').split(' ')
+  return globSync(`/sys/fs/cgroup/{cpu/,}croft/${k}/*/cpu.idle`).filter((file) => {
+    try {
+      return readFileSync(file, 'utf8').trim() === '1'
+    } catch {
+      return false // it has just gone
+    }
+  })
+}
+
+/** Pushes a poison build: how it ended, and the ms from its limit, or from its pusher's leaving, until nothing of it was left. */
+async function poisoned(platform, copy, { script, reached }) {
+  copy.write({ ...plainApp(`poison ${Math.random()}`, { build: 'bash poison.sh' }), 'poison.sh': `${script}\n` })
+  const pushing = copy.startPush()
+  let said = ''
+  let fromMs
+  pushing.stderr.on('data', (chunk) => {
+    said += chunk
+    if (reached?.test(chunk)) fromMs = performance.now()
+  })
+  const closed = new Promise((done) => pushing.once('close', done))
+  if (reached === undefined) {
+    await delay(LOAD_SECONDS * 1_000)
+    fromMs = performance.now()
+    pushing.kill('SIGINT')
+  }
+  if ((await closed) === 0) throw new Error(`a poison build succeeded:\n${said}`)
+  while (idleGroups(platform.home).length > 0) await delay(5)
+  return { toldOf: / !     (.+)/.exec(said)?.[1]?.trim() ?? null, goneMs: Math.round(performance.now() - fromMs) }
+}
+
+/** The latency of one app alone, and beside each of six poison builds: in turn, after a first second each time. */
 async function neighbour(platform) {
   const quiet = await workingCopy(platform, 'bench-quiet')
   const busy = await workingCopy(platform, 'bench-busy')
@@ -121,13 +183,17 @@ async function neighbour(platform) {
   try {
     quiet.write(plainApp('quiet'))
     await quiet.push()
-    const spin = `node -e "const end = Date.now() + ${LOAD_SECONDS * 1_000}; while (Date.now() < end);"`
     const rounds = []
-    for (let round = 0; round < 5; round += 1) {
+    for (const [name, poison] of Object.entries(POISONS)) {
       const alone = await loadFromOutside(target, delay(LOAD_SECONDS * 1_000))
-      busy.write(plainApp(`busy ${round}`, { build: `${spin} & ${spin} & ${spin} & ${spin} & wait` }))
-      const beside = await loadFromOutside(target, busy.push())
+      let ended
+      const beside = await loadFromOutside(
+        target,
+        poisoned(platform, busy, poison).then((end) => (ended = end)),
+      )
       rounds.push({
+        poison: name,
+        ...ended,
         aloneMs: rounded(p99(alone.latencies)),
         besideMs: rounded(p99(beside.latencies)),
         failed: alone.failed + beside.failed,

@@ -4,8 +4,11 @@ import { spawn } from 'node:child_process'
 import { Agent, request } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** GETs at a fixed rate until `until` resolves: their latencies in ms, and how many were not answered 200. */
-export async function load({ port, host, perSecond }, until) {
+/**
+ * GETs at a fixed rate until `until` resolves: their latencies in ms, without those of the first `warmUpMs`, and how many were not
+ * answered 200.
+ */
+export async function load({ port, host, perSecond, warmUpMs = 0 }, until) {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
   const latencies = []
   let failed = 0
@@ -20,8 +23,8 @@ export async function load({ port, host, perSecond }, until) {
       const asked = request({ host: '127.0.0.1', port, path: '/', agent, headers: { host } }, (response) => {
         response.resume()
         response.once('end', () => {
-          if (response.statusCode === 200) latencies.push(performance.now() - at)
-          else failed += 1
+          if (response.statusCode !== 200) failed += 1
+          else if (at - began >= warmUpMs) latencies.push(performance.now() - at)
           done()
         })
       })
@@ -39,7 +42,7 @@ export async function load({ port, host, perSecond }, until) {
   return { latencies, failed }
 }
 
-/** The same from a process of its own, before all others: a latency is what the host took, not what a client on it waited to run. */
+/** The same but for the first second, from a process of its own, before all others: a latency is what the host took, not what a client on it waited to run. */
 export async function loadFromOutside(target, until) {
   const args = ['--fifo', '1', process.execPath, import.meta.filename, target.port, target.host, target.perSecond]
   const child = spawn('chrt', args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -58,5 +61,6 @@ export async function loadFromOutside(target, until) {
 if (process.argv[1] === import.meta.filename) {
   const [port, host, perSecond] = process.argv.slice(2)
   const ended = new Promise((done) => process.stdin.once('close', done).resume())
-  console.log(JSON.stringify(await load({ port: Number(port), host, perSecond: Number(perSecond) }, ended)))
+  const target = { port: Number(port), host, perSecond: Number(perSecond), warmUpMs: 1_000 }
+  console.log(JSON.stringify(await load(target, ended)))
 }
