@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { waitFor } from '@croft/kit'
+import { systemClock, waitFor } from '@croft/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startLoad } from './support/load.js'
 import { Platform, webApp, type PsRow } from './support/platform.js'
@@ -193,6 +193,50 @@ describe('with the controller stopped', () => {
     expect(load.result.failures).toEqual({})
     expect(lonely.result.failures).toEqual({})
   })
+})
+
+describe.runIf(isLong)('the executor killed', () => {
+  /** A line of the push after which it dies. */
+  const moments: [string, string, number][] = [
+    ['while the build script runs', 'script begins', 0],
+    ['while the image is exported', 'script ends', 150],
+    ['while the container of a build is made', 'Receiving', 0],
+  ]
+  it.each(moments)(
+    '%s: the push is built once more, and there is one image and one release',
+    async (what, line, lateMs) => {
+      const name = `killed-${moments.findIndex(([one]) => one === what)}`
+      const app = await platform.repository(name, {
+        ...webApp(name),
+        'package.json': JSON.stringify({
+          name: 'a',
+          version: '1.0.0',
+          type: 'module',
+          engines: { node: '24' },
+          scripts: { build: 'echo script begins && sleep 2 && echo script ends', start: 'node server.js' },
+        }),
+      })
+      const pushing = app.push()
+      let said = ''
+      const log = async (): Promise<string> => {
+        const [build] = await platform.json<{ id: string }[]>('builds', '-a', name).catch(() => [])
+        return build === undefined
+          ? ''
+          : `Receiving ${(await platform.croft('builds:logs', build.id, '-a', name)).stdout}`
+      }
+      await waitFor(async () => (said = await log()).includes(line), { what: line, timeoutMs: 30_000, everyMs: 20 })
+      expect(said).toContain(line)
+      await systemClock.sleep(lateMs)
+      await killAndRecover('executor')
+      const pushed = await pushing
+      expect(pushed.code, pushed.output).toBe(0)
+      expect((await platform.get(name)).body).toBe(name)
+      const builds = await platform.json<{ state: string; attempt: number; image: string }[]>('builds', '-a', name)
+      expect(builds).toHaveLength(1)
+      expect(builds[0]?.state).toBe('succeeded')
+      expect(await platform.releases(name)).toMatchObject([{ version: 1, image: builds[0]?.image }])
+    },
+  )
 })
 
 describe('Redis killed and emptied while a push builds', () => {

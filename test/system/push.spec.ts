@@ -335,6 +335,32 @@ describe('builds', () => {
     await following
     expect(await rig.releases('stopped')).toEqual([])
   })
+  it('whose executor was restarted are built once more, and make one image and one release', async () => {
+    const app = await rig.clone('restarted')
+    const interrupted = {
+      outcome: 'failed' as const,
+      reason: 'interrupted' as const,
+      message: 'the build was interrupted: its executor was restarted',
+      suggestion: 'push again',
+    }
+    let builds = 0
+    rig.onBuild = () => ((builds += 1) === 1 ? { result: interrupted } : {})
+    const pushed = await app.push()
+    expect(pushed.code, pushed.output).toBe(0)
+    expect(pushed.lines).toContain('-----> Building once more: what built it was restarted')
+    const rows = await rig.query<{ attempt: number; state: string; instances: string }>(
+      `SELECT b.attempt, b.state, (SELECT count(*) FROM instance i WHERE i.build_id = b.id) AS instances
+       FROM build b JOIN app a ON a.id = b.app_id WHERE a.name = 'restarted'`,
+    )
+    expect(rows).toEqual([{ attempt: 2, state: 'succeeded', instances: '2' }])
+    expect(await rig.releases('restarted')).toHaveLength(1)
+    rig.onBuild = () => ({ result: interrupted })
+    await app.change()
+    const refused = await app.push()
+    expect(refused.code).not.toBe(0)
+    expect(refused.output).toContain('its executor was restarted')
+    expect(await rig.releases('restarted')).toHaveLength(1)
+  })
   it('whose node is lost are queued once more, and then fail', async () => {
     const app = await rig.clone('lost')
     const slow = gate()

@@ -65,6 +65,8 @@ interface Failure {
 
 const ROOM: Admission & { kind: 'room' } = { kind: 'room' }
 
+const ONCE_MORE = 'Building once more: what built it was restarted'
+
 const INTERRUPTED: Failure = {
   reason: 'interrupted',
   message: 'the node that built was lost',
@@ -150,6 +152,7 @@ export class BuildService {
     const waiter = this.signals.waiter((topic) => topic === `build ${id}`)
     let isCanceled = false
     let told = ''
+    let attempt = 1
     try {
       for (;;) {
         if (options.signal.aborted && !isCanceled) {
@@ -162,6 +165,8 @@ export class BuildService {
           await this.#lastLines(id)
           return endOf(build)
         }
+        if (build.attempt > attempt) options.onWaiting?.(ONCE_MORE)
+        attempt = build.attempt
         const why = await this.#waitsFor(build)
         if (why !== undefined && why !== told) options.onWaiting?.((told = why))
         await waiter.wait(LOOK_EVERY_MS, isCanceled ? undefined : options.signal)
@@ -315,7 +320,7 @@ export class BuildService {
     const lost: { id: BuildId }[] = await this.dataSource.query(
       `SELECT id FROM build WHERE state = 'running' AND lease_until < now()`,
     )
-    for (const { id } of lost) await this.#interrupt(id)
+    for (const { id } of lost) await this.#interrupt(id, INTERRUPTED)
   }
 
   /** Queued builds, for the sweeper to wake. */
@@ -363,6 +368,10 @@ export class BuildService {
   async #finish(instanceId: InstanceId, result: BuildResult): Promise<void> {
     const build = await this.#builds().findOneBy({ instanceId, state: 'running' })
     if (build === null) return
+    if (result.outcome === 'failed' && result.reason === 'interrupted') {
+      const { reason, message, suggestion } = result
+      return this.#interrupt(build.id, { reason, message, suggestion }, instanceId)
+    }
     const { affected } = await this.dataSource.transaction(async (manager) => {
       const change =
         result.outcome === 'succeeded'
@@ -383,11 +392,11 @@ export class BuildService {
     if (affected === 1) this.#ended(build.id, result.outcome)
   }
 
-  /** Its node is lost: queued once more when somebody still wants it, else failed. */
-  async #interrupt(id: BuildId): Promise<void> {
+  /** Its node is lost, or its executor was restarted: queued once more when somebody still wants it, else failed. */
+  async #interrupt(id: BuildId, failure: Failure, instanceId?: InstanceId): Promise<void> {
     const state = await this.dataSource.transaction(async (manager) => {
       const build = await manager.getRepository(Build).findOne({
-        where: { id, state: 'running' },
+        where: { id, state: 'running', ...(instanceId !== undefined && { instanceId }) },
         lock: { mode: 'pessimistic_write' },
       })
       if (build === null || build.leaseUntil === null) return undefined
@@ -398,7 +407,7 @@ export class BuildService {
           { id, state: 'running' },
           isWanted
             ? { state: 'queued', attempt: build.attempt + 1, instanceId: null, leaseUntil: null, phase: '' }
-            : { state: 'failed', ...INTERRUPTED, endedAt: () => 'now()', leaseUntil: null },
+            : { state: 'failed', ...failure, endedAt: () => 'now()', leaseUntil: null },
         )
       await tellOf(manager, build)
       return isWanted ? 'queued' : 'failed'
