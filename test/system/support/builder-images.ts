@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, type LayerEntry } from '@croft/oci'
+import { BaseImages } from '../../../apps/executor/src/image/base-image.js'
 import type { BuildRig } from './build-rig.js'
 
-/** Builder images of our own making, from a stack's layer and a buildpack that is a script, in the registry of a rig. */
+/** Builder images of our own making, from a stack's layer and a buildpack that is a script. */
 
 /** Whom they build as, and whom what they built runs as. */
 export const BUILDS_AS = { uid: 1005, gid: 1006 }
 export const RUNS_AS = { uid: 1007, gid: 1006 }
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64'
+const CACHE = process.env['CROFT_CACHE'] ?? '/var/cache/croft'
 
 export interface Made {
   digest: string
@@ -16,23 +18,33 @@ export interface Made {
   diffId: string
 }
 
-interface Parts {
+export interface Parts {
   files: LayerEntry[]
   env?: Record<string, string>
   labels?: Record<string, string>
   user?: string
 }
 
-/** An image of two layers: the stack's and one with these files, which has users of its own. */
-export async function imageOnStack(rig: BuildRig, { files, env = {}, labels = {}, user = '' }: Parts): Promise<Made> {
-  const base = await rig.ports.bases.current('debian-12')
+/** Where an image is put: its blobs first. */
+export interface ImageStore {
+  blob(digest: string, bytes: Buffer): Promise<void>
+  manifest(digest: string, bytes: Buffer): Promise<void>
+}
+
+/** Makes an image of two layers: the stack's and one with these files, which has users of its own. */
+export async function makeImage(
+  store: ImageStore,
+  spoolPath: string,
+  { files, env = {}, labels = {}, user = '' }: Parts,
+): Promise<Made> {
+  const base = await new BaseImages(join(CACHE, 'base')).current('debian-12')
   const users = [
     readFileSync(join(base.treePath, 'etc/passwd'), 'utf8'),
     `maker:x:${BUILDS_AS.uid}:${BUILDS_AS.gid}::/home/maker:/bin/sh\n`,
     `runner:x:${RUNS_AS.uid}:${RUNS_AS.gid}::/home/runner:/bin/sh\n`,
   ]
   const tar = await generatedLayerTar([{ kind: 'file', path: '/etc/passwd', content: users.join('') }, ...files])
-  const layer = await compressLayer(tar, join(rig.folder, 'spool-of-image'))
+  const layer = await compressLayer(tar, spoolPath)
   const config = encodeConfig({
     created: '1980-01-01T00:00:01Z',
     architecture: ARCHITECTURE,
@@ -46,13 +58,23 @@ export async function imageOnStack(rig: BuildRig, { files, env = {}, labels = {}
     history: [],
   })
   const manifest = encodeManifest(config.descriptor, [base.descriptor, layer.descriptor])
-  const { blobs, manifests } = rig.registry
   const opened = layer.open()
-  blobs.set(layer.descriptor.digest, Buffer.isBuffer(opened) ? opened : Buffer.concat(await opened.toArray()))
-  blobs.set(config.descriptor.digest, Buffer.from(config.bytes))
-  blobs.set(base.descriptor.digest, Buffer.concat(await base.openBlob().toArray()))
-  manifests.set(manifest.descriptor.digest, Buffer.from(manifest.bytes))
+  const own = Buffer.isBuffer(opened) ? opened : Buffer.concat(await opened.toArray())
+  await store.blob(layer.descriptor.digest, own)
+  await store.blob(config.descriptor.digest, Buffer.from(config.bytes))
+  await store.blob(base.descriptor.digest, Buffer.concat(await base.openBlob().toArray()))
+  await store.manifest(manifest.descriptor.digest, Buffer.from(manifest.bytes))
   return { digest: manifest.descriptor.digest, diffId: layer.diffId }
+}
+
+/** The same in the registry of a rig. */
+export function imageOnStack(rig: BuildRig, parts: Parts): Promise<Made> {
+  const { blobs, manifests } = rig.registry
+  const store: ImageStore = {
+    blob: (digest, bytes) => Promise.resolve(void blobs.set(digest, bytes)),
+    manifest: (digest, bytes) => Promise.resolve(void manifests.set(digest, bytes)),
+  }
+  return makeImage(store, join(rig.folder, 'spool-of-image'), parts)
 }
 
 /** The files of a buildpack where a builder image has them. */
