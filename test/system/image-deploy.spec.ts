@@ -135,6 +135,20 @@ describe('deploy --image', () => {
     expect(info.body.description).toBe(`Deploy ${at}/source:one`)
   })
 
+  it('by its digest is not asked for again where all of it is in the app’s repository, and nowhere else', async () => {
+    const { digest } = await push('source', 'kept', { Cmd: ['/kept'] }, { content: 'kept' })
+    await rig.createApp('keeper')
+    const first = await deploy('keeper', { image: `${at}/source@${digest}` })
+    expect(await rig.finish(first.body.deployment)).toEqual({ state: 'succeeded' })
+    await rig.api('DELETE', `/registries/${encodeURIComponent(at)}`)
+    const again = await deploy('keeper', { image: `${at}/source@${digest}` })
+    expect([again.status, again.body.image]).toEqual([202, digest])
+    expect(await rig.finish(again.body.deployment)).toEqual({ state: 'succeeded' })
+    await rig.createApp('stranger')
+    expect((await deploy('stranger', { image: `${at}/source@${digest}` })).body.title).toContain('does not let us pull')
+    await login(at, rig.operatorToken)
+  })
+
   it('of an app of the same team needs no network, and the digest wins over the tag', async () => {
     const one = await push('source', 'moving', { Cmd: ['/one'] }, { content: 'one' })
     await push('source', 'moving', { Cmd: ['/two'] }, { content: 'two' })
