@@ -108,6 +108,46 @@ describe('detecting', () => {
     expect(await detected(input)).toMatchObject(expected)
   })
 
+  /** Detects of three groups, where `node` goes along with each and ends when it is told to. */
+  function withSlowNode(end: Promise<DetectResult>) {
+    const ran: string[] = []
+    const run = async ({ id }: Buildpack): Promise<DetectResult> => {
+      ran.push(id)
+      return id === 'node' ? await end : { exitCode: id === 'python' ? 0 : 100, output: '', plan: '' }
+    }
+    const buildpacks = ['node', 'php', 'ruby', 'python'].map((id) => buildpack(id))
+    const input = { order: order('node? php', 'node? ruby', 'node? python'), buildpacks, target, execEnv: '' }
+    return { ran, detecting: detect(input, run) }
+  }
+
+  it('does not wait for the others of a group of which one that it takes does not match', async () => {
+    const node = Promise.withResolvers<DetectResult>()
+    const { ran, detecting } = withSlowNode(node.promise)
+    await expect.poll(() => ran).toEqual(['node', 'php', 'ruby', 'python'])
+    node.resolve({ exitCode: 0, output: '', plan: '' })
+    expect((await detecting).group.map(({ id }) => id)).toEqual(['node', 'python'])
+  })
+
+  it('ends when all that it began have ended', async () => {
+    const a = Promise.withResolvers<DetectResult>()
+    const run = ({ id }: Buildpack): Promise<DetectResult> =>
+      id === 'a' ? a.promise : Promise.resolve({ exitCode: id === 'b' ? 100 : 0, output: '', plan: '' })
+    let hasEnded = false
+    const detecting = detect(
+      { order: order('a? b', 'c'), buildpacks: ['a', 'b', 'c'].map((id) => buildpack(id)), target, execEnv: '' },
+      run,
+    ).finally(() => (hasEnded = true))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(hasEnded).toBe(false)
+    a.resolve({ exitCode: 100, output: '', plan: '' })
+    expect((await detecting).group.map(({ id }) => id)).toEqual(['c'])
+  })
+
+  it('fails with what made the run of one impossible, also of one it did not wait for', async () => {
+    const { detecting } = withSlowNode(Promise.reject(new Error('the container is gone')))
+    await expect(detecting).rejects.toThrow('the container is gone')
+  })
+
   it('takes part only where the buildpack is made for', async () => {
     const arm = buildpack('a', '[[targets]]\narch="arm64"\n')
     expect(await detected({ order: order('a'), buildpacks: [arm] })).toMatchObject({

@@ -40,7 +40,8 @@ const PASSED = 0
 const FAILED = 100
 
 /**
- * Tries the groups of the order until one passes and its plan resolves. Detects of a group run side by side, each buildpack once.
+ * Tries the groups of the order until one passes and its plan resolves. Detects of a group run side by side, each buildpack once; the
+ * next group does not wait for the rest of one that cannot pass any more. When it is over, no detect runs.
  * @throws LifecycleError `no-buildpack` when none passes, `detect-broke` when none passes and one of a failed group broke
  */
 export async function detect(input: DetectInput, runDetect: RunDetect): Promise<Detected> {
@@ -48,34 +49,43 @@ export async function detect(input: DetectInput, runDetect: RunDetect): Promise<
   const find = (id: string, version: string | undefined): Buildpack | undefined =>
     buildpacks.find((one) => one.id === id && (version === undefined || one.version === version))
   const outcomes = new Outcomes(input.target, runDetect)
-  let hasBroken = false
+  const ofFailed: Promise<Outcome>[] = []
   const groups = expandOrder(
     input.order,
     (id, version) => find(id, version)?.toml,
     (toml, entry) => runsIn(toml, execEnv) && listsExecEnv(entry['exec-env'] ?? [], execEnv),
   )
   for (const group of groups) {
-    const results = await Promise.all(
-      group.map(async (entry) => {
-        const buildpack = find(entry.id, entry.version) as Buildpack
-        return { entry, buildpack, outcome: await outcomes.of(buildpack, entry.isOptional) }
-      }),
-    )
-    if (results.some(({ entry, outcome }) => !entry.isOptional && outcome.kind !== 'passed')) {
-      hasBroken ||= results.some(({ outcome }) => outcome.kind === 'broke')
+    const asked = group.map((entry) => {
+      const buildpack = find(entry.id, entry.version) as Buildpack
+      return { entry, buildpack, outcome: outcomes.of(buildpack, entry.isOptional) }
+    })
+    if (!(await allPass(asked.flatMap(({ entry, outcome }) => (entry.isOptional ? [] : [outcome]))))) {
+      ofFailed.push(...asked.map(({ outcome }) => outcome))
       continue
     }
+    const results = await Promise.all(asked.map(async (one) => ({ ...one, outcome: await one.outcome })))
     const elements = results.flatMap(({ entry, buildpack, outcome }) =>
       outcome.kind === 'passed' ? [elementOf(entry, buildpack, outcome.options)] : [],
     )
     const resolved = elements.length === 0 ? null : resolvePlan(elements)
     if (resolved === null) continue
+    await outcomes.all()
     return {
       group: resolved.group.map(({ id, version }) => find(id, version) as Buildpack),
       entries: resolved.entries,
     }
   }
+  const hasBroken = (await Promise.all(ofFailed)).some(({ kind }) => kind === 'broke')
   throw nothingPassed(await outcomes.all(), hasBroken)
+}
+
+/** Whether all of these pass, as soon as it is known. */
+function allPass(outcomes: readonly Promise<Outcome>[]): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    for (const one of outcomes) one.then(({ kind }) => kind !== 'passed' && resolve(false), reject)
+    Promise.all(outcomes).then(() => resolve(true), reject)
+  })
 }
 
 function elementOf(entry: GroupEntry, { id, version }: Buildpack, options: PlanSections[]): PlanElement {
@@ -100,6 +110,7 @@ class Outcomes {
       isOptional || fitsTarget(buildpack.toml, this.target)
         ? this.runDetect(buildpack).then(outcomeOf)
         : Promise.resolve<Outcome>({ kind: 'broke', why: `is not made for ${describeTarget(this.target)}` })
+    outcome.catch(() => undefined) // whoever waits for it hears of it
     this.#runs.set(key, { buildpack, outcome })
     return outcome
   }
