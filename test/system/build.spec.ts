@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -268,6 +268,20 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     const names = await allNames(succeeded(two).image)
     expect(names.filter((name) => /\.wh\./.test(name))).toEqual([])
     expect(names).toContain('/layers/croft_node/modules/node_modules/express/package.json')
+  })
+})
+
+describe.skipIf(needs !== null)('a buildpack for files of some names', () => {
+  it('is asked where the app has one of them, and else not even started', async () => {
+    const detects = ['ruby', 'python'].map((name) => join(rig.folder, 'buildpacks', name, 'bin/detect'))
+    const before = detects.map((path) => readFileSync(path))
+    for (const path of detects) writeFileSync(path, '#!/bin/sh\ntouch "asked-${CNB_BUILDPACK_DIR##*/}"\nexit 100\n')
+    try {
+      const names = await allNames(succeeded(await rig.build(plain({}, { 'requirements.txt': '' }))).image)
+      expect(names.filter((name) => name.includes('asked-'))).toEqual(['/workspace/asked-python'])
+    } finally {
+      for (const [at, path] of detects.entries()) writeFileSync(path, before[at] ?? '')
+    }
   })
 })
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { listBeneath, readBeneath } from './beneath.js'
+import { listBeneath, mayBeBeneath, readBeneath } from './beneath.js'
 
 let folder: string
 let root: string
@@ -35,6 +35,20 @@ describe('reading what a build wrote', () => {
     expect(await readBeneath(root, ['folder', 'file'], 100)).toBeUndefined()
     expect(await readBeneath(root, ['link'], 100)).toBeUndefined()
     expect(await listBeneath(root, ['folder'])).toBeNull()
+  })
+
+  it.each([
+    ['a/b/file', true],
+    ['a/b', true],
+    ['a/none', false],
+    ['none/file', false],
+    ['a/b/file/none', true], // a file may be a link
+    ['folder/none', true],
+    ['dangling', true],
+  ])('says of %s whether it may be there: %s', async (path, isPossible) => {
+    symlinkSync(join(folder, 'secret'), join(root, 'folder'))
+    symlinkSync(join(folder, 'none'), join(root, 'dangling'))
+    expect(await mayBeBeneath(root, path)).toBe(isPossible)
   })
 
   it('refuses a file that is too large', async () => {

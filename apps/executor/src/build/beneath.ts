@@ -55,6 +55,17 @@ export async function listBeneath(root: string, parts: readonly string[]): Promi
   }
 }
 
+/** Whether there may be something of that path, which ends at a link as if it led to everything. `false` is certain. */
+export async function mayBeBeneath(root: string, path: string): Promise<boolean> {
+  const parts = path.split('/')
+  for (const [depth, part] of parts.entries()) {
+    const found = (await listBeneath(root, parts.slice(0, depth)))?.find(({ name }) => name === part)
+    if (found === undefined) return false
+    if (!found.isDirectory) return true
+  }
+  return true
+}
+
 /** An ordinary file, opened for reading, or undefined when there is none of that name. The caller closes it. */
 export async function openBeneath(root: string, parts: readonly string[]): Promise<FileHandle | undefined> {
   const folder = await openFolder(root, parts.slice(0, -1))

@@ -19,7 +19,7 @@ import {
   type Sbom,
   type Target,
 } from '@croft/lifecycle'
-import { listBeneath, readBeneath } from './beneath.js'
+import { listBeneath, mayBeBeneath, readBeneath } from './beneath.js'
 import type { BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
 import { LAYERS } from './buildpacks-container.js'
@@ -28,6 +28,8 @@ import { OutOfMemory } from './failures.js'
 import { isOpaque } from './layer-trees.js'
 
 const DETECT_OUTPUT_BYTES = 64 * 1024
+/** What `bin/detect` gives that says the app is none of its own. */
+const NO_MATCH: DetectResult = { exitCode: 100, output: '', plan: '' }
 const SMALL_FILE_BYTES = 1024 * 1024
 const MAX_SBOM_BYTES = 16 * 1024 * 1024
 const MAX_SBOMS = 200
@@ -71,6 +73,8 @@ export class BuildContainer implements BuildPort {
   }
 
   async detect(buildpack: Buildpack, env: Env): Promise<DetectResult> {
+    const files = buildpack.toml.metadata?.croft?.['only-with']
+    if (files !== undefined && !(await this.#mayHave(files))) return NO_MATCH
     const plan = await this.#exchangeFile('plan', '')
     const output = new Collector(DETECT_OUTPUT_BYTES)
     const process = await this.#container.run(
@@ -89,6 +93,12 @@ export class BuildContainer implements BuildPort {
       output: output.text(),
       plan: (await readBeneath(this.#folders.exchange, [plan], SMALL_FILE_BYTES)) ?? '',
     }
+  }
+
+  /** Whether one of these may be in the app: to look costs a tenth of starting a program that looks. */
+  async #mayHave(paths: readonly string[]): Promise<boolean> {
+    for (const path of paths) if (await mayBeBeneath(this.#folders.workspace, path)) return true
+    return false
   }
 
   async runBuild(buildpack: Buildpack, env: Env, plan: string): Promise<void> {

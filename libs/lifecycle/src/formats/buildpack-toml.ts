@@ -53,11 +53,13 @@ export const buildpackTomlSchema = z.object({
       /**
        * Croft's own. `detected`: what the push says when this buildpack leads the group, e.g. `Node.js app detected (package.json)`.
        * `looks-for`: the file whose absence a person is told of. `needs`: what its build wants besides the run image.
+       * `only-with`: where the app has nothing of these names, `bin/detect` would exit with 100 and is not run.
        */
       croft: z
         .object({
           detected: z.string().optional(),
           'looks-for': z.string().optional(),
+          'only-with': z.array(z.string()).optional(),
           needs: z.array(z.enum(BUILD_NEEDS)).optional(),
         })
         .optional(),
