@@ -1,4 +1,5 @@
 import { CroftError } from '@croft/kit'
+import { parseCredentials, type RegistryCredentials } from '@croft/oci'
 import { z } from 'zod'
 
 const port = z.coerce.number().int().min(1).max(65535)
@@ -20,6 +21,9 @@ const environmentSchema = z.object({
   CROFT_DATABASE_URL: z.string().min(1),
   CROFT_REDIS_URL: z.string().min(1),
   CROFT_OPERATOR_TOKEN_SHA256: z.string().regex(/^[a-f0-9]{64}$/),
+  CROFT_REGISTRY_URL: z.string().default(''),
+  /** `NAME:PASSWORD`. */
+  CROFT_REGISTRY_CREDENTIALS: z.string().default(''),
 })
 
 /** What the controller is told at its start; nothing else is read from the environment. */
@@ -45,6 +49,8 @@ export interface ControllerConfig {
   redisUrl: string
   /** Lower-case hex. */
   operatorTokenSha256: string
+  /** Where images are published instead of being this platform's alone to keep. */
+  registry: { url: string; credentials: RegistryCredentials | null } | null
 }
 
 /**
@@ -84,5 +90,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     databaseUrl: of.CROFT_DATABASE_URL,
     redisUrl: of.CROFT_REDIS_URL,
     operatorTokenSha256: of.CROFT_OPERATOR_TOKEN_SHA256,
+    registry:
+      of.CROFT_REGISTRY_URL === ''
+        ? null
+        : { url: of.CROFT_REGISTRY_URL, credentials: parseCredentials(of.CROFT_REGISTRY_CREDENTIALS) },
   }
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { parseCredentials, type RegistryCredentials } from '@croft/oci'
 import { z } from 'zod'
 
 const jsonOf = <T extends z.ZodType>(schema: T) =>
@@ -38,6 +39,10 @@ export const executorConfigSchema = z.object({
   CROFT_GARDEN_TOKEN_FILE: z.string().default(''),
   /** The addresses its containers get; without it the range the controller gives this node. */
   CROFT_GARDEN_NETWORK: z.string().default(''),
+  /** Where the platform publishes its images; empty: the controller has them. */
+  CROFT_REGISTRY_URL: z.string().default(''),
+  /** `NAME:PASSWORD`. */
+  CROFT_REGISTRY_CREDENTIALS: z.string().default(''),
   /** Divides long waits; tests only. */
   CROFT_TIME_SCALE: z.coerce.number().positive().default(1),
 })
@@ -70,6 +75,8 @@ export interface ExecutorConfig {
   build: { npmrc: string; ca: string; proxyEnv: Record<string, string> }
   /** The container API to use instead of an own backend. */
   garden: GardenConfig | null
+  /** The registry the platform publishes its images in. */
+  registry: { url: string; credentials: RegistryCredentials | null } | null
   timeScale: number
 }
 
@@ -115,6 +122,10 @@ export function readConfig(env: Record<string, string | undefined>, args: readon
             tokenFile: parsed.CROFT_GARDEN_TOKEN_FILE || null,
             network: parsed.CROFT_GARDEN_NETWORK || null,
           },
+    registry:
+      parsed.CROFT_REGISTRY_URL === ''
+        ? null
+        : { url: parsed.CROFT_REGISTRY_URL, credentials: parseCredentials(parsed.CROFT_REGISTRY_CREDENTIALS) },
     timeScale: parsed.CROFT_TIME_SCALE,
   }
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
 import type { ContainerSpec } from '@croft/garden-api'
 import { createLogger, systemClock } from '@croft/kit'
-import { RegistryClient } from '@croft/oci'
+import { ExternalRegistry, RegistryClient } from '@croft/oci'
 import { DEFAULT_STACK } from '@croft/stacks'
 import type { BuildPorts } from './build/ports.js'
 import { sweepAppCaches } from './build/build-cache.js'
@@ -15,6 +15,7 @@ import { sweepLayerCaches } from './dockerfile/layer-cache.js'
 import { createExecutor } from './executor.js'
 import { BaseImages } from './image/base-image.js'
 import { CroftImageResolver } from './image/image-resolver.js'
+import { PublishedSource } from './image/image-source.js'
 import { Images } from './image/images.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
@@ -40,7 +41,11 @@ async function main(): Promise<void> {
   const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
   const bases = new BaseImages(join(config.cache, 'base'), join(config.nodeHome, 'stacks'))
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
-  const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry })
+  const source =
+    config.registry === null
+      ? registry
+      : new PublishedSource(new ExternalRegistry({ ...config.registry, homeId: config.homeId }), registry)
+  const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry: source })
   const resolver = new CroftImageResolver(images, bases)
   const backend =
     config.garden === null

@@ -13,3 +13,6 @@ export class RegistryError extends CroftError {
     super({ code: 'registry', status: 502, title, cause, ...(detail !== undefined && { detail }) })
   }
 }
+
+/** What is asked for is not there. */
+export class NotInRegistry extends RegistryError {}

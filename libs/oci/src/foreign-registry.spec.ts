@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { digestOf } from './digest.js'
-import { ForeignRegistry, isLinkLocal } from './foreign-registry.js'
+import { ForeignRegistry } from './foreign-registry.js'
+import { isLinkLocal } from './registry-session.js'
 import { mediaTypes } from './media-types.js'
 
 const signal = new AbortController().signal

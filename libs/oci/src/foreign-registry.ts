@@ -1,61 +1,39 @@
-import { isIP } from 'node:net'
-import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:dns'
 import type { Readable } from 'node:stream'
-import { CroftError, messageOf, type Digest } from '@croft/kit'
-import { Agent, request, type Dispatcher } from 'undici'
+import type { Digest } from '@croft/kit'
 import { digestOf, VerifyStream } from './digest.js'
-import { OciError, RegistryError } from './errors.js'
-import { isLoopbackHost, originOf, type ImageReference } from './image-reference.js'
+import { RegistryError } from './errors.js'
+import type { ImageReference } from './image-reference.js'
 import type { Descriptor } from './manifest.js'
 import { mediaTypes } from './media-types.js'
+import {
+  one,
+  readDocument,
+  RegistrySession,
+  type RegistryCredentials,
+  type RegistryTimeouts,
+  type SessionOptions,
+} from './registry-session.js'
 
-export interface RegistryCredentials {
-  username: string
-  password: string
-}
-
-/** How long a registry may take, ms. */
-export interface RegistryTimeouts {
-  /** To connect, and to answer. */
-  answerMs: number
-  /** Between two pieces of a blob. */
-  idleMs: number
-}
-const TIMEOUTS: RegistryTimeouts = { answerMs: 15_000, idleMs: 30_000 }
-const MAX_REDIRECTS = 5
-const DOCUMENT_LIMIT_BYTES = 4 * 1024 * 1024
 const ACCEPT = [mediaTypes.index, mediaTypes.manifest, mediaTypes.dockerIndex, mediaTypes.dockerManifest].join(', ')
 
-/**
- * A registry of somebody else, asked for one repository. It is not trusted: TLS unless it is on this machine, what it sends is
- * checked against digests, its redirects and token servers get no further than it could itself, and credentials go to the
- * registry's own host and the token server it names, never along a redirect to another one. @throws RegistryError
- */
+/** A registry of somebody else, asked for one repository: what it sends is checked against digests. @throws RegistryError */
 export class ForeignRegistry {
-  readonly #origin: string
-  readonly #host: string
-  readonly #name: string
-  readonly #credentials: RegistryCredentials | null
-  readonly #timeouts: RegistryTimeouts
-  readonly #agent: Agent
-  #authorization: string | undefined
+  protected readonly session: RegistrySession
 
   constructor(
     reference: Pick<ImageReference, 'host' | 'name'>,
     credentials: RegistryCredentials | null,
-    timeouts = TIMEOUTS,
+    timeouts?: RegistryTimeouts,
+    options: SessionOptions = {},
   ) {
-    this.#timeouts = timeouts
-    this.#agent = new Agent({ connections: 4, connect: { timeout: timeouts.answerMs, lookup: guardedLookup } })
-    refuseLinkLocal(reference.host)
-    this.#origin = originOf(reference.host)
-    this.#host = reference.host
-    this.#name = reference.name
-    this.#credentials = credentials
+    this.session = new RegistrySession(reference, credentials, {
+      ...options,
+      ...(timeouts !== undefined && { timeouts }),
+    })
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await this.session.close()
   }
 
   /** A manifest or index by tag or digest, and what it is. */
@@ -63,14 +41,17 @@ export class ForeignRegistry {
     reference: string,
     signal: AbortSignal,
   ): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }> {
-    const response = await this.#get(`/v2/${this.#name}/manifests/${reference}`, signal, { accept: ACCEPT })
-    const bytes = await readAll(response.body).catch((error: unknown) => {
-      throw this.#stopped(error)
+    const { session } = this
+    const path = `/v2/${session.name}/manifests/${reference}`
+    const response = await session.send('GET', path, signal, { headers: { accept: ACCEPT } })
+    await session.expect(response, [200], path)
+    const bytes = await readDocument(response.body).catch((error: unknown) => {
+      throw session.stopped(error)
     })
     const digest = digestOf(bytes)
     if (reference.startsWith('sha256:') && digest !== reference) {
       throw new RegistryError(
-        `${this.#host} answered another manifest than ${reference}`,
+        `${session.host} answered another manifest than ${reference}`,
         `it has the digest ${digest}`,
       )
     }
@@ -79,170 +60,17 @@ export class ForeignRegistry {
 
   /** A blob's bytes; the stream fails at its end unless they match the descriptor. */
   async blob(descriptor: Pick<Descriptor, 'digest' | 'size'>, signal: AbortSignal): Promise<Readable> {
-    const response = await this.#get(`/v2/${this.#name}/blobs/${descriptor.digest}`, signal, {})
+    const { session } = this
+    const path = `/v2/${session.name}/blobs/${descriptor.digest}`
+    const response = await session.send('GET', path, signal)
+    await session.expect(response, [200], path)
     const verified = new VerifyStream({ digest: descriptor.digest, bytes: descriptor.size })
-    response.body.on('error', (error) => verified.destroy(this.#stopped(error)))
+    response.body.on('error', (error) => verified.destroy(session.stopped(error)))
     verified.on('close', () => response.body.destroy())
     return response.body.pipe(verified)
   }
 
   async document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
-    return readAll(await this.blob(descriptor, signal))
+    return readDocument(await this.blob(descriptor, signal))
   }
-
-  /** GET, following the registry's challenge once and its redirects. */
-  async #get(path: string, signal: AbortSignal, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    const url = new URL(path, this.#origin)
-    let response = await this.#follow(url, signal, headers)
-    if (response.statusCode === 401) {
-      await response.body.dump()
-      await this.#authenticate(one(response.headers['www-authenticate']) ?? '', signal)
-      response = await this.#follow(url, signal, headers)
-    }
-    if (response.statusCode === 200) return response
-    await response.body.dump()
-    throw this.#refused(response.statusCode, path)
-  }
-
-  async #follow(start: URL, signal: AbortSignal, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    let url = start
-    for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-      const isOwn = url.origin === this.#origin
-      const authorization = isOwn && this.#authorization !== undefined ? { authorization: this.#authorization } : {}
-      const response = await this.#ask(url, signal, { ...headers, ...authorization })
-      const location = one(response.headers['location'])
-      if (response.statusCode < 300 || response.statusCode >= 400 || location === undefined) return response
-      await response.body.dump()
-      url = this.#allowed(new URL(location, url))
-    }
-    throw new RegistryError(`${this.#host} redirects again and again`)
-  }
-
-  async #ask(url: URL, signal: AbortSignal, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    try {
-      return await request(url, {
-        dispatcher: this.#agent,
-        signal,
-        headers: { 'user-agent': 'croft', ...headers },
-        headersTimeout: this.#timeouts.answerMs,
-        bodyTimeout: this.#timeouts.idleMs,
-      })
-    } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof RegistryError) throw error
-      throw new RegistryError(`the registry ${this.#host} cannot be reached`, `${url.host}: ${messageOf(error)}`, error)
-    }
-  }
-
-  async #authenticate(challenge: string, signal: AbortSignal): Promise<void> {
-    const basic =
-      this.#credentials &&
-      `Basic ${Buffer.from(`${this.#credentials.username}:${this.#credentials.password}`).toString('base64')}`
-    if (/^basic/i.test(challenge) && basic !== null) {
-      this.#authorization = basic
-      return
-    }
-    const realm = parameterOf(challenge, 'realm')
-    if (!/^bearer/i.test(challenge) || realm === undefined || !URL.canParse(realm)) throw this.#refused(401, '')
-    const url = this.#allowed(new URL(realm))
-    const service = parameterOf(challenge, 'service')
-    if (service !== undefined) url.searchParams.set('service', service)
-    url.searchParams.set('scope', `repository:${this.#name}:pull`)
-    const response = await this.#ask(url, signal, basic === null ? {} : { authorization: basic })
-    if (response.statusCode !== 200) {
-      await response.body.dump()
-      throw this.#refused(response.statusCode, '')
-    }
-    const token = tokenOf(await readAll(response.body))
-    if (token === undefined) throw new RegistryError(`${this.#host} gives no token that can be read`)
-    this.#authorization = `Bearer ${token}`
-  }
-
-  /** Elsewhere only over TLS, and this machine only for a registry that is on it. */
-  #allowed(url: URL): URL {
-    refuseLinkLocal(url.host)
-    const isFine = isLoopbackHost(url.host) ? isLoopbackHost(this.#host) : url.protocol === 'https:'
-    if (isFine && url.username === '' && /^https?:$/.test(url.protocol)) return url
-    throw new RegistryError(`${this.#host} sends us to ${url.protocol}//${url.host}, where it may not`)
-  }
-
-  /** What ended an answer before it was whole; one of ours says more. */
-  #stopped(error: unknown): Error {
-    if (error instanceof CroftError) return error
-    return new RegistryError(`the registry ${this.#host} stopped in the middle of an answer`, messageOf(error), error)
-  }
-
-  #refused(status: number, path: string): OciError | RegistryError {
-    const what = `${this.#host}/${this.#name}`
-    if (status === 401 || status === 403) {
-      return new RegistryError(
-        `${this.#host} does not let us pull ${this.#name}`,
-        this.#credentials === null ? 'it wants credentials' : 'it refuses the credentials it was given',
-      )
-    }
-    if (status === 404) return new RegistryError(`${what} has no such image`, path)
-    return new RegistryError(`${this.#host} answered ${status}`, path)
-  }
-}
-
-/** Link-local addresses are never a registry, but the metadata service of a cloud. Pure. */
-export function isLinkLocal(address: string): boolean {
-  const plain = address.toLowerCase().replace(/^::ffff:/, '')
-  return plain.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(plain) || plain.startsWith('a9fe:')
-}
-
-type LookupDone = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
-
-/** Every name of `.localhost` is this machine; whatever a name means, link-local addresses are refused. */
-function guardedLookup(hostname: string, options: LookupOptions, done: LookupDone): void {
-  const name = hostname.endsWith('.localhost') ? 'localhost' : hostname
-  resolve(name, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return done(error, [])
-    const allowed = addresses.filter(({ address }) => !isLinkLocal(address))
-    const [first] = allowed
-    if (first === undefined)
-      return done(
-        new RegistryError(`${hostname} is no registry: its address is link-local`) as NodeJS.ErrnoException,
-        [],
-      )
-    if (options.all === true) done(null, allowed)
-    else done(null, first.address, first.family)
-  })
-}
-
-function parameterOf(challenge: string, name: string): string | undefined {
-  return new RegExp(`[\\s,]${name}="([^"]*)"`, 'i').exec(challenge)?.[1]
-}
-
-function tokenOf(bytes: Buffer): string | undefined {
-  try {
-    const json = JSON.parse(bytes.toString('utf8')) as { token?: unknown; access_token?: unknown }
-    const token = json.token ?? json.access_token
-    return typeof token === 'string' && /^[\x21-\x7e]+$/.test(token) ? token : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header
-}
-
-async function readAll(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > DOCUMENT_LIMIT_BYTES)
-      throw new RegistryError(`the registry answered more than ${DOCUMENT_LIMIT_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-/** An address in a URL is not looked up; so it is judged here. @throws RegistryError */
-function refuseLinkLocal(host: string): void {
-  const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  if (isIP(name) !== 0 && isLinkLocal(name))
-    throw new RegistryError(`${host} is no registry: its address is link-local`)
 }

@@ -31,6 +31,9 @@ export class ControlRig {
   get controlSocket(): string {
     return `${this.rig.config.run}/control/control.sock`
   }
+  get home(): string {
+    return this.rig.config.home
+  }
   get operatorToken(): string {
     return this.rig.operatorToken
   }

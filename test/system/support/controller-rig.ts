@@ -60,6 +60,7 @@ export async function controllerRig(changes: Partial<ControllerConfig> = {}): Pr
     databaseUrl: database.databaseUrl,
     redisUrl: database.redisUrl,
     operatorTokenSha256: createHash('sha256').update(OPERATOR_TOKEN).digest('hex'),
+    registry: null,
     ...changes,
   }
   const begin = async (): Promise<Controller> => {

@@ -7,7 +7,7 @@ import { findLocalPlatform } from '../platform/local-platform.js'
 import { askHealth } from '../up/platform-health.js'
 import { statusOf } from '../up/status-report.js'
 import { hasIpv6Loopback } from '../up/ipv6.js'
-import { readSettings, type GardenSetting, type UpOptions } from '../up/settings.js'
+import { readSettings, type GardenSetting, type RegistrySetting, type UpOptions } from '../up/settings.js'
 import { homeOf, homeOption } from './options.js'
 
 const MARKS = { ok: 'ok', mitigated: 'mitigated', warning: 'warning', failed: 'FAILED' } as const
@@ -44,6 +44,7 @@ async function examine(home: string): Promise<CheckReport[]> {
           sshPort: String(running.state.settings.sshPort),
           listen: running.state.settings.listen.join(','),
           ...gardenOptions(running.state.settings.garden),
+          ...registryOptions(running.state.settings.registry),
         }
   const settings = readSettings({ ...asStarted, home }, process.env, hasIpv6Loopback())
   const found = await Promise.all(checks.map((check) => runCheck(check, settings)))
@@ -54,6 +55,16 @@ function gardenOptions(garden: GardenSetting | null): UpOptions {
   if (garden === null) return { garden: '' }
   const { address, tokenFile, network } = garden
   return { garden: address, gardenNetwork: network, ...(tokenFile !== null && { gardenTokenFile: tokenFile }) }
+}
+
+function registryOptions(registry: RegistrySetting | null): UpOptions {
+  if (registry === null) return { registryUrl: '' }
+  const { url, credentialsFile, mayBePlain } = registry
+  return {
+    registryUrl: url,
+    registryPlainHttp: mayBePlain,
+    ...(credentialsFile !== null && { registryCredentialsFile: credentialsFile }),
+  }
 }
 
 async function platformReport(home: string): Promise<CheckReport> {

@@ -20,6 +20,11 @@ export function register(program: Command): void {
         `Croft ${report.version} in ${report.home}: ${report.ready ? paint('green', 'ready') : paint('red', 'not ready')}`,
         ...(http === null ? [] : [`apps ${http.replace('://', '://<app>.')}   api ${api}   git ${git}/<app>.git`]),
         ...(report.garden === null ? [] : [`containers at ${report.garden}`]),
+        ...(report.registry === null
+          ? []
+          : [
+              `images in ${report.registry.url}${report.registry.problem === null ? '' : ` ${paint('red', 'not usable')}: ${report.registry.problem}`}`,
+            ]),
         '',
         ...table(
           ['COMPONENT', 'STATE', 'PID', 'MEMORY', 'RESTARTS'],

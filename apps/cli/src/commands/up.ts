@@ -35,6 +35,18 @@ export function register(program: Command): void {
       '--garden-network <cidr>',
       `addresses its containers have (CROFT_GARDEN_NETWORK; default ${DEFAULT_NETWORK}, as of \`croft garden\`)`,
     )
+    .option(
+      '--registry-url <url>',
+      'a registry that images are published in and nodes pull from, https://HOST[:PORT][/PATH] (CROFT_REGISTRY_URL)',
+    )
+    .option(
+      '--registry-credentials-file <file>',
+      'NAME:PASSWORD for it, readable by root only (CROFT_REGISTRY_CREDENTIALS_FILE)',
+    )
+    .option(
+      '--registry-plain-http',
+      'speak to it without encryption although it is elsewhere (CROFT_REGISTRY_PLAIN_HTTP=1)',
+    )
     .option('--no-example', 'do not push examples/node-hello on the first start')
     .action(async (options: UpOptions) => {
       const settings = readSettings(options, process.env, hasIpv6Loopback())

@@ -30,6 +30,11 @@ export const supervisorStateSchema = z.object({
       .object({ address: z.string(), tokenFile: z.string().nullable(), network: z.string() })
       .nullable()
       .default(null),
+    /** The registry images are published in; null: the platform keeps them itself. */
+    registry: z
+      .object({ url: z.string(), credentialsFile: z.string().nullable(), mayBePlain: z.boolean() })
+      .nullable()
+      .default(null),
   }),
   components: z.array(
     z.object({

@@ -37,6 +37,10 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     NODE_ENV: 'production',
     ...config.extraEnvironment,
   })
+  const registry = settings.registry !== null && {
+    CROFT_REGISTRY_URL: settings.registry.url,
+    CROFT_REGISTRY_CREDENTIALS: config.registryCredentials,
+  }
   const controller: Component = {
     name: 'controller',
     user: 'croft',
@@ -48,6 +52,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_DATABASE_URL: settings.databaseUrl ?? postgresUrl(postgres),
       CROFT_REDIS_URL: settings.redisUrl ?? config.redisUrl,
       CROFT_OPERATOR_TOKEN_SHA256: config.operatorTokenSha256,
+      ...registry,
     },
     after: embedded.map(({ name }) => name),
     isReady: () => allAccept(join(run, 'api/api.sock'), join(run, 'control/control.sock'), join(run, 'node/node.sock')),
@@ -71,6 +76,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_BUILD_NPMRC: config.build.npmrc,
       CROFT_BUILD_CA: config.build.ca,
       CROFT_BUILD_PROXY_ENV: JSON.stringify(config.build.proxyEnvironment),
+      ...registry,
       ...(settings.garden !== null && {
         CROFT_GARDEN: settings.garden.address,
         CROFT_GARDEN_TOKEN_FILE: settings.garden.tokenFile ?? '',

@@ -20,6 +20,7 @@ import { prepareRedis } from './redis.js'
 import type { Settings } from './settings.js'
 import type { Steps } from './steps.js'
 import type { SupervisorConfig } from './supervisor-config.js'
+import { readRegistryCredentials } from './registry.js'
 import { ensureUsers } from './users.js'
 
 export interface SetUpResult {
@@ -100,6 +101,7 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
     timeScale: process.env['CROFT_TIME_SCALE'] ?? '1',
     egress,
     build: { npmrc: files.npmrc, ca: files.ca, proxyEnvironment: files.proxyEnvironment },
+    registryCredentials: await readRegistryCredentials(settings.registry),
     extraEnvironment: Object.fromEntries(
       EXTRA_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
     ),

@@ -29,6 +29,23 @@ describe('settings of a platform', () => {
   it('listen on all addresses for a domain others can reach', () => {
     expect(readSettings({ domain: 'apps.example.org' }, {}, true).listen).toEqual(['0.0.0.0', '::'])
   })
+  it('name a registry to publish images in, over TLS unless it is on this host', () => {
+    const env = { CROFT_REGISTRY_URL: 'https://registry.example/croft', CROFT_REGISTRY_CREDENTIALS_FILE: '/c' }
+    expect(readSettings({}, env, true).registry).toEqual({
+      url: 'https://registry.example/croft',
+      credentialsFile: '/c',
+      mayBePlain: false,
+    })
+    expect(readSettings({}, {}, true).registry).toBe(null)
+    expect(readSettings({ registryUrl: 'http://localhost:5000' }, {}, true).registry).toMatchObject({
+      credentialsFile: null,
+    })
+    const plain = { registryUrl: 'http://registry.example' }
+    expect(() => readSettings(plain, {}, true)).toThrow(UsageError)
+    expect(readSettings({ ...plain, registryPlainHttp: true }, {}, true).registry?.mayBePlain).toBe(true)
+    expect(() => readSettings({ registryUrl: 'https://a:b@registry.example' }, {}, true)).toThrow('credentials')
+    expect(() => readSettings({ registryCredentialsFile: '/c' }, {}, true)).toThrow('needs --registry-url')
+  })
   it('name a container API to use, with the range that `croft garden` has by itself', () => {
     expect(readSettings({ garden: 'unix:/run/g.sock' }, {}, true).garden).toEqual({
       address: 'unix:/run/g.sock',

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { isAbsolute, normalize } from 'node:path'
+import { OciError, parseRegistryUrl } from '@croft/oci'
 import { z } from 'zod'
 import { DEFAULT_NETWORK } from '../garden/options.js'
 import { DEFAULT_HOME } from '../platform/local-platform.js'
@@ -22,6 +23,8 @@ export interface Settings {
   redisUrl: string | undefined
   /** The container API of another process, in place of containers of its own. */
   garden: GardenSetting | null
+  /** The registry images are published in, in place of the platform's own storage. */
+  registry: RegistrySetting | null
   pushExample: boolean
 }
 
@@ -32,6 +35,14 @@ export interface GardenSetting {
   tokenFile: string | null
   /** The platform's containers get addresses of this range, of which the API must give them. */
   network: string
+}
+
+export interface RegistrySetting {
+  url: string
+  /** `NAME:PASSWORD` lies in it. */
+  credentialsFile: string | null
+  /** Whether it may be spoken to without encryption although it is not on this host. */
+  mayBePlain: boolean
 }
 
 /** The options of `up` as commander gives them. */
@@ -48,6 +59,9 @@ export interface UpOptions {
   garden?: string
   gardenTokenFile?: string
   gardenNetwork?: string
+  registryUrl?: string
+  registryCredentialsFile?: string
+  registryPlainHttp?: boolean
   example?: boolean
   detach?: boolean
 }
@@ -101,6 +115,11 @@ export function readSettings(options: UpOptions, env: NodeJS.ProcessEnv, hasIpv6
       value(options.garden, 'CROFT_GARDEN', ''),
       optional(value(options.gardenTokenFile, 'CROFT_GARDEN_TOKEN_FILE', '')),
       optional(value(options.gardenNetwork, 'CROFT_GARDEN_NETWORK', '')),
+    ),
+    registry: parseRegistry(
+      value(options.registryUrl, 'CROFT_REGISTRY_URL', ''),
+      optional(value(options.registryCredentialsFile, 'CROFT_REGISTRY_CREDENTIALS_FILE', '')),
+      options.registryPlainHttp ?? (env['CROFT_REGISTRY_PLAIN_HTTP'] ?? '') === '1',
     ),
     pushExample: options.example ?? true,
   }
@@ -164,6 +183,33 @@ function parseGarden(
     address,
     tokenFile: tokenFile === undefined ? null : parseFolder('--garden-token-file', tokenFile),
     network: network ?? DEFAULT_NETWORK,
+  }
+}
+
+function parseRegistry(url: string, credentialsFile: string | undefined, mayBePlain: boolean): RegistrySetting | null {
+  if (url === '') {
+    if (credentialsFile === undefined) return null
+    throw new UsageError(
+      '--registry-credentials-file needs --registry-url',
+      'for example --registry-url https://registry.example/croft',
+    )
+  }
+  try {
+    parseRegistryUrl(url, mayBePlain)
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error
+    const isPlain = url.startsWith('http:') && !mayBePlain
+    throw new UsageError(
+      `--registry-url: ${error.message}`,
+      isPlain
+        ? 'use https://, or --registry-plain-http where the network between is yours alone'
+        : 'for example --registry-url https://registry.example/croft, its credentials in a file: --registry-credentials-file FILE',
+    )
+  }
+  return {
+    url,
+    credentialsFile: credentialsFile === undefined ? null : parseFolder('--registry-credentials-file', credentialsFile),
+    mayBePlain,
   }
 }
 

@@ -3,7 +3,11 @@ import { version } from '../version.js'
 import { COMPONENTS, type ComponentName } from './component.js'
 import { askHealth } from './platform-health.js'
 import { isAlive, rssBytes } from './process-ref.js'
-import { addressOf } from './settings.js'
+import { registryProblem } from './registry.js'
+import { addressOf, type RegistrySetting } from './settings.js'
+
+/** A registry that does not answer keeps `status` no longer than this, ms. */
+const STATUS_TIMEOUT_MS = 3_000
 
 /** `croft status --json`; fields are only ever added. An address is null while nothing listens. */
 export interface StatusReport {
@@ -14,6 +18,8 @@ export interface StatusReport {
   components: ComponentReport[]
   /** Address of the container API of another process that is used; null: containers are our own. */
   garden: string | null
+  /** The registry images are published in, and why it cannot be used at this moment; null: the platform keeps them itself. */
+  registry: { url: string; problem: string | null } | null
 }
 
 export interface ComponentReport {
@@ -46,7 +52,13 @@ export async function statusOf(home: string): Promise<StatusReport> {
     },
     components,
     garden: state?.settings.garden?.address ?? null,
+    registry: await registryOf(home, state?.settings.registry ?? null),
   }
+}
+
+async function registryOf(home: string, setting: RegistrySetting | null): Promise<StatusReport['registry']> {
+  if (setting === null) return null
+  return { url: setting.url, problem: await registryProblem(setting, home, STATUS_TIMEOUT_MS) }
 }
 
 async function reportOf(name: ComponentName, state: SupervisorState | undefined): Promise<ComponentReport> {

@@ -24,6 +24,8 @@ export interface SupervisorConfig {
   /** Hosts that containers may reach although they lie in private ranges: registries, proxies, resolvers. */
   egress: EgressTarget[]
   build: { npmrc: string; ca: string; proxyEnvironment: Record<string, string> }
+  /** `NAME:PASSWORD` of the registry images are published in; empty: none. */
+  registryCredentials: string
   /** Variables of tests for every component, such as CROFT_FAILPOINT. */
   extraEnvironment: Record<string, string>
   settings: Settings

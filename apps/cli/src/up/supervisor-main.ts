@@ -54,6 +54,7 @@ function publish(): void {
       publicUrl: settings.publicUrl,
       listen: settings.listen,
       garden: settings.garden,
+      registry: settings.registry,
     },
     components: supervisor.view,
   }

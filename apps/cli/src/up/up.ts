@@ -59,8 +59,8 @@ async function setUpWhole(settings: Settings, steps: Steps): Promise<SetUpResult
 async function runningAsWanted(settings: Settings): Promise<LocalPlatform | undefined> {
   const platform = await findLocalPlatform(settings.home)
   if (platform === undefined || !isAlive(platform.state.supervisor) || !platform.state.ready) return undefined
-  const { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden } = settings
-  const wanted = { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden }
+  const { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden, registry } = settings
+  const wanted = { domain, httpPort, httpsPort, sshPort, publicUrl, listen, garden, registry }
   if (JSON.stringify(platform.state.settings) !== JSON.stringify(wanted)) return undefined
   return platform.state.programHash === (await programHash(checkoutFolder())) ? platform : undefined
 }

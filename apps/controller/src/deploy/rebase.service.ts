@@ -5,6 +5,7 @@ import type { DataSource } from 'typeorm'
 import { AppService } from '../app/app.service.js'
 import type { Principal } from '../auth/principal.js'
 import { BuildService, type BuildEnd } from '../build/build.service.js'
+import { PublishedImages } from '../image/published-images.js'
 import type { Release } from '../release/release.entity.js'
 import { NothingReleased, ReleaseService } from '../release/release.service.js'
 import { DATA_SOURCE } from '../tokens.js'
@@ -35,11 +36,12 @@ export class RebaseService {
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(ReleaseService) private readonly releases: ReleaseService,
     @Inject(DeployService) private readonly deploys: DeployService,
+    @Inject(PublishedImages) private readonly published: PublishedImages,
   ) {}
 
   /**
    * Returns when the deployment has begun: like any other it is taken back when the app does not become healthy.
-   * @throws AppNotFound, NothingReleased, NotRebased, DeploymentActive
+   * @throws AppNotFound, NothingReleased, NotRebased, ImageNotPublished, DeploymentActive
    */
   async start(principal: Principal, name: string, signal: AbortSignal): Promise<Rebase> {
     const app = await this.apps.findInTeam(principal.teamId, name)
@@ -56,6 +58,7 @@ export class RebaseService {
     })
     const image = imageOf(app.name, await this.builds.wait(build.id, { onLine: () => undefined, signal }))
     if (image === current.image) return { image, deployment: null }
+    await this.published.publish(app.id, image, signal)
     return { image, deployment: await this.#release(principal, name, current, image) }
   }
 

@@ -1,7 +1,7 @@
 import { createHash, randomUUID, type Hash } from 'node:crypto'
-import { createReadStream, createWriteStream, unlinkSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { createReadStream, createWriteStream, existsSync, unlinkSync } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { errnoOf, isDigest, parseDigest, systemClock, type Clock, type Digest } from '@croft/kit'
@@ -13,6 +13,14 @@ import { DistributionError } from './errors.js'
 const MAX_BLOB_BYTES = 8 * 1024 ** 3
 /** An upload nobody went on with is forgotten after this, ms. */
 const UPLOAD_IDLE_MS = 60 * 60 * 1_000
+
+/** Where blobs are that are not here. */
+export interface Elsewhere {
+  /** In bytes, or undefined when it is not there either, or cannot be asked. */
+  size(digest: Digest): Promise<number | undefined>
+  /** Fails at its end unless it is what the digest says. */
+  read(digest: Digest): Promise<Readable>
+}
 
 interface Upload {
   path: string
@@ -30,6 +38,8 @@ interface Upload {
  */
 @Injectable()
 export class BlobStore implements OnModuleInit {
+  /** Set where images are published in another registry. */
+  elsewhere: Elsewhere | undefined
   readonly #blobs: string
   readonly #uploading: string
   readonly #uploads = new Map<string, Upload>()
@@ -90,8 +100,26 @@ export class BlobStore implements OnModuleInit {
     return swept
   }
 
-  /** Size of a blob in bytes, or undefined when it is not here. */
+  /** Size of a blob in bytes, or undefined when it is neither here nor elsewhere. */
   async size(digest: Digest): Promise<number | undefined> {
+    return (await this.#sizeHere(digest)) ?? (await this.elsewhere?.size(digest))
+  }
+
+  /** The bytes of a blob, or of the range `start` to `end` (both included). */
+  read(digest: Digest, range?: { start: number; end: number }): Readable {
+    const path = this.#pathOf(digest)
+    if (this.elsewhere === undefined || existsSync(path)) return createReadStream(path, range)
+    return Readable.from(rangeOf(this.elsewhere.read(digest), range), { objectMode: false })
+  }
+
+  /** A small blob in memory. */
+  async bytes(digest: Digest): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for await (const chunk of this.read(digest)) chunks.push(chunk as Buffer)
+    return Buffer.concat(chunks)
+  }
+
+  async #sizeHere(digest: Digest): Promise<number | undefined> {
     this.use(digest)
     try {
       return (await stat(this.#pathOf(digest))).size
@@ -101,20 +129,11 @@ export class BlobStore implements OnModuleInit {
     }
   }
 
-  /** The bytes of a blob, or of the range `start` to `end` (both included). */
-  read(digest: Digest, range?: { start: number; end: number }): Readable {
-    return createReadStream(this.#pathOf(digest), range)
-  }
-
-  async bytes(digest: Digest): Promise<Buffer> {
-    return readFile(this.#pathOf(digest))
-  }
-
   /** Stores bytes that are in memory, and gives their digest. */
   async put(bytes: Buffer): Promise<Digest> {
     const digest = parseDigest(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
     this.use(digest)
-    if ((await this.size(digest)) !== undefined) return digest
+    if ((await this.#sizeHere(digest)) !== undefined) return digest
     const path = `${this.#uploading}/${randomUUID()}`
     const file = await open(path, 'wx', 0o600)
     try {
@@ -229,6 +248,18 @@ export class BlobStore implements OnModuleInit {
 
   #pathOf(digest: Digest): string {
     return `${this.#blobs}/${parseDigest(digest).slice('sha256:'.length)}`
+  }
+}
+
+/** A part of a stream; all of it without a range. */
+async function* rangeOf(opening: Promise<Readable>, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
+  let at = 0
+  for await (const chunk of (await opening) as AsyncIterable<Buffer>) {
+    const part =
+      range === undefined ? chunk : chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end + 1 - at))
+    at += chunk.length
+    if (part.length > 0) yield part
+    if (range !== undefined && at > range.end) return
   }
 }
 

@@ -9,6 +9,7 @@ import { InternalServer } from '../http/internal-server.js'
 import { BlobStore } from './blob-store.js'
 import { Collector } from './collector.js'
 import { ManifestStore } from './manifest-store.js'
+import { PublishedImages } from './published-images.js'
 import { RegistryNodeRoutes } from './registry-node.routes.js'
 
 const APP = '01234567-89ab-7def-8123-456789abcdef'
@@ -31,13 +32,14 @@ beforeEach(async () => {
   roots = []
   isLive = true
   const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs } as Clock
-  const config = { home } as ControllerConfig
+  const config = { home, registry: null, homeId: 'a' } as ControllerConfig
   blobs = new BlobStore(config, clock)
   await blobs.onModuleInit()
   manifests = new ManifestStore(config, blobs)
   const query = (sql: string): Promise<unknown> =>
     Promise.resolve(sql.includes('AS live FROM app') ? [{ live: isLive }] : roots.map((image) => ({ image })))
-  collector = new Collector({ query } as unknown as DataSource, blobs, manifests, clock, silentLogger)
+  const published = new PublishedImages(config, blobs, manifests, clock, silentLogger)
+  collector = new Collector({ query } as unknown as DataSource, blobs, manifests, published, clock, silentLogger)
   server = new InternalServer('node', `${home}/node.sock`, silentLogger)
   await new RegistryNodeRoutes(server, blobs, manifests).onModuleInit()
   await server.fastify.ready()

@@ -7,6 +7,7 @@ import { manifestsToKeep } from './collect.js'
 import { imagesInUse } from './images-in-use.js'
 import { checkManifest } from './manifest-check.js'
 import { ManifestStore } from './manifest-store.js'
+import { PublishedImages } from './published-images.js'
 
 /** Longer than any build or push takes between a blob and the manifest that refers to it, ms. */
 const GRACE_MS = 2 * 60 * 60_000
@@ -33,6 +34,7 @@ export class Collector implements OnApplicationBootstrap, OnApplicationShutdown 
     @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
+    @Inject(PublishedImages) private readonly published: PublishedImages,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -56,17 +58,20 @@ export class Collector implements OnApplicationBootstrap, OnApplicationShutdown 
   async #pass(graceMs: number): Promise<Collected> {
     const collected = { manifests: 0, blobs: 0, bytes: 0 }
     const marked = new Set<Digest>()
+    const gone = new Set<Digest>()
     for (const appId of await this.manifests.apps()) {
       const { kept, removed } = await this.#collectApp(appId, graceMs)
       for (const digest of kept) marked.add(digest)
-      collected.manifests += removed
+      for (const digest of removed) gone.add(digest)
+      collected.manifests += removed.length
     }
+    for (const digest of gone) if (!marked.has(digest)) await this.published.forget(digest)
     const swept = await this.blobs.sweep(marked, graceMs)
     return { ...collected, ...swept }
   }
 
   /** Removes the app's manifests that nothing needs; gives every blob its repository still refers to. */
-  async #collectApp(appId: string, graceMs: number): Promise<{ kept: Set<Digest>; removed: number }> {
+  async #collectApp(appId: string, graceMs: number): Promise<{ kept: Set<Digest>; removed: Digest[] }> {
     const listed = await this.manifests.list(appId)
     const roots = await this.#roots(appId) // after the list: what was released since is young
     const manifests = []
@@ -76,9 +81,9 @@ export class Collector implements OnApplicationBootstrap, OnApplicationShutdown 
     }
     const keep = manifestsToKeep({ manifests, roots, graceMs })
     const kept = new Set<Digest>()
-    let removed = 0
+    const removed: Digest[] = []
     for (const { digest, blobs } of manifests) {
-      if (!keep.has(digest) && (await this.manifests.collect(appId, digest, graceMs))) removed += 1
+      if (!keep.has(digest) && (await this.manifests.collect(appId, digest, graceMs))) removed.push(digest)
       else for (const blob of [digest, ...blobs]) kept.add(blob)
     }
     await this.manifests.collectLinks(appId, kept, graceMs)

@@ -12,6 +12,7 @@ import { CLOCK, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { processesOf } from './image-process.js'
 import { ImageImport, type ImportedImage } from './image-import.js'
 import { ManifestStore } from './manifest-store.js'
+import { PublishedImages } from './published-images.js'
 import { TeamAccess } from './registry-access.js'
 
 /** A pushed image waits so long for another deployment of its app to end, ms. */
@@ -38,6 +39,7 @@ export class ImageDeployService implements OnModuleInit {
     @Inject(AppService) private readonly apps: AppService,
     @Inject(ImageImport) private readonly images: ImageImport,
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
+    @Inject(PublishedImages) private readonly published: PublishedImages,
     @Inject(TeamAccess) private readonly access: TeamAccess,
     @Inject(ReleaseService) private readonly releases: ReleaseService,
     @Inject(DeployService) private readonly deploys: DeployService,
@@ -57,7 +59,7 @@ export class ImageDeployService implements OnModuleInit {
 
   /**
    * Pulls an image and begins its deployment.
-   * @throws AppNotFound, ImageNotPulled, ImageUnusable, DeploymentActive
+   * @throws AppNotFound, ImageNotPulled, ImageUnusable, ImageNotPublished, DeploymentActive
    */
   async deploy(
     principal: Principal,
@@ -67,6 +69,7 @@ export class ImageDeployService implements OnModuleInit {
   ): Promise<ImageDeployment> {
     const app = await this.apps.findInTeam(principal.teamId, name)
     const image = await this.images.import(principal, app, wish.image, signal)
+    await this.published.publish(app.id, image.digest, signal)
     return this.#release(principal, app, image, { description: `Deploy ${wish.image.slice(0, 200)}`, port: wish.port })
   }
 
@@ -95,6 +98,7 @@ export class ImageDeployService implements OnModuleInit {
       const stored = await this.manifests.find(app.id, digest)
       if (stored === undefined) return
       const image = await this.images.check(app.id, stored)
+      await this.published.publish(app.id, image.digest)
       while (this.#pushedLast.get(app.id) === digest) {
         try {
           await this.#release(principal, app, image, { description: `Push of ${digest.slice(0, 19)}` })

@@ -6,6 +6,7 @@ import { ImageDeployService } from './image-deploy.service.js'
 import { ImageImport } from './image-import.js'
 import { LayerFacts } from './layer-facts.js'
 import { ManifestStore } from './manifest-store.js'
+import { PublishedImages } from './published-images.js'
 import { TeamAccess } from './registry-access.js'
 import { RegistryCredentialController } from './registry-credential.controller.js'
 import { RegistryCredentialService } from './registry-credential.service.js'
@@ -18,6 +19,7 @@ import { RegistryPublicRoutes } from './registry-public.routes.js'
     BlobStore,
     ManifestStore,
     LayerFacts,
+    PublishedImages,
     TeamAccess,
     RegistryCredentialService,
     ImageImport,
@@ -27,6 +29,6 @@ import { RegistryPublicRoutes } from './registry-public.routes.js'
     RegistryPublicRoutes,
   ],
   controllers: [ImageDeployController, RegistryCredentialController],
-  exports: [BlobStore, ImageImport, ManifestStore],
+  exports: [BlobStore, ImageImport, ManifestStore, PublishedImages],
 })
 export class ImageModule {}

@@ -12,6 +12,7 @@ import type { Deployment } from '../deploy/deployment.entity.js'
 import { DeploymentActive } from '../deploy/errors.js'
 import { ImageImport } from '../image/image-import.js'
 import { processesOf } from '../image/image-process.js'
+import { ImageNotPublished, PublishedImages } from '../image/published-images.js'
 import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
 import { SettingsService } from '../settings/settings.service.js'
@@ -20,7 +21,7 @@ import { missingText, planEnv, type EnvPlan } from './app-env.js'
 import { commitTree } from './commit-tree.js'
 import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
 import { PushRefused } from './refusal.js'
-import { named } from './text.js'
+import { duration, named } from './text.js'
 
 /** What is released: an image, and how to run it. */
 interface Built {
@@ -66,6 +67,7 @@ export class Delivery {
     @Inject(SettingsService) private readonly settings: SettingsService,
     @Inject(ImageImport) private readonly images: ImageImport,
     @Inject(ConfigStore) private readonly config: ConfigStore,
+    @Inject(PublishedImages) private readonly published: PublishedImages,
     @Inject(WishFileReader) private readonly wishFiles: WishFileReader,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -82,6 +84,7 @@ export class Delivery {
     const stack = isOnStack ? await this.#chooseStack(job) : DEFAULT_STACK
     const wanted = { stack, builder: choice.builder, image }
     const built = (await this.#reused(job, wanted)) ?? (await this.#build(job, stack, choice))
+    await this.#publish(job, built)
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
     const release = await this.releases.create({
@@ -121,6 +124,21 @@ export class Delivery {
     const given = [...Object.keys(plan.defaults), ...Object.keys(plan.synced), ...plan.generated]
     if (given.length > 0) output.step(`Setting config vars of app.json: ${named(given.join(', '), 300)}`)
     return plan
+  }
+
+  /** Before it is released, so that every node can pull it. @throws BuiltRefused */
+  async #publish(job: PushJob, { image, buildId }: Built): Promise<void> {
+    const startedAt = this.clock.monotonic()
+    try {
+      const published = await this.published.publish(job.app.id, image, job.abandoned)
+      if (published?.isNew !== true) return
+      const took = duration(this.clock.monotonic() - startedAt)
+      job.output.step(`Publishing the image in ${published.address}  ${took}`)
+    } catch (error) {
+      if (job.abandoned.aborted) throw new PushRefused(LEFT)
+      if (!(error instanceof ImageNotPublished)) throw error
+      throw new BuiltRefused({ reason: 'registry', cause: error.title, suggestion: error.suggestion ?? '' }, buildId)
+    }
   }
 
   /** The stack to build on, with the lines that say why and how long it lives. @throws PushRefused */

@@ -141,6 +141,7 @@ const SHORT: Readonly<Record<string, string>> = {
   stack: 'no stack for it',
   'stack-expired': 'its stack is expired',
   export: 'image could not be made',
+  registry: 'image could not be stored',
   timeout: 'build timed out',
   'out-of-memory': 'build ran out of memory',
   interrupted: 'build was interrupted',

@@ -2,8 +2,9 @@ import { mkdir, readFile, rename, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDigest, parseDigest, type Digest } from '@croft/kit'
 import { ImageError } from '@croft/garden-api'
-import { digestOf, hexOf, imageOf, parseImageConfig, parseManifest, type Image, type RegistryClient } from '@croft/oci'
+import { digestOf, hexOf, imageOf, parseImageConfig, parseManifest, type Image } from '@croft/oci'
 import type { BaseImages } from './base-image.js'
+import type { ImageSource } from './image-source.js'
 import type { LayerStore } from './layers.js'
 
 export interface ImagesOptions {
@@ -11,7 +12,7 @@ export interface ImagesOptions {
   folder: string
   layers: LayerStore
   bases: BaseImages
-  registry: RegistryClient
+  registry: ImageSource
 }
 
 /** A layer nobody used for so long goes, ms; longer than any build takes. */

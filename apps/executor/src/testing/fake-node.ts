@@ -65,6 +65,7 @@ export class FakeNode {
         egress: [],
         build: { npmrc: '', ca: '', proxyEnv: {} },
         garden: null,
+        registry: null,
         timeScale: this.timeScale,
       },
       {

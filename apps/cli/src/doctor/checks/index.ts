@@ -8,6 +8,7 @@ import { kernel } from './kernel.js'
 import { network } from './network.js'
 import { ports } from './ports.js'
 import { registries } from './registries.js'
+import { registry } from './registry.js'
 import { root } from './root.js'
 import { runc } from './runc.js'
 import { system } from './system.js'
@@ -21,6 +22,7 @@ export const checks: readonly Check[] = [
   cgroups,
   home,
   garden,
+  registry,
   disk,
   ports,
   tools,
