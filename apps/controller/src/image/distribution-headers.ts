@@ -35,3 +35,8 @@ export function pageOf(
   const tags = rest.slice(0, limit)
   return { tags, next: rest.length > tags.length ? tags.at(-1) : undefined }
 }
+
+/** Where the page after one of `n` entries is, as a `Link` header. */
+export function nextLink(path: string, n: number, last: string): string {
+  return `<${path}?${new URLSearchParams({ n: String(n), last }).toString()}>; rel="next"`
+}

@@ -5,7 +5,7 @@ import type { BlobStore } from './blob-store.js'
 import { DistributionError } from './errors.js'
 import { checkManifest } from './manifest-check.js'
 import type { ManifestStore, StoredManifest } from './manifest-store.js'
-import { pageOf, rangeOf, startOf } from './distribution-headers.js'
+import { nextLink, pageOf, rangeOf, startOf } from './distribution-headers.js'
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
@@ -229,8 +229,7 @@ function listRoutes(fastify: FastifyInstance, { manifests }: Stores, access: Reg
       const all = [...(await manifests.tags(repository.id)), ...((await access.releaseTags?.(repository)) ?? [])]
       const { tags, next } = pageOf([...new Set(all)], request.query)
       if (next !== undefined) {
-        const query = new URLSearchParams({ n: String(tags.length), last: next })
-        reply.header('link', `</v2/${repository.name}/tags/list?${query.toString()}>; rel="next"`)
+        reply.header('link', nextLink(`/v2/${repository.name}/tags/list`, tags.length, next))
       }
       return reply.send({ name: repository.name, tags })
     },

@@ -57,6 +57,10 @@ beforeEach(async () => {
         ? Promise.resolve({ id: APPS[name].id, name })
         : Promise.reject(new AppNotFound(name)),
   } as unknown as AppService
+  Object.assign(apps, {
+    list: (teamId: TeamId) =>
+      Promise.resolve(Object.entries(APPS).flatMap(([name, { id, team }]) => (team === teamId ? [{ id, name }] : []))),
+  })
   const access = new TeamAccess(
     config,
     { query: askReleases } as unknown as DataSource,
@@ -137,6 +141,7 @@ describe('whoever has no credentials', () => {
     ['POST', '/v2/shop/blobs/uploads/', 'repository:shop:pull,push'],
     ['DELETE', `/v2/shop/manifests/${sha('x')}`, 'repository:shop:delete'],
     ['GET', '/v2/a/b/tags/list', undefined],
+    ['GET', '/v2/_catalog', 'registry:catalog:*'],
   ])('is told at %s %s where to get a token for it', async (method, url, scope) => {
     const answer = await call(method, url, undefined, { authorization: '' })
     expect(answer.statusCode).toBe(401)
@@ -190,6 +195,19 @@ describe('a token of the registry', () => {
       const answer = await withToken('GET', `/v2/${app}/tags/list`, text)
       expect([answer.statusCode, codeOf(answer)]).toEqual([404, 'NAME_UNKNOWN'])
     }
+  })
+  it('lists the repositories where it was asked to, and no others than the team’s', async () => {
+    await put('one', await manifestText())
+    const catalog = await token('scope=registry:catalog:*', 'viewer@ours')
+    expect((await withToken('GET', '/v2/_catalog', catalog)).json()).toEqual({ repositories: ['shop'] })
+    expect((await withToken('GET', '/v2/shop/tags/list', catalog)).statusCode).toBe(401)
+    const refused = await withToken('GET', '/v2/_catalog', await token('scope=repository:shop:pull'))
+    expect([refused.statusCode, refused.headers['www-authenticate']]).toEqual([
+      401,
+      expect.stringMatching(/scope="registry:catalog:\*",error="insufficient_scope"$/),
+    ])
+    const others = await withToken('GET', '/v2/_catalog', await token('scope=registry:catalog:*', 'viewer@theirs'))
+    expect(others.json()).toEqual({ repositories: [] })
   })
   it('ends with the token it was got with', async () => {
     const text = await token('scope=repository:shop:pull')
@@ -367,6 +385,23 @@ describe('a manifest', () => {
   })
 })
 
+describe('the catalog', () => {
+  it('has the repositories that hold anything, in pages and in order', async () => {
+    const list = async (query: string) => {
+      const answer = await call('GET', `/v2/_catalog${query}`)
+      return [answer.statusCode, answer.json<{ repositories?: string[] }>().repositories, answer.headers.link]
+    }
+    expect(await list('')).toEqual([200, [], undefined])
+    await put('one', await manifestText({}, 'site'), MANIFEST, 'site')
+    await put('one', await manifestText())
+    expect(await list('')).toEqual([200, ['shop', 'site'], undefined])
+    expect(await list('?n=1')).toEqual([200, ['shop'], '</v2/_catalog?n=1&last=shop>; rel="next"'])
+    expect(await list('?n=1&last=shop')).toEqual([200, ['site'], undefined])
+    expect(await list('?last=site')).toEqual([200, [], undefined])
+    expect((await list('?n=all'))[0]).toBe(400)
+  })
+})
+
 describe('tags', () => {
   it('come in pages, in order', async () => {
     const text = await manifestText()
@@ -450,7 +485,7 @@ describe('a path that is none', () => {
     ['GET', '/v2/a/b/manifests/latest'],
     ['POST', '/v2/library/shop/blobs/uploads/'],
     ['GET', '/v2/shop'],
-    ['GET', '/v2/_catalog'],
+    ['GET', '/v2/_catalog/more'],
     ['PUT', '/v2/shop/blobs/uploads/../../x'],
   ])('%s %s answers in the specification’s shape', async (method, url) => {
     const answer = await call(method, url)

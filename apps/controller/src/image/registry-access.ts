@@ -17,7 +17,14 @@ import { CLOCK, CONFIG, DATA_SOURCE } from '../tokens.js'
 import type { RegistryAccess, Repository, RepositoryAction } from './distribution.routes.js'
 import { DistributionError } from './errors.js'
 import { ManifestStore } from './manifest-store.js'
-import { REGISTRY_TOKEN_SECONDS, parseScopes, signClaims, verifyClaims, type RegistryScope } from './registry-token.js'
+import {
+  CATALOG_SCOPE,
+  REGISTRY_TOKEN_SECONDS,
+  parseScopes,
+  signClaims,
+  verifyClaims,
+  type RegistryScope,
+} from './registry-token.js'
 
 /** What an action on a repository asks of a role. */
 const ASKS: Readonly<Record<RepositoryAction, Action>> = { pull: 'image:read', push: 'app:deploy', delete: 'app:write' }
@@ -71,6 +78,8 @@ export class TeamAccess implements RegistryAccess {
     const principal = await this.authenticator.authenticate(request.headers)
     const access: RegistryScope[] = []
     for (const asked of parseScopes(scope)) {
+      if (asked.type === 'registry' && allows(principal.role, ASKS.pull)) access.push(asked)
+      if (asked.type !== 'repository') continue
       const actions = asked.actions.filter((action) => isAction(action) && allows(principal.role, ASKS[action]))
       if (actions.length > 0 && (await this.#find(principal, asked.name)) !== undefined)
         access.push({ ...asked, actions })
@@ -114,6 +123,25 @@ export class TeamAccess implements RegistryAccess {
     const { principal, scopes } = await this.caller(request)
     if (!allows(principal.role, ASKS.pull) || (scopes !== null && !grants(scopes, name, 'pull'))) return undefined
     return this.#find(principal, name)
+  }
+
+  /** Names of the team's repositories that hold anything; a token that names what it is good for must name the catalog. */
+  async catalog(request: FastifyRequest): Promise<string[]> {
+    const { principal, scopes } = await this.caller(request, CATALOG_SCOPE)
+    if (!allows(principal.role, ASKS.pull)) throw new Forbidden(principal.role, ASKS.pull)
+    if (scopes !== null && !scopes.some(({ type, name }) => type === 'registry' && name === 'catalog')) {
+      throw new RegistryChallenge(
+        `${this.#challenge(request, CATALOG_SCOPE)},error="insufficient_scope"`,
+        'this token is for something else',
+      )
+    }
+    const filled = new Set(await this.manifests.apps())
+    const apps = await this.apps.list(principal.teamId)
+    const names: string[] = []
+    for (const { id, name } of apps) {
+      if (filled.has(id) && (await this.manifests.list(id)).length > 0) names.push(name)
+    }
+    return names
   }
 
   /** `v12` is the image of release 12; `latest` that of the release that serves, unless somebody pushed it since. */
@@ -200,7 +228,7 @@ function isAction(action: string): action is RepositoryAction {
 }
 
 function grants(scopes: readonly RegistryScope[], name: string, action: RepositoryAction): boolean {
-  return scopes.some((scope) => scope.name === name && scope.actions.includes(action))
+  return scopes.some((scope) => scope.type === 'repository' && scope.name === name && scope.actions.includes(action))
 }
 
 function digestOf(image: string | null | undefined): Digest | undefined {

@@ -7,6 +7,7 @@ import { problemReply } from '../http/problem.filter.js'
 import { LOGGER } from '../tokens.js'
 import { BlobStore } from './blob-store.js'
 import { distributionFailed } from './distribution-errors.js'
+import { nextLink, pageOf } from './distribution-headers.js'
 import { distributionRoutes } from './distribution.routes.js'
 import { DistributionError } from './errors.js'
 import { ManifestStore } from './manifest-store.js'
@@ -45,6 +46,11 @@ export class RegistryPublicRoutes implements OnModuleInit {
       fastify.get<{ Querystring: { scope?: string | string[] } }>('/v2/token', ROUTE, async (request, reply) => {
         const { token, expiresIn } = await this.access.issue(request, request.query.scope)
         return reply.header('cache-control', 'no-store').send({ token, access_token: token, expires_in: expiresIn })
+      })
+      fastify.get<{ Querystring: { n?: string; last?: string } }>('/v2/_catalog', ROUTE, async (request, reply) => {
+        const { tags: repositories, next } = pageOf(await this.access.catalog(request), request.query)
+        if (next !== undefined) reply.header('link', nextLink('/v2/_catalog', repositories.length, next))
+        return reply.send({ repositories })
       })
       distributionRoutes(fastify, { blobs: this.blobs, manifests: this.manifests }, this.access, ROUTE)
       fastify.all('/v2/*', ROUTE, async (request) => {

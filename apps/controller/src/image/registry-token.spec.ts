@@ -53,7 +53,8 @@ describe('asked scopes', () => {
         { type: 'repository', name: 'c', actions: ['push'] },
       ],
     ],
-    ['registry:catalog:*', []],
+    ['registry:catalog:*', [{ type: 'registry', name: 'catalog', actions: ['*'] }]],
+    ['registry:other:*', []],
     ['repository:a', []],
   ])('%j are %j', (text, scopes) => {
     expect(parseScopes(text)).toEqual(scopes)

@@ -43,12 +43,16 @@ export function verifyClaims(
   return parsed.data
 }
 
-/** `repository:NAME:pull,push`, several of them apart by spaces or repeated; what is none is left out. */
+/** To list the repositories. */
+export const CATALOG_SCOPE = 'registry:catalog:*'
+
+/** `repository:NAME:pull,push` or `registry:catalog:*`, several of them apart by spaces or repeated; what is none is left out. */
 export function parseScopes(scope: string | readonly string[] | undefined): RegistryScope[] {
   return (typeof scope === 'string' ? [scope] : (scope ?? []))
     .flatMap((text) => text.split(' '))
     .flatMap((text) => {
       const [type, name, actions, rest] = text.split(':', 4)
+      if (text === CATALOG_SCOPE) return [{ type: 'registry', name: 'catalog', actions: ['*'] }]
       if (type !== 'repository' || name === undefined || actions === undefined || rest !== undefined) return []
       return [{ type, name, actions: actions.split(',') }]
     })
