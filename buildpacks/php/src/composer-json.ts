@@ -1,4 +1,5 @@
 import { BuildFailure } from '@croft/buildpack-kit'
+import { JsonProblem, readJson } from '@croft/kit/json-document'
 import { composerRange } from '@croft/stacks'
 
 /** The parts of an app's composer.json and composer.lock that a build looks at. Pure. */
@@ -72,15 +73,16 @@ export function wantedExtensions(app: ComposerJson | null, lock: string | null):
 }
 
 function objectIn(file: string, text: string): Record<string, unknown> {
+  const remedy = `correct ${file}, then commit and push again`
   let document: unknown
   try {
-    document = JSON.parse(text.replace(/^\uFEFF/, ''))
+    document = readJson(text)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new BuildFailure(`${file} is not JSON: ${why}`, `correct ${file} and push again`)
+    if (!(error instanceof JsonProblem)) throw error
+    throw new BuildFailure(`${file}, ${error.message}`, remedy)
   }
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw new BuildFailure(`${file} is not a JSON object`, `correct ${file} and push again`)
+    throw new BuildFailure(`${file}, line 1: has to be an object: { ... }`, remedy)
   }
   return document as Record<string, unknown>
 }

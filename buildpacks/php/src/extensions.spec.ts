@@ -90,8 +90,8 @@ describe('an extension that the archive does not give', () => {
 
 describe('a composer.json', () => {
   it.each([
-    ['{\n  "a": 1,\n}', /^composer\.json is not JSON: .*line 3/],
-    ['[]', /^composer\.json is not a JSON object/],
+    ['{\n  "a": 1,\n}', /^composer\.json, line 3: not JSON: /],
+    ['[]', /^composer\.json, line 1: has to be an object/],
     ['{\n"require": {\n"php": "eight" } }', /^composer\.json, line 3: "eight" is no constraint on PHP's version/],
     ['{"config": {"vendor-dir": "../x"}}', /^composer\.json, line 1: config\.vendor-dir must be a folder of the app/],
   ])('%j is refused with file, line and rule', (text, why) => {

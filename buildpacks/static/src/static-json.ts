@@ -1,4 +1,5 @@
 import { BuildFailure } from '@croft/buildpack-kit'
+import { JsonProblem, readJson } from '@croft/kit/json-document'
 import { checkedHeader } from './headers-file.js'
 import { globPattern } from './path-pattern.js'
 import { checkTarget } from './redirects-file.js'
@@ -77,15 +78,16 @@ export function parseStaticJson(text: string): Read<Partial<Site>> {
 }
 
 function documentOf(text: string): Record<string, unknown> {
+  const remedy = `correct ${FILE}, then commit and push again`
   let document: unknown
   try {
-    document = JSON.parse(text.replace(/^\uFEFF/, ''))
+    document = readJson(text)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new BuildFailure(`${FILE} is not JSON: ${why}`, `correct ${FILE} and push again`)
+    if (!(error instanceof JsonProblem)) throw error
+    throw new BuildFailure(`${FILE}, ${error.message}`, remedy)
   }
   const object = record(document)
-  if (object === null) throw new BuildFailure(`${FILE} is not a JSON object`, `correct ${FILE} and push again`)
+  if (object === null) throw new BuildFailure(`${FILE}, line 1: has to be an object: { ... }`, remedy)
   return object
 }
 

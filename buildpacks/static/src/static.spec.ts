@@ -152,8 +152,8 @@ describe('static.json', () => {
     ['{ "redirects": { "/x": { "url": "/y", "status": 404 } } }', /404 is no status of a redirect/],
     ['{ "headers": { "/x": { "X": 1 } } }', /must be a string/],
     ['{ "proxies": {} }', /cannot pass requests on/],
-    ['{ "a": 1,\n}', /^static\.json is not JSON: .*line 2/],
-    ['[]', /not a JSON object/],
+    ['{ "a": 1,\n}', /^static\.json, line 2: not JSON: /],
+    ['[]', /^static\.json, line 1: has to be an object/],
   ])('%j is refused with line and rule', (text, why) => {
     expect(() => parseStaticJson(text)).toThrow(why)
   })

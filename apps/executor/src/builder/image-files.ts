@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
+import { LifecycleError } from '@croft/lifecycle'
 import { listBeneath, readBeneath } from '../build/beneath.js'
 
 /**
@@ -8,14 +9,18 @@ import { listBeneath, readBeneath } from '../build/beneath.js'
  * an upper layer hides (an opaque one) is not noticed: what lies below it seems to be there.
  */
 
-/** The text of a file, or undefined when there is none. @throws RangeError when it is too large */
+/** The text of a file, or undefined when there is none. @throws LifecycleError when it is too large */
 export async function readInImage(
   trees: readonly string[],
   parts: readonly string[],
   maxBytes: number,
 ): Promise<string | undefined> {
   for (const tree of trees) {
-    const text = await readBeneath(tree, parts, maxBytes)
+    const text = await readBeneath(tree, parts, maxBytes).catch((error: unknown) => {
+      if (!(error instanceof RangeError)) throw error
+      const title = `/${parts.join('/')} of the image is larger than ${maxBytes} bytes`
+      throw new LifecycleError('detect', title, 'ask whoever makes the image', { cause: error })
+    })
     if (text !== undefined) return text
     if (await isTakenAway(tree, parts)) return undefined
   }
@@ -34,7 +39,7 @@ export async function namesInImage(trees: readonly string[], parts: readonly str
   return [...there].flatMap(([name, isThere]) => (isThere ? [name] : []))
 }
 
-/** Whether a layer has the overlay's mark for a file, or for a folder on the way to it, that is no more. */
+/** Whether a layer says, of a file or of a folder on the way to it, that it is no more or a link: then none below it counts. */
 async function isTakenAway(tree: string, parts: readonly string[]): Promise<boolean> {
   let at = tree
   for (const part of parts) {
@@ -43,8 +48,8 @@ async function isTakenAway(tree: string, parts: readonly string[]): Promise<bool
       if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return null
       throw error
     })
-    if (found === null || found.isSymbolicLink()) return false
-    if (found.isCharacterDevice()) return true
+    if (found === null) return false
+    if (found.isSymbolicLink() || found.isCharacterDevice()) return true
   }
   return false
 }
