@@ -38,7 +38,7 @@ export class BuildInstance implements NodeInstance {
   /** A build of before: a finished one is reported on, another one was interrupted. */
   static resume(record: InstanceRecord, ports: InstancePorts): BuildInstance {
     const build = new BuildInstance(record, ports)
-    if (record.status.build === null) build.#running = build.#finish(INTERRUPTED)
+    if (record.status.build === null) build.#running = build.#interrupted()
     return build
   }
 
@@ -84,12 +84,12 @@ export class BuildInstance implements NodeInstance {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    await this.#write()
+    const written = this.#write()
     this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'starting' } }
     this.#ports.onChange()
     let result: BuildResult
     try {
-      const address = await this.#ports.addressOf(this.item.id)
+      const [address] = await Promise.all([this.#ports.addressOf(this.item.id), written])
       this.#abort.signal.throwIfAborted()
       result = await this.#ports.runBuild(this.item, { handle: `${this.item.id}-1`, address }, this.#abort.signal)
     } catch (error) {
@@ -104,14 +104,22 @@ export class BuildInstance implements NodeInstance {
     if (!this.#isDetached) await this.#finish(result)
   }
 
-  /** Never rejects: a container that cannot be destroyed now is when the instance is stopped. */
-  async #finish(build: BuildResult): Promise<void> {
+  /** What it left goes before it is said that it is over. */
+  async #interrupted(): Promise<void> {
     await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true }).catch((error: unknown) => {
       this.#ports.logger.warn('build-container-not-destroyed', { instance: this.item.id, why: messageOf(error) })
     })
+    await this.#finish(INTERRUPTED)
+  }
+
+  /**
+   * The result is told and written side by side: a controller that has heard it takes no other. Never rejects: a container that
+   * cannot be destroyed now is when the instance is stopped.
+   */
+  async #finish(build: BuildResult): Promise<void> {
     this.#record = { ...this.#record, status: { ...this.#record.status, observed: 'exited', build } }
-    if (!this.isStopping) await this.#write()
     this.#ports.onChange()
+    if (!this.isStopping) await this.#write()
   }
 
   async #write(): Promise<void> {
