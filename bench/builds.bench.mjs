@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { load, loadFromOutside } from './support/load.mjs'
 import { NEXT_BASE_FILE, nextBase, pinOf } from './support/next-base.mjs'
-import { checkout, command, figures, scratch, startPlatform, untilServes } from './support/tools.mjs'
+import { checkout, command, figures, get, scratch, startPlatform, untilServes } from './support/tools.mjs'
 
 const PORT = 25_380
 const ROUNDS = 10
@@ -48,8 +48,11 @@ async function workingCopy(platform, app) {
       const env = { ...process.env, ...platform.env }
       return spawn('git', ['push', 'croft', 'main'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] })
     },
-    /** Commits and pushes: milliseconds to the image and to the end, when the new version serves. */
-    async push() {
+    /**
+     * Commits and pushes: milliseconds to the image, to the first answer at `/version` that is `version` (undefined: nobody looks), and
+     * to the end of the command.
+     */
+    async push(version) {
       await git('add', '-A')
       await git('commit', '-q', '--allow-empty', '-m', 'bench')
       const began = performance.now()
@@ -64,9 +67,11 @@ async function workingCopy(platform, app) {
         said += chunk
         if (imageMs === undefined && said.includes('-----> Releasing')) imageMs = performance.now() - began
       })
-      const code = await new Promise((done) => pushing.once('close', done))
+      const ended = new Promise((done) => pushing.once('close', (code) => done({ code, at: performance.now() })))
+      const liveAt = version === undefined ? undefined : await served(`${app}.localhost:${PORT}`, version, ended)
+      const { code, at } = await ended
       if (code !== 0) throw new Error(`git push failed:\n${said}`)
-      return { imageMs, liveMs: performance.now() - began }
+      return { imageMs, liveMs: liveAt - began, endMs: at - began }
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
@@ -74,6 +79,17 @@ async function workingCopy(platform, app) {
 
 const p99 = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * 0.99)]
 const rounded = (value) => Math.round(value * 100) / 100
+
+/** When `host` answered at `/version` with `version`, or when it was clear that it will not. */
+async function served(host, version, ended) {
+  let isOver = false
+  const over = ended.then(() => (isOver = true))
+  for (let looks = 0; !isOver || looks < 100; looks += 1) {
+    if ((await get(PORT, host, '/version')) === version) return performance.now()
+    await Promise.race([over, delay(5)])
+  }
+  return Number.NaN
+}
 
 async function incremental(platform) {
   const copy = await workingCopy(platform, 'bench-express')
@@ -84,8 +100,9 @@ async function incremental(platform) {
     const changed = []
     const same = []
     for (let round = 0; round < ROUNDS; round += 1) {
-      copy.write({ 'server.js': `${server}\n// round ${round}\n` })
-      changed.push(await copy.push())
+      const version = `app.get('/version', (request, response) => response.send('round ${round}'))`
+      copy.write({ 'server.js': `${server}\n${version}\n` })
+      changed.push(await copy.push(`round ${round}`))
       same.push(await copy.push())
     }
     const packages = Object.keys(
@@ -111,10 +128,11 @@ async function incremental(platform) {
       oneLine: {
         toImage: figures(changed.map(({ imageMs }) => imageMs)),
         toLive: figures(changed.map(({ liveMs }) => liveMs)),
+        toEnd: figures(changed.map(({ endMs }) => endMs)),
       },
       sameTree: {
         toImage: figures(same.map(({ imageMs }) => imageMs)),
-        toLive: figures(same.map(({ liveMs }) => liveMs)),
+        toEnd: figures(same.map(({ endMs }) => endMs)),
       },
       oneMoreDependency: { toImage: figures(pushed.map(({ imageMs }) => imageMs)), npmAlone: figures(npmAlone) },
     }
