@@ -109,6 +109,7 @@ const PURE = [
   'buildpacks/node/src/choose-tool.ts',
   'buildpacks/node/src/known-failures.ts',
   'buildpacks/node/src/layer-key.ts',
+  'buildpacks/node/src/only-adds.ts',
   'buildpacks/node/src/node-version.ts',
   'buildpacks/node/src/npm-messages.ts',
   'buildpacks/node/src/package-json.ts',

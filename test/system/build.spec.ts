@@ -238,6 +238,11 @@ describe.skipIf(needs !== null)('a Node app with a lock file', () => {
     expect(output).toBe('.package-lock.json\nms\n')
     const diffIds = documentsOf(succeeded(pushed).image).diffIds
     expect(documentsOf(succeeded(first).image).diffIds.filter((diffId) => diffIds.includes(diffId))).toHaveLength(5)
+
+    // and with more again, which are added to these, it is the image that was made from nothing
+    const grown = await rig.build(files, { previousImage: succeeded(pushed).image })
+    expect(grown.log).toMatch(/npm install beside what was there: \d+ packages +/)
+    expect(succeeded(grown).image).toBe(succeeded(first).image)
   })
 
   it.runIf(isLong)('may write into its dependencies while it builds: the image has what it saw', async () => {

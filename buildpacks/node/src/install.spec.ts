@@ -1,9 +1,11 @@
 import {
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   readlinkSync,
   rmSync,
   writeFileSync,
@@ -52,10 +54,36 @@ class NotingTool implements PackageTool {
   }
 }
 
+/** One that can add to what it installed before. */
+class AddingTool extends NotingTool {
+  override readonly lockFile = 'package-lock.json'
+  override readonly reads = ['.npmrc']
+  /** What it does to the lock file it is given. */
+  corrects = (text: string): string => text
+  isBroken = false
+
+  override install(folder: string, withDev: boolean) {
+    const installed = super.install(folder, withDev)
+    this.#note(folder)
+    return installed
+  }
+  add(folder: string) {
+    this.calls.push(`add ${readdirSync(join(folder, 'node_modules')).join(' ')}`)
+    if (this.isBroken) return Promise.reject(new Error('broken'))
+    const lock = join(folder, 'package-lock.json')
+    writeFileSync(lock, this.corrects(readFileSync(lock, 'utf8')))
+    this.#note(folder)
+    return Promise.resolve({ call: 'npm install', packages: 1 })
+  }
+  #note(folder: string): void {
+    cpSync(join(folder, 'package-lock.json'), join(folder, 'node_modules/.package-lock.json'))
+  }
+}
+
 describe('the dependencies of an app', () => {
   let folder = ''
   let said = ''
-  let tool = new NotingTool()
+  let tool: NotingTool = new NotingTool()
   const at = (...parts: string[]): string => join(folder, ...parts)
   const write = (file: string, text: string): void => {
     mkdirSync(join(at('app', file), '..'), { recursive: true })
@@ -141,6 +169,72 @@ describe('the dependencies of an app', () => {
     checkOutAnew()
     change()
     expect(await install()).toHaveLength(1)
+  })
+
+  describe('that a longer lock file asks for', () => {
+    const lockOf = (...names: string[]): string =>
+      JSON.stringify({
+        lockfileVersion: 3,
+        packages: Object.fromEntries(names.map((name) => [`node_modules/${name}`, { version: '1.0.0' }])),
+      })
+    const one = { dependencies: { ms: '1' } }
+    const two = { dependencies: { ms: '1', qs: '1' } }
+    let adding = new AddingTool()
+    beforeEach(() => {
+      tool = adding = new AddingTool()
+      rmSync(at('app/.yarnrc.yml'))
+      write('package-lock.json', lockOf('ms'))
+    })
+    const installBoth = async (): Promise<string[]> => {
+      await install(one)
+      checkOutAnew()
+      write('package-lock.json', lockOf('ms', 'qs'))
+      return install(two)
+    }
+
+    it('are added to what came back', async () => {
+      expect(await installBoth()).toEqual(['add .package-lock.json ms'])
+      expect(said).toMatch(/npm install beside what was there: 1 package +\d/)
+      for (const file of ['package.json', 'package-lock.json'])
+        expect(existsSync(at('layers/modules', file))).toBe(false)
+      checkOutAnew()
+      expect(await install(two)).toEqual([])
+    })
+
+    it('are installed from nothing where adding does not work', async () => {
+      adding.isBroken = true
+      expect(await installBoth()).toEqual(['add .package-lock.json ms', 'modules production'])
+    })
+
+    it('are installed from nothing where the lock file does not fit, which is then said', async () => {
+      adding.corrects = () => lockOf('ms', 'qs', 'more')
+      expect(await installBoth()).toEqual(['add .package-lock.json ms', 'modules production'])
+    })
+
+    it('are installed from nothing where another version of something is asked for', async () => {
+      await install(one)
+      checkOutAnew()
+      write('package-lock.json', lockOf('qs'))
+      expect(await install(two)).toEqual(['modules production'])
+    })
+
+    it.each<[string, () => void]>([
+      ['settings of the app', () => write('.npmrc', 'package-lock=false')],
+      ['another version of the manager', () => (tool.version = '4.19.0')],
+    ])('are installed from nothing where there are %s', async (_what, change) => {
+      await install(one)
+      checkOutAnew()
+      change()
+      write('package-lock.json', lockOf('ms', 'qs'))
+      expect((await install(two)).map((call) => call.split(' ')[0])).toEqual(['modules'])
+    })
+
+    it('are installed from nothing where a script of the app may have changed what came back', async () => {
+      await install({ ...one, scripts: { build: 'true' } })
+      checkOutAnew()
+      write('package-lock.json', lockOf('ms', 'qs'))
+      expect(await install(two)).toEqual(['modules production'])
+    })
   })
 
   it('are installed in the app where they can be nowhere else', async () => {

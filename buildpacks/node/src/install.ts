@@ -1,11 +1,12 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Layer, say, type LayerTypes } from '@croft/buildpack-kit'
 import { carryOver } from './carry-over.js'
 import { billOfModules } from './installed-packages.js'
-import { dependencyKey } from './layer-key.js'
+import { dependencyKey, groundKey } from './layer-key.js'
+import { isSameLock, onlyAdds } from './only-adds.js'
 import { buildScript, hasLocalDependencies, type PackageJson } from './package-json.js'
-import type { PackageTool } from './package-tool.js'
+import type { Installed, PackageTool } from './package-tool.js'
 import { runScript } from './run-script.js'
 import type { Workspace } from './workspace.js'
 
@@ -73,7 +74,7 @@ export class Installer {
     if (isInPlace) await this.#inPlace(needsDev)
     else if (needsDev) await this.#withDevelopment(scripts, script)
     else {
-      const isFresh = await this.#provide(this.#modules, false, { launch: true, cache: true })
+      const isFresh = await this.#provide(this.#modules, false, { launch: true, cache: true }, !hasScripts)
       if (!isFresh) this.#sayUnchanged()
       this.#buildModules.remove()
       this.#linkTo(this.#modules)
@@ -106,12 +107,15 @@ export class Installer {
     say.detail('dependencies unchanged', performance.now() - this.#startedAt)
   }
 
-  /** Fills a layer with the dependencies unless it came back with the same ones; says whether the manager ran. */
-  async #provide(layer: Layer, withDev: boolean, types: LayerTypes): Promise<boolean> {
+  /**
+   * Fills a layer with the dependencies unless it came back with the same ones; says whether the manager ran. `isPlain`: nothing of
+   * the app's writes into it afterwards, so that the next build may add to it.
+   */
+  async #provide(layer: Layer, withDev: boolean, types: LayerTypes, isPlain = false): Promise<boolean> {
     const { app, workspace, tool, nodeVersion, nodeEnv, platform } = this.input
     const { lockFile } = tool
     const reads = tool.reads.filter((place) => workspace.exists(place))
-    const key = dependencyKey({
+    const keyInputs = {
       app,
       lock: lockFile === null ? null : (workspace.read(lockFile) ?? null),
       reads: Object.fromEntries(reads.map((place) => [place, workspace.digest(place)])),
@@ -120,27 +124,63 @@ export class Installer {
       nodeEnv,
       withDev,
       platform,
-    })
-    if (layer.metadata()['key'] === key && lockFile !== null) {
-      layer.describe(types, { key })
+    }
+    const key = dependencyKey(keyInputs)
+    // a setting of the app's may make the manager pass over the lock file
+    const ground = isPlain && lockFile !== null && reads.length === 0 ? groundKey(keyInputs) : undefined
+    const metadata = { key, ...(ground !== undefined && { ground }) }
+    const former = layer.metadata()
+    if (former['key'] === key && lockFile !== null) {
+      layer.describe(types, metadata)
       if (!layer.isBilled) this.#bill(layer, types)
       return false
     }
-    layer.clear()
     const inputs = [...(lockFile === null ? [] : [lockFile]), ...reads]
+    const isAdded = ground !== undefined && former['ground'] === ground && (await this.#add(layer, inputs))
+    if (!isAdded) {
+      layer.clear()
+      this.#putInputs(layer, inputs)
+      await this.#run(() => tool.install(layer.path, withDev), withDev ? ' with development dependencies' : '')
+    }
+    this.#takeInputs(layer, inputs)
+    mkdirSync(join(layer.path, 'node_modules'), { recursive: true })
+    layer.describe(types, metadata)
+    this.#bill(layer, types)
+    return true
+  }
+
+  /** What the manager reads. The app's own scripts run later and in the app: here none of its files are. */
+  #putInputs(layer: Layer, inputs: readonly string[]): void {
+    const { app, workspace } = this.input
     for (const place of inputs) {
       cpSync(workspace.at(place), join(layer.path, place), { recursive: true, verbatimSymlinks: true })
     }
-    // The app's own scripts run later and in the app: here none of its files are.
     writeFileSync(join(layer.path, 'package.json'), JSON.stringify({ ...app.raw, scripts: undefined }))
-    await this.#run(layer.path, withDev)
+  }
+
+  #takeInputs(layer: Layer, inputs: readonly string[]): void {
     for (const place of [...inputs, 'package.json', 'package-lock.json']) {
       rmSync(join(layer.path, place), { recursive: true, force: true })
     }
-    mkdirSync(join(layer.path, 'node_modules'), { recursive: true })
-    layer.describe(types, { key })
-    this.#bill(layer, types)
-    return true
+  }
+
+  /** Adds to what came back what a longer lock file asks for; false when that was not possible, and the layer is to be made anew. */
+  async #add(layer: Layer, inputs: readonly string[]): Promise<boolean> {
+    const { tool, workspace } = this.input
+    const { lockFile } = tool
+    const { add } = tool
+    const wanted = lockFile === null ? undefined : workspace.read(lockFile)
+    if (lockFile === null || wanted === undefined || add === undefined) return false
+    const installed = readOr(join(layer.path, 'node_modules/.package-lock.json'), '')
+    if (!onlyAdds(installed, wanted)) return false
+    this.#putInputs(layer, inputs)
+    try {
+      await this.#run(() => add.call(tool, layer.path), ' beside what was there')
+    } catch {
+      return false // what is wrong says an install from nothing
+    }
+    // a lock file that does not fit package.json is corrected by npm where it has to be refused
+    return isSameLock(readOr(join(layer.path, lockFile), ''), wanted)
   }
 
   /** Names the packages that the image gets; those that only builds see are in no bill. */
@@ -148,12 +188,12 @@ export class Installer {
     if (types.launch === true) layer.bill(billOfModules(join(layer.path, 'node_modules')))
   }
 
-  async #run(folder: string, withDev: boolean): Promise<void> {
+  async #run(install: () => Promise<Installed>, how: string): Promise<void> {
     const startedAt = performance.now()
     mkdirSync(this.#cache.path, { recursive: true })
-    const { call, packages } = await this.input.tool.install(folder, withDev)
+    const { call, packages } = await install()
     const what = packages === null ? 'done' : packages === 1 ? '1 package' : `${packages} packages`
-    say.detail(`${call}${withDev ? ' with development dependencies' : ''}: ${what}`, performance.now() - startedAt)
+    say.detail(`${call}${how}: ${what}`, performance.now() - startedAt)
   }
 
   /** Scripts see everything; the image gets what is needed to run, and what the scripts wrote. */
@@ -177,7 +217,7 @@ export class Installer {
     this.#buildModules.remove()
     const script = buildScript(app.scripts)
     const withDev = needsDev || script !== null
-    await this.#run(workspace.directory, withDev)
+    await this.#run(() => tool.install(workspace.directory, withDev), withDev ? ' with development dependencies' : '')
     if (script !== null) await this.#runScript(script)
     if (withDev) {
       const startedAt = performance.now()
@@ -196,5 +236,13 @@ export class Installer {
   async #runScript(script: string): Promise<void> {
     const { node, tool, workspace, env } = this.input
     await runScript(script, { node, tool: tool.name, cwd: workspace.directory, env: { ...env, ...tool.env } })
+  }
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return otherwise
   }
 }

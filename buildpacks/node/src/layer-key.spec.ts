@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { dependencyKey, type KeyInputs } from './layer-key.js'
+import { dependencyKey, groundKey, type KeyInputs } from './layer-key.js'
 import { buildScript, hasLocalDependencies, parsePackageJson } from './package-json.js'
 
 const app = (more: object): KeyInputs['app'] =>
@@ -49,6 +49,25 @@ describe('the key of installed dependencies', () => {
   ])('stays with %s', (_what, change) => {
     expect(differs(change)).toBe(false)
   })
+})
+
+describe('the ground on which packages may be added', () => {
+  const moves = (change: Partial<KeyInputs>): boolean => groundKey({ ...inputs, ...change }) !== groundKey(inputs)
+
+  it.each<[string, Partial<KeyInputs>]>([
+    ['the lock file', { lock: '{"a":1}' }],
+    ['the dependencies', { app: app({ dependencies: { express: '^5', ms: '2' } }) }],
+  ])('stays with %s', (_what, change) => expect(moves(change)).toBe(false))
+
+  it.each<[string, Partial<KeyInputs>]>([
+    ['overrides', { app: app({ overrides: { qs: '6' } }) }],
+    ['another file the manager reads', { reads: { '.npmrc': '0' } }],
+    ['a script that belongs to an install', { app: app({ scripts: { postinstall: 'x' } }) }],
+    ['the version of Node', { nodeVersion: '22.1.0' }],
+    ['the version of the manager', { tool: 'npm@12.0.0' }],
+    ['NODE_ENV', { nodeEnv: 'development' }],
+    ['the distribution', { platform: 'debian-13-x64' }],
+  ])('moves with %s', (_what, change) => expect(moves(change)).toBe(true))
 })
 
 describe('package.json', () => {

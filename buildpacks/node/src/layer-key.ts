@@ -24,13 +24,24 @@ const FIELDS = ['overrides', 'resolutions', 'pnpm', 'dependenciesMeta', 'peerDep
 /** The same key means the same dependencies: then the manager is not run. Pure. */
 export function dependencyKey(inputs: KeyInputs): string {
   const { app } = inputs
-  const parts = [
-    'v2',
-    inputs.lock,
+  const lists = [app.dependencies, inputs.withDev ? app.devDependencies : null, app.optionalDependencies]
+  return digestOf(['v3', inputs.lock, lists, ground(inputs)])
+}
+
+/** The same ground means that packages may be added to what is installed: only what is asked for differs. Pure. */
+export function groundKey(inputs: KeyInputs): string {
+  return digestOf(['v1', ground(inputs)])
+}
+
+function digestOf(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+/** Everything but the lock file and the lists of package.json. */
+function ground(inputs: KeyInputs): unknown[] {
+  const { app } = inputs
+  return [
     Object.entries(inputs.reads).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    app.dependencies,
-    inputs.withDev ? app.devDependencies : null,
-    app.optionalDependencies,
     FIELDS.map((name) => app.raw[name] ?? null),
     app.raw['bundleDependencies'] ?? app.raw['bundledDependencies'] ?? null,
     Object.entries(app.scripts).filter(([name]) => /install|prepare/.test(name)),
@@ -40,5 +51,4 @@ export function dependencyKey(inputs: KeyInputs): string {
     inputs.withDev,
     inputs.platform,
   ]
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }

@@ -35,6 +35,8 @@ export interface PackageTool {
   readonly env: Record<string, string>
   /** Installs what the lock file names, or fails. @throws BuildFailure */
   install(folder: string, withDev: boolean): Promise<Installed>
+  /** Installs what the lock file names beside what is there already, at the end as `install` would have left it. */
+  add?(folder: string): Promise<Installed>
   /** Takes development dependencies out of a folder that has them; no script is run. @throws BuildFailure */
   prune(folder: string): Promise<void>
 }

@@ -35,6 +35,11 @@ export class Npm implements PackageTool {
     return { call: `npm ${verb}`, packages: packageCount(stdout) }
   }
 
+  async add(folder: string): Promise<Installed> {
+    const stdout = await this.#run(folder, 'npm install', ['install', '--omit=dev', '--package-lock'])
+    return { call: 'npm install', packages: packageCount(stdout) }
+  }
+
   async prune(folder: string): Promise<void> {
     await this.#run(folder, 'npm prune', ['prune', '--omit=dev', '--ignore-scripts'])
   }
