@@ -248,7 +248,7 @@ class Exporter {
     to: string,
   ): Promise<void> {
     if (state === 'modified' && place.lower !== null) await mergeTrees(place.upper, place.lower, to)
-    else await moveTree(place.upper, to)
+    else moveTree(place.upper, to)
   }
 
   /** The slices of the app that hold anything, and the rest of it. */

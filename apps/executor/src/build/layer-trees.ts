@@ -1,6 +1,7 @@
-import type { Dirent } from 'node:fs'
-import { chmod, chown, link, lstat, mkdir, readdir, rename } from 'node:fs/promises'
+import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, type Dirent } from 'node:fs'
+import { lstat, readdir } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { bareEnv, errnoOf, run } from '@croft/kit'
 import { LifecycleError } from '@croft/lifecycle'
 import { extract } from 'tar-stream'
@@ -83,9 +84,9 @@ async function opaqueOf(root: string, paths: readonly string[]): Promise<Set<str
 }
 
 /** Moves a directory that lies wholly in the upper layer; the directory itself is made anew, without the overlay's marks. */
-export async function moveTree(from: string, to: string): Promise<void> {
-  await makeLike(from, to)
-  for (const name of await readdir(from)) await rename(join(from, name), join(to, name))
+export function moveTree(from: string, to: string): void {
+  makeLike(from, to)
+  for (const name of readdirSync(from)) renameSync(join(from, name), join(to, name))
 }
 
 /** Makes `to` what the build saw at a modified directory: upper entries renamed, lower ones hard-linked, whiteouts obeyed. */
@@ -102,44 +103,45 @@ interface Merge {
 
 async function merge(trees: Merge, at: string): Promise<void> {
   const { upper, lower, to, opaque } = trees
-  await makeLike(join(upper, at), join(to, at))
-  const above = await readdir(join(upper, at), { withFileTypes: true })
+  makeLike(join(upper, at), join(to, at))
+  const above = readdirSync(join(upper, at), { withFileTypes: true })
   const hidden = new Set(above.map(({ name }) => name))
-  const kept = (await readdir(join(lower, at), { withFileTypes: true })).filter(({ name }) => !hidden.has(name))
+  const kept = readdirSync(join(lower, at), { withFileTypes: true }).filter(({ name }) => !hidden.has(name))
   await linkEntries(join(lower, at), kept, join(to, at))
   for (const entry of above) {
     const path = join(at, entry.name)
     if (entry.isCharacterDevice()) continue
-    if (!entry.isDirectory()) await rename(join(upper, path), join(to, path))
+    if (!entry.isDirectory()) renameSync(join(upper, path), join(to, path))
     else if (!opaque.has(path) && (await isDirectory(join(lower, path)))) await merge(trees, path)
-    else await moveTree(join(upper, path), join(to, path))
+    else moveTree(join(upper, path), join(to, path))
   }
 }
 
 /** A new directory with the owner and mode of another one: what is kept for builds must stay theirs. */
-async function makeLike(directory: string, to: string): Promise<void> {
-  const { uid, gid, mode } = await lstat(directory)
-  await mkdir(to, { recursive: true })
-  await chown(to, uid, gid)
-  await chmod(to, mode & 0o777)
+function makeLike(directory: string, to: string): void {
+  const { uid, gid, mode } = lstatSync(directory)
+  mkdirSync(to, { recursive: true })
+  chownSync(to, uid, gid)
+  chmodSync(to, mode & 0o777)
 }
 
 async function isDirectory(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => null))?.isDirectory() === true
 }
 
-const LINKS_AT_ONCE = 100
-
-/** Everything that is no directory is hard-linked, links too. No program is started for it: a cache has very many small folders. */
+/**
+ * Everything that is no directory is hard-linked, links too. A cache has very many small folders: no program is started for them, and
+ * the calls, of microseconds each, do not queue for the thread pool. Others have their turn after each folder.
+ */
 async function linkEntries(from: string, entries: readonly Dirent[], to: string): Promise<void> {
-  for (let at = 0; at < entries.length; at += LINKS_AT_ONCE) {
-    await Promise.all(
-      entries.slice(at, at + LINKS_AT_ONCE).map(async (entry) => {
-        const [own, target] = [join(from, entry.name), join(to, entry.name)]
-        if (!entry.isDirectory()) return link(own, target)
-        await makeLike(own, target)
-        await linkEntries(own, await readdir(own, { withFileTypes: true }), target)
-      }),
-    )
+  for (const entry of entries) {
+    const [own, target] = [join(from, entry.name), join(to, entry.name)]
+    if (!entry.isDirectory()) {
+      linkSync(own, target)
+      continue
+    }
+    makeLike(own, target)
+    await linkEntries(own, readdirSync(own, { withFileTypes: true }), target)
   }
+  await setImmediate()
 }
