@@ -22,7 +22,7 @@ import { Workspace } from './workspace.js'
 class NotingTool implements PackageTool {
   readonly name = 'yarn'
   version = '4.18.1'
-  readonly lockFile = 'yarn.lock'
+  readonly lockFile: string = 'yarn.lock'
   readonly reads = ['.yarnrc.yml', '.yarn/patches']
   readonly leaves = ['node_modules', '.yarn/state']
   readonly replaces = ['.pnp.cjs']
