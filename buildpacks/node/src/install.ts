@@ -168,14 +168,13 @@ export class Installer {
   async #add(layer: Layer, inputs: readonly string[]): Promise<boolean> {
     const { tool, workspace } = this.input
     const { lockFile } = tool
-    const { add } = tool
     const wanted = lockFile === null ? undefined : workspace.read(lockFile)
-    if (lockFile === null || wanted === undefined || add === undefined) return false
+    if (lockFile === null || wanted === undefined || !canAdd(tool)) return false
     const installed = readOr(join(layer.path, 'node_modules/.package-lock.json'), '')
     if (!onlyAdds(installed, wanted)) return false
     this.#putInputs(layer, inputs)
     try {
-      await this.#run(() => add.call(tool, layer.path), ' beside what was there')
+      await this.#run(() => tool.add(layer.path), ' beside what was there')
     } catch {
       return false // what is wrong says an install from nothing
     }
@@ -245,4 +244,8 @@ function readOr(path: string, otherwise: string): string {
   } catch {
     return otherwise
   }
+}
+
+function canAdd(tool: PackageTool): tool is PackageTool & Required<Pick<PackageTool, 'add'>> {
+  return tool.add !== undefined
 }
