@@ -38,7 +38,7 @@ async function workingCopy(platform, app) {
     write(files) {
       for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
     },
-    /** Begins to push what was written by now. */
+    /** Begins to push what was written by now, in a process group of its own, all of which Ctrl-C would reach. */
     startPush() {
       for (const args of [
         ['add', '-A'],
@@ -46,7 +46,12 @@ async function workingCopy(platform, app) {
       ])
         spawnSync('git', args, { cwd: folder, env: { ...process.env, ...platform.env } })
       const env = { ...process.env, ...platform.env }
-      return spawn('git', ['push', 'croft', 'main'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] })
+      return spawn('git', ['push', 'croft', 'main'], {
+        cwd: folder,
+        env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+        detached: true,
+      })
     },
     /**
      * Commits and pushes: milliseconds to the image, to the first answer at `/version` that is `version` (undefined: nobody looks), and
@@ -186,7 +191,7 @@ async function poisoned(platform, copy, { script, reached }) {
   if (reached === undefined) {
     await delay(LOAD_SECONDS * 1_000)
     fromMs = performance.now()
-    pushing.kill('SIGINT')
+    process.kill(-pushing.pid, 'SIGINT')
   }
   if ((await closed) === 0) throw new Error(`a poison build succeeded:\n${said}`)
   while (idleGroups(platform.home).length > 0) await delay(5)
