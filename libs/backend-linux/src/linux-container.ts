@@ -87,6 +87,15 @@ export class LinuxContainer implements Container {
   async stop(options: { kill?: boolean } = {}): Promise<void> {
     this.#check()
     refusePaused(this.host, this.handle)
+    const calm = await this.host.cgroups.hurry(this.handle)
+    try {
+      await this.#stop(options)
+    } finally {
+      await calm()
+    }
+  }
+
+  async #stop(options: { kill?: boolean }): Promise<void> {
     if (options.kill !== true) {
       await this.#signalAll('SIGTERM')
       const patience = systemClock.monotonic() + TERM_TIMEOUT_MS

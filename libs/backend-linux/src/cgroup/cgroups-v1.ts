@@ -7,6 +7,7 @@ import type { CgroupLayout } from './detect.js'
 import {
   children,
   exists,
+  hurryGroup,
   processesBelow,
   processesIn,
   readNowOr,
@@ -91,6 +92,9 @@ export class CgroupsV1 implements Cgroups {
   }
   isPaused(handle: string): boolean {
     return this.hasFreezer && readNowOr(join(this.#dir('freezer', handle), 'freezer.self_freezing'), '0').trim() === '1'
+  }
+  async hurry(handle: string): Promise<() => Promise<void>> {
+    return await hurryGroup(join(this.#dir('cpu', handle), 'cpu.idle'))
   }
   metrics(handle: string): CgroupMetrics {
     const memory = this.#dir('memory', handle)

@@ -7,6 +7,7 @@ import { MAIN, OWN, SERVING, SHIMS, type Cgroups } from './cgroups.js'
 import {
   children,
   exists,
+  hurryGroup,
   processesBelow,
   processesIn,
   readNowOr,
@@ -96,6 +97,9 @@ export class CgroupsV2 implements Cgroups {
   }
   isPaused(handle: string): boolean {
     return readNowOr(join(this.#dir(handle), 'cgroup.freeze'), '0').trim() === '1'
+  }
+  async hurry(handle: string): Promise<() => Promise<void>> {
+    return await hurryGroup(join(this.#dir(handle), 'cpu.idle'))
   }
   metrics(handle: string): CgroupMetrics {
     const dir = this.#dir(handle)

@@ -39,6 +39,11 @@ export interface Cgroups {
   pause(handle: string): Promise<void>
   resume(handle: string): Promise<void>
   isPaused(handle: string): boolean
+  /**
+   * Lets the processes of an idle group run like any others: to end, or to stand still, they need a processor, which nobody leaves them
+   * on a busy machine. The answer makes it idle again.
+   */
+  hurry(handle: string): Promise<() => Promise<void>>
   /** @throws an error with code ENOENT when there is no such cgroup */
   metrics(handle: string): CgroupMetrics
   remove(handle: string): Promise<void>

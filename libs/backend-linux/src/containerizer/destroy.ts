@@ -122,6 +122,7 @@ export async function emptyCgroup(cgroups: Cgroups, handle: string, timeoutMs = 
     const pids = cgroups.processes(handle)
     if (pids.length === 0) return
     if (deadline.leftMs === 0) throw new Error(`process ${pids.join(', ')} does not end`)
+    if (looks === 1) await cgroups.hurry(handle)
     for (const pid of pids) killQuietly(pid, 'SIGKILL')
     if (looks > LOOKS_BEFORE_THAW) {
       await cgroups.resume(handle)
