@@ -77,7 +77,7 @@ function sharesWrites(version: 1 | 2, limits: Limits, isLive: boolean): LimitWri
   const common = { controller: 'cpu' as const, group: 'container' as const }
   const weight = isAsked ? sharesToWeight(shares) : DEFAULT_WEIGHT
   const [file, value] = version === 1 ? ['cpu.shares', shares] : ['cpu.weight', weight]
-  const idle = (value: '0' | '1'): LimitWrite => ({ ...common, file: 'cpu.idle', value, isOptional: true })
+  const idle = (is: '0' | '1'): LimitWrite => ({ ...common, file: 'cpu.idle', value: is, isOptional: true })
   return [
     ...(isLive ? [idle('0')] : []),
     { ...common, file, value: String(value) },
