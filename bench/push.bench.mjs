@@ -1,5 +1,6 @@
 // The claim on incremental pushes: one changed line of examples/node-express, from `git push` to the first answer of the new
-// version; beside what a person does with Docker alone, from a Dockerfile that copies the lock file first and from one that does not.
+// version; beside what a person does with Docker alone, from a Dockerfile that copies the lock file first and from one that does not,
+// with the builder that `docker build` of Debian's docker.io is and with BuildKit.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -64,9 +65,11 @@ async function untilVersion(port, host, version) {
   throw new Error(`${version} did not come up`)
 }
 
-function dockerSide(docker, dockerfile) {
+function dockerSide(docker, dockerfile, hasBuildKit) {
   const app = copyOfApp(dockerfile)
-  const deploy = docker.app(dockerfile, app.folder, (version) => untilVersion(DOCKER_FRONT, 'localhost', version))
+  const deploy = docker.app({ dockerfile, hasBuildKit, context: app.folder }, (version) =>
+    untilVersion(DOCKER_FRONT, 'localhost', version),
+  )
   return {
     async deploy(version) {
       app.write(version)
@@ -91,8 +94,10 @@ export async function bench() {
     const docker = closed(await startDocker(DOCKER_FRONT))
     const sides = {
       croft: closed(await croftSide()),
-      lockFirst: closed(dockerSide(docker, 'lock-first')),
-      copyAll: closed(dockerSide(docker, 'copy-all')),
+      lockFirst: closed(dockerSide(docker, 'lock-first', false)),
+      lockFirstBuildKit: closed(dockerSide(docker, 'lock-first', true)),
+      copyAll: closed(dockerSide(docker, 'copy-all', false)),
+      copyAllBuildKit: closed(dockerSide(docker, 'copy-all', true)),
     }
     const names = Object.keys(sides)
     const first = {}
@@ -103,7 +108,8 @@ export async function bench() {
     }
     const incremental = Object.fromEntries(names.map((name) => [name, figures(taken[name])]))
     const over = (name) => Math.round((incremental[name].p50 / incremental.croft.p50) * 100) / 100
-    return { unit: 'ms', first, incremental, timesFaster: { lockFirst: over('lockFirst'), copyAll: over('copyAll') } }
+    const peers = names.filter((name) => name !== 'croft')
+    return { unit: 'ms', first, incremental, timesFaster: Object.fromEntries(peers.map((name) => [name, over(name)])) }
   } finally {
     for (const close of closers) await close()
   }

@@ -11,7 +11,7 @@ const NODE_PACKAGE = join(checkout, `node_modules/node-linux-${process.arch === 
 
 /**
  * Docker with a data root of its own, no bridge and containers on the host's network (which spares it what Croft does for every
- * instance), BuildKit on, and a bare HAProxy on `frontPort`. `app(name, folder)` deploys from one Dockerfile of bench/docker.
+ * instance) and a bare HAProxy on `frontPort`. `app` deploys from one Dockerfile of bench/docker.
  */
 export async function startDocker(frontPort) {
   if (!existsSync('/usr/sbin/dockerd'))
@@ -30,10 +30,10 @@ export async function startDocker(frontPort) {
     stdio: 'ignore',
   })
   // Debian's own client, whatever else is installed: it has BuildKit built in
-  const docker = (args, options) =>
+  const docker = (args, { hasBuildKit = true, ...options } = {}) =>
     command('/usr/bin/docker', ['-H', `unix://${socket}`, ...args], {
       ...options,
-      env: { DOCKER_BUILDKIT: process.env.BK ?? '1' },
+      env: { DOCKER_BUILDKIT: hasBuildKit ? '1' : '0' },
     })
   const untilUp = async () => {
     for (let tries = 0; ; tries += 1) {
@@ -59,13 +59,13 @@ export async function startDocker(frontPort) {
   let serial = 0
   return {
     /** How an app in `context` is deployed by `<dockerfile>.Dockerfile`: resolves once the front answers with the new version. */
-    app(dockerfile, context, untilVersion) {
+    app({ dockerfile, hasBuildKit, context }, untilVersion) {
       copyFileSync(join(checkout, `bench/docker/${dockerfile}.Dockerfile`), join(context, 'Dockerfile'))
       let former
       return async (version) => {
         serial += 1
-        const [tag, port] = [`${dockerfile}:${serial}`, frontPort + 1 + (serial % 32)]
-        await docker(['build', '-q', '--network', 'host', '-t', tag, context])
+        const [tag, port] = [`${dockerfile}-${hasBuildKit}:${serial}`, frontPort + 1 + (serial % 32)]
+        await docker(['build', '-q', '--network', 'host', '-t', tag, context], { hasBuildKit })
         const how = ['--network', 'host', '-e', `PORT=${port}`, '--memory', '512m', '--name', `app-${serial}`]
         await docker(['run', '-d', ...how, tag])
         running.add(`app-${serial}`)
