@@ -7,23 +7,23 @@ const node = (name: string, some: Partial<BuilderNode> = {}): BuilderNode => ({
   name,
   totalBytes: 8 * GIB,
   availableBytes: 6 * GIB,
-  placed: [],
+  builds: [],
   ...some,
 })
-const app = (limit: number, used: number) => ({ limitBytes: limit * GIB, usedBytes: used * GIB })
+const running = (limit: number, used: number) => ({ limitBytes: limit * GIB, usedBytes: used * GIB })
 
 describe('the memory a node has for a build', () => {
   it.each<[string, Partial<BuilderNode>, number]>([
     ['is what is available', {}, 6],
-    ['is less what apps may still claim', { placed: [app(2, 0.5), app(1, 0)] }, 3.5],
-    ['is not less what an app uses already', { placed: [app(2, 2)] }, 6],
-    ['is not more for an app that uses more than it may', { placed: [app(1, 2)] }, 6],
+    ['is less what other builds may still claim', { builds: [running(2, 0.5), running(1, 0)] }, 3.5],
+    ['is not less what a build uses already', { builds: [running(2, 2)] }, 6],
+    ['is not more for a build that uses more than it may', { builds: [running(1, 2)] }, 6],
     [
       'is all but what is used and claimed, where the node does not say',
-      { availableBytes: null, placed: [app(2, 1)] },
+      { availableBytes: null, builds: [running(2, 1)] },
       6,
     ],
-    ['is nothing where apps may claim more than there is', { placed: [app(9, 0)] }, 0],
+    ['is nothing where builds may claim more than there is', { builds: [running(9, 0)] }, 0],
   ])('%s', (_what, some, gib) => {
     expect(freeBytes(node('one', some))).toBe(gib * GIB)
   })
@@ -31,11 +31,11 @@ describe('the memory a node has for a build', () => {
 
 describe('a build', () => {
   it('has room on any one node that has as much free', () => {
-    const full = node('one', { placed: [app(5, 0)] })
+    const full = node('one', { builds: [running(5, 0)] })
     expect(admit(2 * GIB, [full, node('two')])).toEqual({ kind: 'room' })
   })
   it('waits for the node that has most, and is told how much', () => {
-    const nodes = [node('one', { availableBytes: 1.29 * GIB }), node('two', { placed: [app(5, 0)] })]
+    const nodes = [node('one', { availableBytes: 1.29 * GIB }), node('two', { builds: [running(5, 0)] })]
     expect(admit(2 * GIB, nodes)).toEqual({ kind: 'waits', why: '2 GiB of memory: one has 1.2 GiB free' })
   })
   it('that fits no node, however empty, never waits', () => {
@@ -49,12 +49,12 @@ describe('a build', () => {
   it('is left to placing where there is no node', () => {
     expect(admit(2 * GIB, [])).toEqual({ kind: 'room' })
   })
-  it('that has room has it also when everything on the node takes what it may', () => {
+  it('that has room has it also when every other build takes what it may', () => {
     const gib = fc.integer({ min: 0, max: 16 }).map((n) => n * GIB)
-    const placed = fc.array(fc.record({ limitBytes: gib, usedBytes: gib }), { maxLength: 5 })
+    const builds = fc.array(fc.record({ limitBytes: gib, usedBytes: gib }), { maxLength: 5 })
     fc.assert(
-      fc.property(gib, gib, placed, (need, available, all) => {
-        const one = node('one', { totalBytes: 64 * GIB, availableBytes: available, placed: all })
+      fc.property(gib, gib, builds, (need, available, all) => {
+        const one = node('one', { totalBytes: 64 * GIB, availableBytes: available, builds: all })
         if (admit(need, [one]).kind !== 'room') return
         const grown = all.reduce((sum, { limitBytes, usedBytes }) => sum + Math.max(0, limitBytes - usedBytes), 0)
         expect(need === 0 || available - grown >= need).toBe(true)

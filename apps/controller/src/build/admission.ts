@@ -7,8 +7,8 @@ export interface BuilderNode {
   totalBytes: number
   /** What its kernel could give to somebody now; null when it did not say. */
   availableBytes: number | null
-  /** What is placed on it, apps and builds: how much each may use, and how much it does. */
-  placed: readonly { limitBytes: number; usedBytes: number }[]
+  /** The builds on it: how much each may use, and how much it does. */
+  builds: readonly { limitBytes: number; usedBytes: number }[]
 }
 
 export type Admission =
@@ -32,10 +32,13 @@ export function buildMemoryBytes(setMib: number | null, nodes: readonly Pick<Bui
   return Math.min(DEFAULT_BYTES, Math.floor(largest / 2 / MIB) * MIB)
 }
 
-/** What a node has left when everything on it took what it may. Never above what is available now. */
-export function freeBytes({ totalBytes, availableBytes, placed }: BuilderNode): number {
-  const used = placed.reduce((sum, one) => sum + one.usedBytes, 0)
-  const unclaimed = placed.reduce((sum, one) => sum + Math.max(0, one.limitBytes - one.usedBytes), 0)
+/**
+ * What a node has left when its builds took what they may. Of apps only what they use counts: most never come near their limits, and a
+ * node whose limits add up to its memory, which placing allows, could else not build a correction for any of them.
+ */
+export function freeBytes({ totalBytes, availableBytes, builds }: BuilderNode): number {
+  const used = builds.reduce((sum, one) => sum + one.usedBytes, 0)
+  const unclaimed = builds.reduce((sum, one) => sum + Math.max(0, one.limitBytes - one.usedBytes), 0)
   return Math.max(0, (availableBytes ?? totalBytes - used) - unclaimed)
 }
 
