@@ -160,7 +160,7 @@ describe.skipIf(needs !== null)('a PHP app with composer.json', () => {
       'Debian has no extension swoole for PHP 8.2, which composer.json asks for',
     )
     expect(refused(await rig.build(app({}, { 'composer.json': '{\n  "require": {,\n}' })))).toMatch(
-      /^composer\.json is not JSON: .*line 2/,
+      /^composer\.json, line 2: not JSON: /,
     )
   })
 })
