@@ -36,7 +36,8 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: 3, // they wait more than they work, and the default on two cores is one
           isolate: false, // a worker for each of a hundred small files costs more than they do
-          testTimeout: 10_000,
+          // while a disk writes back what the set-up left, a file may take ten seconds to be made
+          testTimeout: 30_000,
         },
       },
       {
