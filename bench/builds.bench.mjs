@@ -96,19 +96,30 @@ async function served(host, version, ended) {
   return Number.NaN
 }
 
+/** Does something when the version before the present one has been stopped: nobody pushes at that moment. */
+async function rested(task) {
+  await delay(500)
+  return task()
+}
+
 async function incremental(platform) {
   const copy = await workingCopy(platform, 'bench-express')
   cpSync(EXAMPLE, copy.folder, { recursive: true, filter: (path) => !path.includes('node_modules') })
   const server = readFileSync(join(EXAMPLE, 'server.js'), 'utf8')
   try {
+    const change = async (version) => {
+      copy.write({
+        'server.js': `${server}\napp.get('/version', (request, response) => response.send('${version}'))\n`,
+      })
+      return rested(() => copy.push(version))
+    }
     await copy.push()
+    await change('first')
     const changed = []
     const same = []
     for (let round = 0; round < ROUNDS; round += 1) {
-      const version = `app.get('/version', (request, response) => response.send('round ${round}'))`
-      copy.write({ 'server.js': `${server}\n${version}\n` })
-      changed.push(await copy.push(`round ${round}`))
-      same.push(await copy.push())
+      changed.push(await change(`round ${round}`))
+      same.push(await rested(() => copy.push()))
     }
     const packages = Object.keys(
       JSON.parse(readFileSync(join(copy.folder, 'package-lock.json'), 'utf8')).packages,
@@ -125,7 +136,7 @@ async function incremental(platform) {
       await npm('install', name)
       npmAlone.push(performance.now() - began)
       for (const file of ['package.json', 'package-lock.json']) cpSync(join(own, file), join(copy.folder, file))
-      pushed.push(await copy.push())
+      pushed.push(await rested(() => copy.push()))
     }
     rmSync(own, { recursive: true, force: true })
     return {
@@ -147,16 +158,14 @@ async function incremental(platform) {
 }
 
 /**
- * Builds that would take all they can get. `reached` tells in what the push shows that a limit is met, the last such line counts; one
- * without is left by its pusher after some seconds, for its limit is the time.
+ * Builds that would take all they can get. `reached` tells in what the push shows that a limit is met, the last such line counts;
+ * `fillsBytes` is the limit of memory, which the kernel tells of. One without either is left by its pusher after some seconds, for its
+ * limit is the time.
  */
 const POISONS = {
   'endless loop': { script: 'for n in 1 2 3 4; do (while :; do :; done) & done; wait' },
   'fork bomb': { script: 'bomb() { bomb | bomb & }; bomb; sleep 600', reached: /fork/ },
-  memory: {
-    script: `node -e "const all = []; for (;;) { all.push(Buffer.alloc(32 << 20, 1)); console.log('holds', all.length * 32) }"`,
-    reached: /holds \d+/,
-  },
+  memory: { script: 'tail /dev/zero', fillsBytes: 2 * 1024 ** 3 },
   disk: {
     script: 'for n in $(seq 40); do head -c 128M /dev/zero > big.$n; echo wrote $((n * 128)); done; sleep 600',
     reached: /wrote (3[89]|4)\d\d/,
@@ -177,8 +186,21 @@ const idleGroups = (home) => {
   })
 }
 
+/** Whether a container of a home uses so much memory, all but a twentieth. */
+const isFull = (home, bytes) => {
+  const [k] = readFileSync(join(home, 'k'), 'utf8').split(' ')
+  const files = globSync(`/sys/fs/cgroup/{memory/croft/${k}/*/memory.usage_in_bytes,croft/${k}/*/memory.current}`)
+  return files.some((file) => {
+    try {
+      return Number(readFileSync(file, 'utf8')) > bytes * 0.95
+    } catch {
+      return false // it has just gone
+    }
+  })
+}
+
 /** Pushes a poison build: how it ended, and the ms from its limit, or from its pusher's leaving, until nothing of it was left. */
-async function poisoned(platform, copy, { script, reached }) {
+async function poisoned(platform, copy, { script, reached, fillsBytes }) {
   copy.write({ ...plainApp(`poison ${Math.random()}`, { build: 'bash poison.sh' }), 'poison.sh': `${script}\n` })
   const pushing = copy.startPush()
   let said = ''
@@ -188,7 +210,10 @@ async function poisoned(platform, copy, { script, reached }) {
     if (reached?.test(chunk)) fromMs = performance.now()
   })
   const closed = new Promise((done) => pushing.once('close', done))
-  if (reached === undefined) {
+  if (fillsBytes !== undefined) {
+    while (pushing.exitCode === null && !isFull(platform.home, fillsBytes)) await delay(10)
+    fromMs = performance.now()
+  } else if (reached === undefined) {
     await delay(LOAD_SECONDS * 1_000)
     fromMs = performance.now()
     process.kill(-pushing.pid, 'SIGINT')
