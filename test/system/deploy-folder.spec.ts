@@ -222,7 +222,7 @@ describe('a folder that cannot be deployed', () => {
     [
       'has a broken app.json',
       { Dockerfile, 'app.json': '{' },
-      /app\.json: not JSON/,
+      /app\.json, line 1: not JSON/,
       /correct app\.json, then deploy it again/,
     ],
     [
