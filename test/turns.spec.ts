@@ -60,7 +60,7 @@ describe('turns of test files', () => {
   })
 
   it('are taken alone by a file nobody named', () => {
-    expect(runsSideBySide('/work/test/system/push.spec.ts')).toBe(true)
-    expect(runsSideBySide('/work/test/system/container-kill.spec.ts')).toBe(false)
+    expect(runsSideBySide('/checkout/test/system/push.spec.ts')).toBe(true)
+    expect(runsSideBySide('/checkout/test/system/container-kill.spec.ts')).toBe(false)
   })
 })
