@@ -134,7 +134,7 @@ class DockerfileBuild {
     const secrets = secretFiles(dockerfile.secrets, { ...wishes.env, ...spec.env }, reach)
     const output = new BuildahOutput()
     const startedAt = ports.clock.monotonic()
-    const exitCode = await this.#run(buildCommand({ secrets, hasApt: apt !== null }), (line) => output.read(line))
+    const exitCode = await this.#run(buildCommand({ secrets, hasApt: apt !== null }), output)
     log.took('Dockerfile', ports.clock.monotonic() - startedAt)
     if (exitCode !== 0 && output.hasNoThread) throw new TooManyProcesses()
     if (exitCode !== 0) {
@@ -142,7 +142,7 @@ class DockerfileBuild {
       throw new DockerfileFailed(title, suggestion)
     }
     const left = new BuildahOutput()
-    const exported = await this.#run(exportCommand(), (line) => left.read(line))
+    const exported = await this.#run(exportCommand(), left)
     if (exported !== 0) throw new Error(left.failure(dockerfile, exported).title)
   }
 
@@ -183,16 +183,17 @@ class DockerfileBuild {
   }
 
   /** Runs buildah and gives its exit code. @throws OutOfMemory */
-  async #run(command: { path: string; args: string[] }, shown: (line: string) => string | null): Promise<number> {
+  async #run(command: { path: string; args: string[] }, said: BuildahOutput): Promise<number> {
     const { log, stop, reach } = this.given
     const container = this.#container as Container
-    const outputs = [log.lines(undefined, shown), log.lines(undefined, shown)] as const
+    const stdout = log.lines(undefined, (line) => said.read(line, 'stdout'))
+    const stderr = log.lines(undefined, (line) => said.read(line, 'stderr'))
     const process = await container.run(
       { ...command, dir: '/', user: ROOT, env: buildahEnv(reach) },
-      { stdout: outputs[0], stderr: outputs[1] },
+      { stdout, stderr },
     )
     const exit = await process.wait(stop.signal)
-    await Promise.all(outputs.map((output) => finished(output.end())))
+    await Promise.all([stdout, stderr].map((output) => finished(output.end())))
     if (exit.exitCode !== 0 && exit.isOutOfMemory) throw new OutOfMemory()
     return exit.exitCode
   }

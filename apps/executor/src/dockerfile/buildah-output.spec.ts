@@ -1,14 +1,14 @@
 import { parseDockerfile } from '@croft/oci'
 import { describe, expect, it } from 'vitest'
-import { BuildahOutput } from './buildah-output.js'
+import { BuildahOutput, type Stream } from './buildah-output.js'
 
 const shown = (...lines: string[]): (string | null)[] => {
   const output = new BuildahOutput()
-  return lines.map((line) => output.read(line))
+  return lines.map((line) => output.read(line, 'stdout'))
 }
 const failure = (file: string, ...lines: string[]) => {
   const output = new BuildahOutput()
-  for (const line of lines) output.read(line)
+  for (const line of lines) output.read(line, 'stdout')
   return output.failure(parseDockerfile(file), 125)
 }
 
@@ -52,6 +52,34 @@ describe('a Dockerfile that does not build', () => {
     })
   })
 
+  it.each<[string, [string, Stream][], string]>([
+    [
+      'its last error, whichever stream came first',
+      [
+        ['no such luck', 'stderr'],
+        ['working', 'stdout'],
+      ],
+      'no such luck',
+    ],
+    [
+      'its last words where it told no error',
+      [
+        ['one', 'stdout'],
+        ['two', 'stdout'],
+      ],
+      'two',
+    ],
+  ])('tells %s', (_what, lines, expected) => {
+    const output = new BuildahOutput()
+    output.read('a warning of an earlier step', 'stderr')
+    output.read('STEP 2/2: RUN make', 'stdout')
+    for (const [line, stream] of lines) output.read(line, stream)
+    output.read('error building at STEP "RUN make": error while running runtime: exit status 7', 'stderr')
+    expect(output.failure(parseDockerfile('FROM scratch\nRUN make\n'), 125).title).toBe(
+      `Dockerfile line 2: RUN make ended with exit code 7: ${expected}`,
+    )
+  })
+
   it('tells the line in the stage it is in', () => {
     const file = 'FROM a AS x\nRUN one\nFROM b\nCOPY --from=x /none /\n'
     const { title } = failure(
@@ -69,7 +97,7 @@ describe('a Dockerfile that does not build', () => {
   it('for want of processes says nothing of the state its programs were in', () => {
     const output = new BuildahOutput()
     const lines = ['a', 'runtime: failed to create new OS thread (have 5 already; errno=11)', 'gs     0x0']
-    expect(lines.map((line) => output.read(line))).toEqual(['a', null, null])
+    expect(lines.map((line) => output.read(line, 'stderr'))).toEqual(['a', null, null])
     expect(output.hasNoThread).toBe(true)
     expect(new BuildahOutput().hasNoThread).toBe(false)
   })

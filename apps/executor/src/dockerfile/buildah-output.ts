@@ -15,11 +15,13 @@ const BROKEN_STEP = /building at STEP "((?:[^"\\]|\\.)*)": (.*)$/
 const MAX_TEXT = 100
 const MAX_REASON = 300
 
+export type Stream = 'stdout' | 'stderr'
+
 /** Follows what buildah says line by line. */
 export class BuildahOutput {
   #stage = 1
   #step = 0
-  #lastSaid = ''
+  #lastSaid = { stdout: '', stderr: '' }
   #complaint = ''
   #hasNoThread = false
 
@@ -28,15 +30,15 @@ export class BuildahOutput {
     return this.#hasNoThread
   }
 
-  /** What a person sees of a line; null: nothing. */
-  read(line: string): string | null {
+  /** What a person sees of a line; null: nothing. The lines of one stream come in order, those of two in any. */
+  read(line: string, stream: Stream): string | null {
     this.#hasNoThread ||= NO_THREAD.test(line)
     if (this.#hasNoThread) return null
     const step = STEP.exec(line)
     if (step !== null) {
       this.#stage = Number(step[1] ?? 1)
       this.#step = Number(step[2])
-      this.#lastSaid = ''
+      this.#lastSaid = { stdout: '', stderr: '' }
       return line
     }
     if (CACHED.test(line)) return 'as before'
@@ -46,11 +48,11 @@ export class BuildahOutput {
     const isComplaint = TOLD_BY_BUILDAH.test(line)
     if (isComplaint && BROKEN_STEP.test(line)) this.#complaint = line
     else if (isComplaint && this.#complaint === '') this.#complaint = line
-    else if (!isComplaint && line.trim() !== '') this.#lastSaid = line.trim()
+    else if (!isComplaint && line.trim() !== '') this.#lastSaid[stream] = line.trim()
     return isComplaint ? null : line
   }
 
-  /** Why it failed, in one line: file, line, instruction, and the last thing its command said. */
+  /** Why it failed, in one line: file, line, instruction, and the last thing its command said, as an error if it said any. */
   failure(dockerfile: Dockerfile, exitCode: number): { title: string; suggestion: string } {
     const instruction = lineOfStep(dockerfile, this.#stage, this.#step)
     const reason = reasonOf(this.#complaint)
@@ -68,8 +70,9 @@ export class BuildahOutput {
     const status = /exit status (\d+)$/.exec(reason ?? '')?.[1]
     const suggestion = `correct line ${line} of the Dockerfile, then commit and push again`
     if (status === undefined) return { title: shortened(`${what}: ${reason ?? 'failed'}`, MAX_REASON), suggestion }
-    const said = this.#lastSaid === '' ? '' : `: ${this.#lastSaid}`
-    return { title: shortened(`${what} ended with exit code ${status}${said}`, MAX_REASON), suggestion }
+    const said = this.#lastSaid.stderr || this.#lastSaid.stdout
+    const ended = `${what} ended with exit code ${status}`
+    return { title: shortened(said === '' ? ended : `${ended}: ${said}`, MAX_REASON), suggestion }
   }
 }
 
