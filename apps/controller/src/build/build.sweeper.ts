@@ -1,8 +1,9 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common'
 import type { Clock, Logger } from '@croft/kit'
 import { CLOCK, LOGGER } from '../tokens.js'
+import { BuildRows } from './build-rows.js'
+import { BuildTurns } from './build-turns.js'
 import { BuildQueue } from './build.queue.js'
-import { BuildService } from './build.service.js'
 
 const EVERY_MS = 5_000
 
@@ -13,7 +14,8 @@ export class BuildSweeper implements OnApplicationBootstrap, OnModuleDestroy {
   #running: Promise<void> = Promise.resolve()
 
   constructor(
-    @Inject(BuildService) private readonly builds: BuildService,
+    @Inject(BuildRows) private readonly rows: BuildRows,
+    @Inject(BuildTurns) private readonly turns: BuildTurns,
     @Inject(BuildQueue) private readonly queue: BuildQueue,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -30,10 +32,10 @@ export class BuildSweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** One pass. With Redis away the worker cannot be woken, so the pass starts builds itself. */
   async sweep(): Promise<void> {
-    await this.builds.sweepRunning()
-    const queued = await this.builds.queuedIds()
+    await this.rows.sweepRunning()
+    const queued = await this.rows.queuedIds()
     for (const id of queued) void this.queue.wake(id)
-    if (queued.length > 0) await this.builds.startNext()
+    if (queued.length > 0) await this.turns.startNext()
   }
 
   async #run(): Promise<void> {
