@@ -24,7 +24,8 @@ import {
   type RecoverReport,
   type ResultOf,
 } from '@croft/garden-api'
-import { openCgroups } from './cgroup/open.js'
+import { weighContainers } from './cgroup/host-share.js'
+import { openCgroups, readLayout } from './cgroup/open.js'
 import { pauseAll, resumeAll } from './cgroup/freezer.js'
 import { ioCapability, ioProblem } from './cgroup/io.js'
 import { checkNetwork } from './containerizer/allocate.js'
@@ -91,12 +92,16 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     logger: options.logger,
   })
   const starter = new Starter(options.shimPath, options.runDir)
+  const facts = await readHostFacts()
+  const cgroupRoot = options.cgroupRoot ?? DEFAULT_CGROUP_ROOT
+  const cgroups = await openCgroups(cgroupRoot, options.index, options.depotDir)
+  await weighContainers(await readLayout(), cgroupRoot, facts.cores)
   const host: Host = {
     options,
     names,
     bootId: await readBootId(),
     depot,
-    cgroups: await openCgroups(options.cgroupRoot ?? DEFAULT_CGROUP_ROOT, options.index, options.depotDir),
+    cgroups,
     networker,
     drains: new Drains(networker, starter, options.logger),
     starter,
@@ -108,7 +113,7 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
       any: directoryUsage,
       now: () => (options.clock ?? systemClock).monotonic(),
     }),
-    facts: await readHostFacts(),
+    facts,
     creates: new Turnstile(1),
     events: new EventLog({
       bootId: randomUUID(),

@@ -19,10 +19,11 @@ export interface LimitTarget {
 
 const CPU_PERIOD_US = 100_000
 const MIN_SHARES = 2
-const MAX_SHARES = 262_144
+export const MAX_SHARES = 262_144
 /** What the kernel gives a group nobody asked anything for. */
 export const DEFAULT_SHARES = 1024
-const DEFAULT_WEIGHT = 100
+export const DEFAULT_WEIGHT = 100
+export const MAX_WEIGHT = 10_000
 /** io weights are 1–10000 with 100 in the middle; BFQ of cgroup v1 stops at 1000. */
 const MAX_BFQ_WEIGHT = 1000
 
