@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildNeeds, buildRig, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import type { Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
 
 /** Debian packages in a layer of an app: fetched by an unprivileged apt from the archives this host is configured with. */
 const needs = buildNeeds()

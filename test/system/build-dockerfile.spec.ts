@@ -5,19 +5,11 @@ import { waitFor } from '@croft/kit'
 import { parseImageConfig, parseManifest, type ImageConfig } from '@croft/oci'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { processesOf } from '../../apps/controller/src/image/image-process.js'
-import {
-  APP,
-  buildNeeds,
-  buildRig,
-  exampleFiles,
-  failed,
-  makeBuildah,
-  namesIn,
-  succeeded,
-  type BuildOptions,
-  type BuildRig,
-  type Pushed,
-} from './support/build-rig.js'
+import { buildNeeds, makeBuildah } from './support/build-needs.js'
+import { failed, succeeded, type Pushed } from './support/build-results.js'
+import { APP, buildRig, type BuildOptions, type BuildRig } from './support/build-rig.js'
+import { namesIn } from './support/memory-registry.js'
+import { exampleFiles } from './support/source-trees.js'
 
 /** Dockerfiles from source to an image that answers. Tag: registry (the image with buildah is made from Debian's packages). */
 const needs = buildNeeds() ?? (await makeBuildah())

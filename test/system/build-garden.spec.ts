@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withKnown } from '../../apps/executor/src/foreign-backend.js'
-import { buildNeeds, buildRig, failed, firstPage, succeeded, type BuildRig } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { failed, succeeded } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import { firstPage } from './support/running-image.js'
 import { GardenProgram } from './support/garden-rig.js'
 
 /** Builds whose containers are another process's: of `croft garden`, reached by its socket. */

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildNeeds, buildRig, exampleFiles, type BuildRig, type Pushed, type Serving } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import type { Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import type { Serving } from './support/running-image.js'
+import { exampleFiles } from './support/source-trees.js'
 
 /** PHP apps and static sites from source to answers, in containers; packages come from the Debian archives of this host. */
 const needs = buildNeeds()

@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  buildNeeds,
-  buildRig,
-  exampleFiles,
-  failed,
-  firstPage,
-  succeeded,
-  type BuildRig,
-  type Pushed,
-} from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { failed, succeeded, type Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import { firstPage } from './support/running-image.js'
+import { exampleFiles } from './support/source-trees.js'
 import { wheel } from './support/wheel.js'
 
 /** Python apps from source to an image that answers; where no package index is reached, with wheels or Debian's packages. */

@@ -4,7 +4,8 @@ import { AppService } from '../../apps/controller/src/app/app.service.js'
 import { BuildService, type BuildEnd } from '../../apps/controller/src/build/build.service.js'
 import type { Build } from '../../apps/controller/src/build/build.entity.js'
 import { SettingsService } from '../../apps/controller/src/settings/settings.service.js'
-import { ControlRig, ScriptedNode, type App } from './support/control-rig.js'
+import { ControlRig, type App } from './support/control-rig.js'
+import { ScriptedNode } from './support/scripted-node.js'
 
 /** Whose build starts, and when: a real controller and database, with an executor that follows a script. */
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined

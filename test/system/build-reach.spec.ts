@@ -4,16 +4,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HOST_REACH, type BuildReach } from '@croft/protocol'
 import { parseImageConfig, parseManifest } from '@croft/oci'
-import {
-  buildNeeds,
-  buildRig,
-  exampleFiles,
-  failed,
-  makeBuildah,
-  namesIn,
-  succeeded,
-  type BuildRig,
-} from './support/build-rig.js'
+import { buildNeeds, makeBuildah } from './support/build-needs.js'
+import { failed, succeeded } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import { namesIn } from './support/memory-registry.js'
+import { exampleFiles } from './support/source-trees.js'
 import { makeLan, type Lan } from './support/lan.js'
 import { PNPM, YARN_1 } from './support/node-apps.js'
 import { packageMirror, type PackageMirror } from './support/package-mirror.js'

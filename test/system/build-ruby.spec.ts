@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  buildNeeds,
-  buildRig,
-  exampleFiles,
-  failed,
-  firstPage,
-  succeeded,
-  type BuildRig,
-  type Pushed,
-} from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { failed, succeeded, type Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import { firstPage } from './support/running-image.js'
+import { exampleFiles } from './support/source-trees.js'
 import { gem } from './support/gem.js'
 
 /** Ruby apps from source to an image that answers; where no gem server is reached, with Debian's gems. */

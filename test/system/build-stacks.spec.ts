@@ -14,7 +14,9 @@ import {
 import { basename, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bareEnv, run } from '@croft/kit'
-import { buildNeeds, buildRig, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import type { Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
 import { command } from './support/platform.js'
 
 /** The stacks, and the build image with its compilers, made on first use below the cache of this host. */

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildNeeds, buildRig, failed, firstPage, succeeded, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { failed, succeeded, type Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
+import { firstPage } from './support/running-image.js'
 import { appWith, changed, PNPM, workspaces, YARN_1, yarn4 } from './support/node-apps.js'
 
 /** Node apps with the lock files of yarn and pnpm. The managers and two small packages come from the npm registry of the host. */

@@ -4,7 +4,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '@croft/kit'
 import type { BuildSpec } from '@croft/protocol'
-import { APP, buildNeeds, buildRig, exampleFiles, namesIn, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import type { Pushed } from './support/build-results.js'
+import { APP, buildRig, type BuildRig } from './support/build-rig.js'
+import { namesIn } from './support/memory-registry.js'
+import { exampleFiles } from './support/source-trees.js'
 
 /**
  * Builds from a source tar to an image that runs, in containers of the Linux backend; controller and registry only remember.

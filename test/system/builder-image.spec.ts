@@ -1,7 +1,9 @@
 import type { LayerEntry } from '@croft/oci'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BuildController } from '../../apps/executor/src/build/ports.js'
-import { buildNeeds, buildRig, failed, succeeded, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { failed, succeeded, type Pushed } from './support/build-results.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
 import { builderParts, imageOnStack, inBuilder, RUNS_AS, type Made } from './support/builder-images.js'
 
 /** A builder image whose buildpacks build an app on it, and the run image that the app stands on. */

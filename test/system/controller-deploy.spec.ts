@@ -2,7 +2,10 @@ import { waitFor, type DeploymentId } from '@croft/kit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { bumpRevision, readRevision } from '../../apps/controller/src/db/revision.js'
 import { DeployService, type DeployEnd } from '../../apps/controller/src/deploy/deploy.service.js'
-import { call, ControlRig, hostOf, ScriptedNode, ScriptedRouter, type App } from './support/control-rig.js'
+import { ControlRig, hostOf, type App } from './support/control-rig.js'
+import { ScriptedNode } from './support/scripted-node.js'
+import { ScriptedRouter } from './support/scripted-router.js'
+import { call } from './support/socket-call.js'
 
 /** Placing, deploying and routing over a real database, with an executor and a router that follow a script. */
 

@@ -3,7 +3,8 @@ import type { DesiredStream, LogLine } from '@croft/protocol'
 import { Agent, request } from 'undici'
 import { WebSocket } from 'ws'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ControlRig, ScriptedNode, type App } from './support/control-rig.js'
+import { ControlRig, type App } from './support/control-rig.js'
+import { ScriptedNode } from './support/scripted-node.js'
 
 /** Logs: asked of the controller, answered by a node that dials back, ended by either side. */
 

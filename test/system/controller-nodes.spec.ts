@@ -1,6 +1,8 @@
 import { waitFor } from '@croft/kit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ControlRig, hostOf, ScriptedNode, ScriptedRouter, type App } from './support/control-rig.js'
+import { ControlRig, hostOf, type App } from './support/control-rig.js'
+import { ScriptedNode } from './support/scripted-node.js'
+import { ScriptedRouter } from './support/scripted-router.js'
 
 /** Several nodes, and the loss of some. Time runs four times as fast: suspect after 1 s, lost after 2.5 s. */
 

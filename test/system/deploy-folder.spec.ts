@@ -9,7 +9,9 @@ import { request } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { dockerfileImage } from './support/dockerfile-image.js'
 import { checkout, command } from './support/platform.js'
-import { command as git, gate, type PushRig } from './support/push-rig.js'
+import { gate } from './support/gate.js'
+import { command as git } from './support/git-clone.js'
+import type { PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
 
 /** `croft deploy --dockerfile` with the real CLI and a real controller process; the executor and the router follow a script. */

@@ -4,7 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseBuildpackChoice } from '@croft/lifecycle'
 import type { WishedBuildpack } from '@croft/protocol'
 import { addBuildpacks } from '../../apps/cli/src/buildpacks/added.js'
-import { buildNeeds, buildRig, gitSourceOf, type BuildRig, type Pushed } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import type { Pushed } from './support/build-results.js'
+import { buildRig, gitSourceOf, type BuildRig } from './support/build-rig.js'
 import { httpsGit, type HttpsGit } from './support/https-git.js'
 
 /**

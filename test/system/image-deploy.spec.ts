@@ -4,7 +4,9 @@ import { waitFor, type DeploymentId } from '@croft/kit'
 import { digestOf, generatedLayerTar } from '@croft/oci'
 import type { InstanceStatus } from '@croft/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ControlRig, hostOf, ScriptedNode, ScriptedRouter, type App } from './support/control-rig.js'
+import { ControlRig, hostOf, type App } from './support/control-rig.js'
+import { ScriptedNode } from './support/scripted-node.js'
+import { ScriptedRouter } from './support/scripted-router.js'
 
 /** Images that Croft did not build, pulled over the network from a registry, or pushed: from the API to what a node is told. */
 

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitFor } from '@croft/kit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { command, gate, type PushRig } from './support/push-rig.js'
+import { gate } from './support/gate.js'
+import { command } from './support/git-clone.js'
+import type { PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
 
 /** Pushes beside the death of what they go through: whole, or not at all. A real git and controller, a scripted executor. */

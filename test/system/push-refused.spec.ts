@@ -1,7 +1,8 @@
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { command, type PushRig } from './support/push-rig.js'
+import { command } from './support/git-clone.js'
+import type { PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
 
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined

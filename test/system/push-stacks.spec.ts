@@ -3,9 +3,10 @@ import type { BuildWishes, DesiredInstance } from '@croft/protocol'
 import { isExpired, STACKS } from '@croft/stacks'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { imagesInUse } from '../../apps/controller/src/image/images-in-use.js'
-import { call } from './support/control-rig.js'
+import { call } from './support/socket-call.js'
 import { dockerfileImage } from './support/dockerfile-image.js'
-import type { BuildScript, PushRig } from './support/push-rig.js'
+import type { PushRig } from './support/push-rig.js'
+import type { BuildScript } from './support/scripted-builds.js'
 import { usePushRig } from './support/use-push-rig.js'
 
 /** Which stack and which builder a push is built with, and which folder of the repository; the executor follows a script. */

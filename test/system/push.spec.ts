@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
 import type { BuildResult } from '@croft/protocol'
 import { describe, expect, it } from 'vitest'
-import { command, gate, leave, type Clone, type PushRig } from './support/push-rig.js'
+import { gate } from './support/gate.js'
+import { command, leave, type Clone } from './support/git-clone.js'
+import type { PushRig } from './support/push-rig.js'
 import { usePushRig } from './support/use-push-rig.js'
 
 /** Pushes with a real git to a real controller process; the executor and the router follow a script. */

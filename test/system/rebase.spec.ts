@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BaseImages } from '../../apps/executor/src/image/base-image.js'
 import { CroftImageResolver } from '../../apps/executor/src/image/image-resolver.js'
 import { Images } from '../../apps/executor/src/image/images.js'
-import { buildNeeds, buildRig, type BuildRig } from './support/build-rig.js'
+import { buildNeeds } from './support/build-needs.js'
+import { buildRig, type BuildRig } from './support/build-rig.js'
 
 /** Another base image under an app that was built, and the same source built apart from each other. */
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { waitFor } from '@croft/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { makeBuildah } from './support/build-rig.js'
+import { makeBuildah } from './support/build-needs.js'
 import { command, Platform, webApp } from './support/platform.js'
 
 /**

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { compressLayer, encodeConfig, encodeManifest, generatedLayerTar, RegistryClient } from '@croft/oci'
 import type { BuildWishes, DesiredInstance } from '@croft/protocol'
-import { call } from './control-rig.js'
-import type { BuildScript, PushRig } from './push-rig.js'
+import { call } from './socket-call.js'
+import type { PushRig } from './push-rig.js'
+import type { BuildScript } from './scripted-builds.js'
 
 /** Builds as an executor does that has made an image of this configuration of a Dockerfile; `onWishes` hears what it was told. */
 export async function dockerfileImage(
