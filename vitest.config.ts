@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { runsSideBySide } from './test/support/turns.js'
+import { inOrderOfTurns, MAX_AT_ONCE, turnOf } from './test/support/turns.js'
 
 const conditions = ['croft-src', 'module', 'node', 'development|production']
 const resolve = { conditions }
@@ -8,22 +8,20 @@ const resolve = { conditions }
 const oxc = { decorator: { legacy: true, emitDecoratorMetadata: true } }
 const ssr = { resolve: { conditions, externalConditions: ['croft-src', 'node'] } }
 
-/** Those that run side by side first: with all others between them no two would meet. */
-class SideBySideFirst extends BaseSequencer {
+/** Those that run side by side first, and each beside one of another kind: with all others between them no two would meet. */
+class InOrderOfTurns extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
-    const isFirst = (spec: TestSpecification): boolean => runsSideBySide(spec.moduleId)
-    // the projects stay apart: of a unit spec none does
     const units = sorted.filter((spec) => spec.project.name !== 'system')
     const system = sorted.filter((spec) => spec.project.name === 'system')
-    return [...units, ...system.filter(isFirst), ...system.filter((spec) => !isFirst(spec))]
+    return [...units, ...inOrderOfTurns(system, (spec) => turnOf(spec.moduleId))]
   }
 }
 
 /** `unit`: pure and fake-backed, no root, no network. `system`: root, kernel, real PostgreSQL, Redis, HAProxy, git. */
 export default defineConfig({
   test: {
-    sequence: { sequencer: SideBySideFirst },
+    sequence: { sequencer: InOrderOfTurns },
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       {
@@ -48,7 +46,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/**/*.spec.ts'],
           pool: 'forks',
-          maxWorkers: 2, // most files wait for their turn alone: see the setup
+          maxWorkers: MAX_AT_ONCE + 1, // the last has the next file ready for its turn: see the setup
           sequence: { groupOrder: 1 },
           globalSetup: ['./test/system/global-setup.ts'],
           setupFiles: ['./test/support/take-turn.ts'],

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect } from 'vitest'
-import { runsSideBySide, TURNS } from './turns.js'
+import { turnOf, TURNS } from './turns.js'
 
 /** Before each file of system specs: waits for its turn, which ends with this process. */
 const path = process.env[TURNS]
@@ -9,7 +9,7 @@ const file = expect.getState().testPath ?? ''
 if (path !== undefined) {
   const socket = connect(path)
   await once(socket, 'connect')
-  socket.write(runsSideBySide(file) ? 'shared' : 'alone')
+  socket.write(turnOf(file))
   await once(socket, 'data')
   socket.unref()
 }

@@ -5,59 +5,115 @@ import { createServer, type Socket } from 'node:net'
 export const TURNS = 'CROFT_TEST_TURNS'
 
 /**
- * Specs of the system that mostly wait, for a controller, for PostgreSQL, for a scripted node, and one of containers: two such files run
- * side by side. All others have the machine to themselves, as platforms, builds and what is measured need it.
+ * How a file of system specs has its turn. Two cores have room for two files, and a turn says beside which others:
+ * - `waits`: for a controller, for PostgreSQL, for a scripted node, for a platform that starts. Beside any other that is not alone.
+ * - `works`: keeps a core busy with builds or containers of a home of its own. Never beside another that works, so that what
+ *   waits beside it finds a core free when its time comes.
+ * - `alone`: measures (time, memory, requests that must not fail), fills a virtual machine, or looks at or changes what all homes
+ *   of a host share: the table of ports, the network `croft-spec-lan`, an index that was given back. What is not named here is.
  */
-const SIDE_BY_SIDE = [
+export type Turn = 'waits' | 'works' | 'alone'
+
+const WAITS = [
   'build-queue',
-  'container-api',
   'controller-api',
   'controller-config',
   'controller-deploy',
   'controller-logs',
   'controller-nodes',
   'controller-schema',
+  'deploy-folder',
+  'external-registry',
   'image-deploy',
+  'platform-first-push',
+  'platform-refused',
   'push',
   'push-durability',
   'push-refused',
   'push-stacks',
   'registry',
   'router',
+  'up-foreground',
+  'up-refused',
 ]
 
-/** Whether the spec runs beside another one that does. */
-export function runsSideBySide(file: string): boolean {
-  return SIDE_BY_SIDE.some((name) => file.endsWith(`/test/system/${name}.spec.ts`))
+const WORKS = [
+  'build',
+  'build-debs',
+  'build-dockerfile',
+  'build-garden',
+  'build-php',
+  'build-python',
+  'build-ruby',
+  'build-stacks',
+  'build-yarn-pnpm',
+  'builder-image',
+  'container-api',
+  'container-wire',
+  'executor',
+  'executor-garden',
+  'foreign-buildpacks',
+  'platform-isolation',
+]
+
+/** At most so many files run at once; one more worker than that has the next one ready. */
+export const MAX_AT_ONCE = 2
+
+/** The turn that a spec file takes. */
+export function turnOf(file: string): Turn {
+  const isIn = (names: string[]): boolean => names.some((name) => file.endsWith(`/test/system/${name}.spec.ts`))
+  if (isIn(WAITS)) return 'waits'
+  return isIn(WORKS) ? 'works' : 'alone'
+}
+
+/** Those that work and those that wait by turns, as long as there are both, and then those alone: so that most pairs are mixed. */
+export function inOrderOfTurns<T>(files: readonly T[], turn: (file: T) => Turn): T[] {
+  const of = (wanted: Turn): T[] => files.filter((file) => turn(file) === wanted)
+  const [works, waits] = [of('works'), of('waits')]
+  const pairs = Array.from({ length: Math.max(works.length, waits.length) }, (_, index) => [works[index], waits[index]])
+  return [...pairs.flat().filter((file) => file !== undefined), ...of('alone')]
+}
+
+interface Asked {
+  socket: Socket
+  turn: Turn
+}
+
+/** Whether a file may run now, beside those that run. */
+function mayRun(turn: Turn, running: readonly Turn[]): boolean {
+  if (running.length === 0) return true
+  if (turn === 'alone' || running.includes('alone') || running.length >= MAX_AT_ONCE) return false
+  return turn === 'waits' || !running.includes('works')
 }
 
 /**
- * Gives turns on a unix socket: whoever connects says `shared` or `alone`, is told `go` when its turn has come, and has it until the
- * connection ends, with its process at the latest. Turns come in the order in which they were asked for.
+ * Gives turns on a unix socket: whoever connects says which turn, is told `go` when it has come, and has it until the connection
+ * ends, with its process at the latest. Turns come in the order in which they were asked for, past those that may not run yet.
  */
 export async function giveTurns(path: string): Promise<() => void> {
-  const waiting: { socket: Socket; isAlone: boolean }[] = []
-  const running = new Set<{ socket: Socket; isAlone: boolean }>()
+  const waiting: Asked[] = []
+  const running = new Set<Asked>()
   const next = (): void => {
-    for (let [first] = waiting; first !== undefined; [first] = waiting) {
-      const isFree = running.size === 0 || (!first.isAlone && [...running].every(({ isAlone }) => !isAlone))
-      if (!isFree) return
-      waiting.shift()
-      running.add(first)
-      first.socket.write('go')
+    for (const asked of [...waiting]) {
+      const kinds = [...running].map(({ turn }) => turn)
+      if (!mayRun(asked.turn, kinds)) continue
+      waiting.splice(waiting.indexOf(asked), 1)
+      running.add(asked)
+      asked.socket.write('go')
     }
   }
   const server = createServer((socket) => {
-    const turn = { socket, isAlone: true }
+    const asked: Asked = { socket, turn: 'alone' }
     socket.on('error', () => undefined) // its end tells as much
     socket.once('data', (said) => {
-      turn.isAlone = said.toString() !== 'shared'
-      waiting.push(turn)
+      const turn = said.toString()
+      if (turn === 'waits' || turn === 'works') asked.turn = turn
+      waiting.push(asked)
       next()
     })
     socket.once('close', () => {
-      running.delete(turn)
-      if (waiting.includes(turn)) waiting.splice(waiting.indexOf(turn), 1)
+      running.delete(asked)
+      if (waiting.includes(asked)) waiting.splice(waiting.indexOf(asked), 1)
       next()
     })
   })

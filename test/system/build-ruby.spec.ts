@@ -11,7 +11,7 @@ const needs = buildNeeds()
 const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 let rig: BuildRig
 beforeAll(async () => {
-  if (needs === null) rig = await buildRig('10.222.232.0/22')
+  if (needs === null) rig = await buildRig('10.222.204.0/22')
 })
 afterAll(async () => await rig?.close())
 

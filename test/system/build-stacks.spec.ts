@@ -25,7 +25,7 @@ const isLong = process.env['CROFT_TEST_LONG'] !== undefined
 const MAKING_MS = 600_000
 let rig: BuildRig
 beforeAll(async () => {
-  if (needs === null) rig = await buildRig('10.222.232.0/22')
+  if (needs === null) rig = await buildRig('10.222.200.0/22')
 })
 afterAll(async () => await rig?.close())
 

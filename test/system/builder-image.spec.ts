@@ -64,7 +64,7 @@ describe.skipIf(needs !== null)('a builder image', () => {
   let first: Pushed
   beforeAll(async () => {
     if (needs !== null) return
-    rig = await buildRig('10.221.32.0/22')
+    rig = await buildRig('10.222.196.0/22')
     await publishRun('the first run image\n')
     await publishBuilder()
     first = await build()

@@ -12,7 +12,7 @@ export const checkout = resolve(import.meta.dirname, '../../..')
 /** Names every home of this suite, so that a sweep knows them; the pid of the run follows. */
 export const HOME_PREFIX = '/var/tmp/croft-test-'
 
-/** A port nobody listens on: this suite runs beside other platforms, and beside itself. */
+/** A port nobody listens on, above those that specs name: this suite runs beside other platforms, and beside itself. */
 function freePort(): number {
   const taken = new Set(
     ['tcp', 'tcp6'].flatMap((name) =>
@@ -22,7 +22,7 @@ function freePort(): number {
     ),
   )
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 4_000) * 3
+    const port = 24_000 + Math.floor(Math.random() * 2_500) * 3
     if (![port, port + 1, port + 2].some((one) => taken.has(one))) return port
   }
 }
