@@ -49,7 +49,9 @@ export default async function setup(): Promise<() => Promise<void>> {
   return async () => {
     endTurns()
     await sweep()
-    rmSync(`/tmp/croft-rig-${process.pid}-shared`, { recursive: true, force: true }) // see support/backend-rig.ts
+    // see support/backend-rig.ts and support/database.ts
+    for (const made of ['shared', 'postgres'])
+      rmSync(`/tmp/croft-rig-${process.pid}-${made}`, { recursive: true, force: true })
     rmSync(mark, { force: true }) // tells the watchdog that all is done
     if (globSync(join(folder, '*')).length === 0) rmSync(folder, { recursive: true, force: true })
   }

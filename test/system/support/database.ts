@@ -7,12 +7,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import { dirname, join, relative } from 'node:path'
-import { run, start, waitFor } from '@croft/kit'
+import { errnoOf, run, start, waitFor } from '@croft/kit'
 import pg from 'pg'
 import { checkout } from './platform.js'
 
@@ -41,19 +42,15 @@ const REDIS_OPTIONS = '--port 0 --unixsocketperm 777 --appendonly no --maxmemory
 export async function testDatabase(prefix = '/tmp/croft-database-'): Promise<TestDatabase> {
   const folder = mkdtempSync(prefix)
   chmodSync(folder, 0o755)
-  const native = copyPostgres(folder)
-  for (const name of ['data', 'pg', 'redis']) {
-    mkdirSync(join(folder, name), { mode: name === 'data' ? 0o700 : 0o755 })
+  for (const name of ['pg', 'redis']) {
+    mkdirSync(join(folder, name), { mode: 0o755 })
     chownSync(join(folder, name), UID, GID)
   }
   const as = { uid: UID, gid: GID, cwd: '/' }
-  await run(
-    join(native, 'bin/initdb'),
-    ['-D', join(folder, 'data'), '-U', 'croft', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync'],
-    { ...as, timeoutMs: 60_000 },
-  )
+  const cluster = await emptyCluster()
+  await run('cp', ['-a', join(cluster, 'data'), join(folder, 'data')], { timeoutMs: 60_000 })
   const postgres = start(
-    join(native, 'bin/postgres'),
+    join(cluster, 'native/bin/postgres'),
     [
       '-D',
       join(folder, 'data'),
@@ -105,6 +102,30 @@ export async function testDatabase(prefix = '/tmp/croft-database-'): Promise<Tes
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** The programs and an empty cluster. The first file of a run that wants a database makes them; its end removes them (global-setup.ts). */
+async function emptyCluster(): Promise<string> {
+  const shared = `/tmp/croft-rig-${process.env['CROFT_TEST_RUN'] ?? process.pid}-postgres`
+  if (existsSync(shared)) return shared
+  const fresh = mkdtempSync(`${shared}-`)
+  chmodSync(fresh, 0o755)
+  const native = copyPostgres(fresh)
+  const data = join(fresh, 'data')
+  mkdirSync(data, { mode: 0o700 })
+  chownSync(data, UID, GID)
+  await run(
+    join(native, 'bin/initdb'),
+    ['-D', data, '-U', 'croft', '-E', 'UTF8', '--locale=C.UTF-8', '--auth=trust', '--no-sync'],
+    { uid: UID, gid: GID, cwd: '/', timeoutMs: 60_000 },
+  )
+  try {
+    renameSync(fresh, shared)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error
+    rmSync(fresh, { recursive: true }) // a file beside this one was quicker
+  }
+  return shared
 }
 
 function copyPostgres(folder: string): string {
