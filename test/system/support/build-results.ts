@@ -7,8 +7,8 @@ export interface Pushed {
   tookMs: number
 }
 
-type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
-type Failed = Extract<BuildResult, { outcome: 'failed' }>
+export type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
+export type Failed = Extract<BuildResult, { outcome: 'failed' }>
 
 /** The result of a build that had to succeed. */
 export function succeeded({ result, log }: Pushed): Succeeded {
