@@ -22,6 +22,8 @@ const WAITS = [
   'controller-logs',
   'controller-nodes',
   'controller-schema',
+  'controller-verbs',
+  'controller-wire',
   'deploy-folder',
   'external-registry',
   'image-deploy',
