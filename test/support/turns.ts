@@ -35,6 +35,8 @@ const WAITS = [
   'push-stacks',
   'registry',
   'router',
+  'router-away',
+  'router-hostile',
   'up-foreground',
   'up-refused',
 ]

@@ -1,131 +1,27 @@
-import { Agent, request } from 'node:http'
+import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { waitFor } from '@croft/kit'
-import type { Route } from '@croft/protocol'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { endpointOf, idOf, killQuietly, routeOf, routerRig, Upstream, type RouterRig } from './support/router-rig.js'
+import { describe, expect, it } from 'vitest'
+import { idOf, routeOf } from './support/router-rig.js'
+import {
+  ask,
+  crowd,
+  FOUR,
+  inFlight,
+  ONE,
+  PORT,
+  rig,
+  THREE,
+  TWO,
+  underLoad,
+  upstream,
+  type Answer,
+  useRouter,
+} from './support/use-router.js'
 
-const PORT = 21080
-const [ONE, TWO, THREE, FOUR] = [21090, 21091, 21092, 21093]
+/** Requests through a real HAProxy to instances that come and go, and what is answered when none can. */
 
-interface Answer {
-  status: number
-  headers: Record<string, string | string[] | undefined>
-  text: string
-}
-
-function ask(
-  host: string,
-  path = '/',
-  options: { method?: string; headers?: Record<string, string>; agent?: Agent; body?: string } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        port: PORT,
-        host: '127.0.0.1',
-        path,
-        method: options.method ?? 'GET',
-        headers: { host: `${host}:${PORT}`, ...options.headers },
-        ...(options.agent !== undefined && { agent: options.agent }),
-        timeout: 30_000,
-      },
-      (response) => {
-        let text = ''
-        response.on('data', (chunk: Buffer) => (text += chunk.toString()))
-        response.on('error', reject)
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
-      },
-    )
-    call.on('error', reject)
-    call.end(options.body)
-  })
-}
-
-/** Bytes in, bytes out, until the other side closes or nothing comes for `timeoutMs`. */
-function raw(bytes: string, timeoutMs: number): Promise<{ text: string; isClosed: boolean }> {
-  return new Promise((resolve) => {
-    const socket = connect(PORT, '127.0.0.1', () => socket.write(bytes, 'latin1'))
-    let text = ''
-    socket.setTimeout(timeoutMs, () => {
-      resolve({ text, isClosed: false })
-      socket.destroy()
-    })
-    socket.on('data', (chunk) => (text += chunk.toString('latin1')))
-    socket.on('error', () => undefined)
-    socket.on('close', () => resolve({ text, isClosed: true }))
-  })
-}
-
-/** A request that its instance has, and answers after `ms`. */
-async function inFlight(host: string, ms: number): Promise<{ answer: Promise<Answer> }> {
-  const answer = ask(host, `/slow/${ms}`)
-  await waitFor(async () => (await ask(host)).headers['x-slow'] !== '0', {
-    what: 'a request in flight',
-    timeoutMs: 5_000,
-  })
-  return { answer }
-}
-
-/** Keep-alive requests on `connections` at once while `work` runs; every answer that is not a 200 is kept. */
-async function underLoad(
-  host: string,
-  work: () => Promise<void>,
-  options: { connections?: number; path?: string } = {},
-): Promise<{ sent: number; failed: string[]; slowestMs: number; labels: Set<string> }> {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 16 })
-  const result = { sent: 0, failed: [] as string[], slowestMs: 0, labels: new Set<string>() }
-  const load = { isOver: false }
-  const client = async (): Promise<void> => {
-    while (!load.isOver) {
-      const started = performance.now()
-      try {
-        const answer = await ask(host, options.path ?? '/', { agent })
-        if (answer.status === 200) result.labels.add(String(answer.headers['x-label']))
-        else result.failed.push(`${answer.status} ${String(answer.headers['x-croft-error'])}`)
-      } catch (error) {
-        result.failed.push(String(error))
-      }
-      result.sent += 1
-      result.slowestMs = Math.max(result.slowestMs, performance.now() - started)
-    }
-  }
-  const clients = Array.from({ length: options.connections ?? 16 }, client)
-  try {
-    await work()
-  } finally {
-    load.isOver = true
-    await Promise.all(clients)
-    agent.destroy()
-  }
-  return result
-}
-
-/** An app with so many instances that its backend may need more slots than it has, which takes a reload. */
-function crowd(name: string, count: number): Route {
-  const endpoints = Array.from({ length: count }, (_, index) =>
-    endpointOf(`127.0.1.${index + 1}:${ONE}`, `${name} ${index}`),
-  )
-  return routeOf(name, [], { endpoints })
-}
-
-let rig: RouterRig
-const upstreams: Upstream[] = []
-async function upstream(port: number, label: string): Promise<Upstream> {
-  const one = await new Upstream(port, label).start()
-  upstreams.push(one)
-  return one
-}
-
-beforeAll(async () => {
-  rig = await routerRig(PORT)
-}, 30_000)
-afterEach(() => {
-  for (const one of upstreams.splice(0)) one.kill()
-})
-afterAll(async () => {
-  await rig.close()
-})
+useRouter(21_080)
 
 describe('router: requests find their app', () => {
   it('by host and by the longest path prefix, whatever the case, port and trailing dot', async () => {
@@ -358,130 +254,5 @@ describe('router: what it answers when no app can', () => {
     await upstream(ONE, 'shop')
     await rig.serve([routeOf('shop', [ONE])])
     expect((await ask('shop.localhost', '/forge')).headers['x-croft-error']).toBeUndefined()
-  })
-})
-
-describe('router: when another part is away', () => {
-  it('the controller: apps go on serving, the platform’s own host waits for it and then says H99', async () => {
-    await upstream(ONE, 'shop')
-    await rig.serve([routeOf('shop', [ONE])])
-    await rig.controller.close()
-    const [app, platform] = await Promise.all([ask('shop.localhost'), ask('croft.localhost')])
-    expect(app.status).toBe(200)
-    expect([platform.status, platform.headers['x-croft-error']]).toEqual([503, 'H99'])
-    const waiting = ask('croft.localhost', '/later')
-    await rig.controller.open()
-    expect((await waiting).status).toBe(200)
-    await rig.serve([routeOf('shop', [ONE])])
-  }, 20_000)
-
-  it('its own control plane: HAProxy serves on, and the next one adopts it without a reload and says what still drains', async () => {
-    await upstream(ONE, 'old')
-    await upstream(TWO, 'new')
-    await rig.serve([routeOf('shop', [ONE])])
-    const slow = await inFlight('shop.localhost', 2500)
-    const result = await underLoad('shop.localhost', async () => {
-      await rig.stopRouter()
-      rig.controller.serve([routeOf('shop', [TWO])])
-      rig.controller.reports = []
-      await rig.startRouter()
-      await waitFor(
-        () =>
-          rig.controller.status?.appliedRevision === rig.controller.acknowledged && rig.controller.reports.length > 0,
-        {
-          what: 'a report',
-          timeoutMs: 5_000,
-        },
-      )
-      expect(rig.controller.reports[0]?.busyInstances).toContain(idOf(`instance ${ONE}`))
-    })
-    expect(result.failed).toEqual([])
-    expect((await ask('shop.localhost')).headers['x-label']).toBe('new')
-    expect((await slow.answer).headers['x-label']).toBe('old')
-    expect(rig.haproxy.starts).toBe(1)
-  }, 20_000)
-
-  it('control plane and controller both: the new control plane serves the table it kept', async () => {
-    await upstream(ONE, 'shop')
-    await rig.serve([routeOf('shop', [ONE])])
-    await rig.stopRouter()
-    await rig.controller.close()
-    await rig.startRouter()
-    expect((await ask('shop.localhost')).status).toBe(200)
-    await rig.controller.open()
-  })
-
-  it('HAProxy killed: it is back with the same table from its files', async () => {
-    await upstream(ONE, 'shop')
-    await rig.serve([routeOf('shop', [ONE])])
-    killQuietly(rig.haproxy.pid, 'SIGKILL')
-    const started = performance.now()
-    await waitFor(async () => (await ask('shop.localhost').catch(() => null))?.status === 200, {
-      what: 'the app',
-      timeoutMs: 5_000,
-    })
-    expect(performance.now() - started).toBeLessThan(2_000)
-    await rig.serve([routeOf('shop', [ONE])])
-  }, 20_000)
-})
-
-describe('router: hostile requests', () => {
-  const HOST = 'Host: shop.localhost\r\n'
-  beforeAll(async () => {
-    await rig.serve([routeOf('shop', [ONE])])
-  })
-
-  it.each([
-    ['two hosts', `GET / HTTP/1.1\r\n${HOST}Host: admin.localhost\r\n\r\n`],
-    ['no host', 'GET / HTTP/1.1\r\n\r\n'],
-    ['no host in HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
-    ['a list of hosts', 'GET / HTTP/1.1\r\nHost: shop.localhost, admin\r\n\r\n'],
-    ['a host with user information', 'GET / HTTP/1.1\r\nHost: a@shop.localhost\r\n\r\n'],
-    ['a host with a path', 'GET / HTTP/1.1\r\nHost: shop.localhost/../admin\r\n\r\n'],
-    ['an empty host', 'GET / HTTP/1.1\r\nHost:\r\n\r\n'],
-    ['a port that is none', 'GET / HTTP/1.1\r\nHost: shop.localhost:80x\r\n\r\n'],
-    ['an absolute address of another host', `GET http://admin.localhost/ HTTP/1.1\r\n${HOST}\r\n`],
-    ['another scheme', `GET ftp://shop.localhost/ HTTP/1.1\r\n${HOST}\r\n`],
-    ['an encoding other than chunked', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
-    [
-      'two encodings',
-      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
-    ],
-    ['chunks in HTTP/1.0', `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
-    ['two lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd`],
-    ['a space before the colon', `GET / HTTP/1.1\r\n${HOST}X-A : 1\r\n\r\n`],
-    ['a NUL in a value', `GET / HTTP/1.1\r\n${HOST}X-A: a\0b\r\n\r\n`],
-    ['an unknown expectation', `POST / HTTP/1.1\r\n${HOST}Expect: junk\r\nContent-Length: 0\r\n\r\n`],
-    ['CONNECT', `CONNECT shop.localhost:80 HTTP/1.1\r\n${HOST}\r\n`],
-    ['TRACE', `TRACE / HTTP/1.1\r\n${HOST}\r\n`],
-    ['a method nobody knows', `GRAB / HTTP/1.1\r\n${HOST}\r\n`],
-    ['HTTP/0.9', 'GET /\r\n'],
-    ['HTTP/2 without being asked', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['more header lines than a request needs', `GET / HTTP/1.1\r\n${HOST}${'X-A: 1\r\n'.repeat(200)}\r\n`],
-  ])('%s: refused, and the connection closed', async (_what, bytes) => {
-    await upstream(ONE, 'shop')
-    const { text, isClosed } = await raw(bytes, 2_000)
-    expect(text).toMatch(/^HTTP\/1\.1 4\d\d /)
-    expect(text).not.toContain('x-label')
-    expect(isClosed).toBe(true)
-  })
-
-  it.each([
-    [
-      'length and chunks: the smuggled request stays a body',
-      `POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n3f\r\n${`GET /smuggled HTTP/1.1\r\n${HOST}X: ${'x'.repeat(12)}\r\n\r\n`.padEnd(63, 'x').slice(0, 63)}\r\n0\r\n\r\n`,
-    ],
-    ['the same host twice', `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
-    [
-      'an upgrade to HTTP/2',
-      `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
-    ],
-    ['an absolute address of the same host', `GET http://shop.localhost/a HTTP/1.1\r\n${HOST}\r\n`],
-  ])('%s: made harmless', async (_what, bytes) => {
-    await upstream(ONE, 'shop')
-    const { text } = await raw(bytes, 500)
-    expect(text.match(/x-label/g)?.length ?? 0).toBeLessThanOrEqual(1)
-    expect(text).not.toContain('"url":"/smuggled"')
-    expect(text).not.toMatch(/upgrade|http2-settings|http:\/\/shop/i)
   })
 })
