@@ -13,11 +13,12 @@ const host = (app: string): string => `${app}.localhost:${platform.httpPort}`
 
 beforeAll(async () => {
   await platform.up('--no-example')
-  for (const app of ['steady', 'lonely']) {
+  const push = async (app: string): Promise<void> => {
     const repository = await platform.repository(app, webApp(app))
     const pushed = await repository.push()
     if (pushed.code !== 0) throw new Error(pushed.output)
   }
+  await Promise.all(['steady', 'lonely'].map(push))
 })
 afterAll(async () => {
   await platform.down()

@@ -63,11 +63,12 @@ describe('two homes on one host', () => {
     await Promise.all([up(one), two.up('--no-example')])
     expect(indexOf(one)).not.toBe(indexOf(two))
     if (isLong) expect((await one.get('node-hello')).status).toBe(200)
-    for (const platform of [one, two]) {
+    const push = async (platform: Platform): Promise<void> => {
       const app = await platform.repository('same', webApp(platform.home))
       const pushed = await app.push()
       expect(pushed.code, pushed.output).toBe(0)
     }
+    await Promise.all([one, two].map(push))
     expect((await one.get('same')).body).toBe(one.home)
     expect((await two.get('same')).body).toBe(two.home)
   }, 300_000)

@@ -38,7 +38,7 @@ createServer(async (request, response) => {
 
 beforeAll(async () => {
   await platform.up('--no-example')
-  for (const name of ['probe', 'neighbour']) {
+  const push = async (name: string): Promise<void> => {
     const app = await platform.repository(name, {
       'package.json': JSON.stringify({
         name: 'probe',
@@ -52,6 +52,7 @@ beforeAll(async () => {
     const pushed = await app.push()
     if (pushed.code !== 0) throw new Error(pushed.output)
   }
+  await Promise.all(['probe', 'neighbour'].map(push))
 })
 afterAll(async () => {
   await platform.down()

@@ -6,9 +6,14 @@ import { command, Platform, webApp, type Repository } from './support/platform.j
 /** What a person sees when a push cannot be deployed: a cause, a remedy, and the former release still serving. */
 
 const platform = Platform.at('refused')
+/** An app that serves all the time. */
+const NAME = 'serving'
+let app: Repository
 
 beforeAll(async () => {
   await platform.up('--no-example')
+  app = await platform.repository(NAME, webApp('good'))
+  expect((await app.push()).code).toBe(0)
 })
 afterAll(async () => {
   await platform.down()
@@ -16,15 +21,11 @@ afterAll(async () => {
 })
 
 describe('a push that cannot be deployed leaves the former release serving', () => {
-  const NAME = 'serving'
-  let app: Repository
   let head = ''
   let versions = 0
   const headOf = async (): Promise<string> =>
     (await app.git('ls-remote', 'croft', 'refs/heads/main')).stdout.slice(0, 40)
   beforeAll(async () => {
-    app = await platform.repository(NAME, webApp('good'))
-    expect((await app.push()).code).toBe(0)
     await platform.croft('apps:set', NAME, 'boot-timeout=3')
     head = await headOf()
     versions = (await platform.releases(NAME)).length
@@ -107,8 +108,6 @@ describe('a push that is refused before anything is built', () => {
   })
 
   it('of a tag, and the deletion of main, are refused by name', async () => {
-    const app = await platform.repository('refs', webApp('x'))
-    expect((await app.push()).code).toBe(0)
     await app.git('tag', 'v1')
     const tag = await app.push('v1')
     expect(tag.code).not.toBe(0)
@@ -116,7 +115,7 @@ describe('a push that is refused before anything is built', () => {
     const removed = await app.push(':main')
     expect(removed.code).not.toBe(0)
     expect(removed.output).toMatch(/delet/i)
-    expect((await platform.get('refs')).body).toBe('x')
+    expect((await platform.get(NAME)).body).toBe('good')
   })
 
   it('without anything a buildpack knows says what was looked for', async () => {
