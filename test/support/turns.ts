@@ -9,8 +9,8 @@ export const TURNS = 'CROFT_TEST_TURNS'
  * - `waits`: for a controller, for PostgreSQL, for a scripted node, for a platform that starts. Beside any other that is not alone.
  * - `works`: keeps a core busy with builds or containers of a home of its own. Never beside another that works, so that what
  *   waits beside it finds a core free when its time comes.
- * - `alone`: measures (time, memory, requests that must not fail), or looks at or changes what all homes of a host share: the
- *   table of ports, the network `croft-spec-lan`, an index that was given back. What is not named here is.
+ * - `alone`: measures (time, memory, requests that must not fail), or counts what is left of mounts, loop devices and an index
+ *   that was given back, which whoever starts a mount namespace or a home just then may hold. What is not named here is alone.
  */
 export type Turn = 'waits' | 'works' | 'alone'
 
@@ -54,6 +54,9 @@ const WORKS = [
   'builder-image',
   'cgroup-v2',
   'container-api',
+  'container-isolation',
+  'container-network',
+  'container-ports',
   'container-wire',
   'executor',
   'executor-garden',
