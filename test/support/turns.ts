@@ -103,9 +103,12 @@ export async function giveTurns(path: string): Promise<() => void> {
   const waiting: Asked[] = []
   const running = new Set<Asked>()
   const next = (): void => {
-    for (const asked of [...waiting]) {
-      const kinds = [...running].map(({ turn }) => turn)
-      if (!mayRun(asked.turn, kinds)) continue
+    const isNext = ({ turn }: Asked): boolean =>
+      mayRun(
+        turn,
+        [...running].map((one) => one.turn),
+      )
+    for (let asked = waiting.find(isNext); asked !== undefined; asked = waiting.find(isNext)) {
       waiting.splice(waiting.indexOf(asked), 1)
       running.add(asked)
       asked.socket.write('go')
