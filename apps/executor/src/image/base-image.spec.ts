@@ -73,4 +73,14 @@ describe('the base image of a stack', () => {
   it.each(['', '..', '../x', 'Debian', 'a/b'])('is not looked for under %j', async (stack) => {
     await expect(open().current(stack)).rejects.toThrow('there is no stack')
   })
+
+  it('is the tree of its layer, and that of nothing outside the cache, whatever an image says its stack is', async () => {
+    make(A)
+    const diffId = `sha256:${A}` as Digest
+    expect(await open().treeOf('debian-12', diffId)).toBe(join(cache, 'debian-12', A, 'tree'))
+    mkdirSync(join(folder, 'elsewhere', A), { recursive: true })
+    symlinkSync('/', join(folder, 'elsewhere', A, 'tree'))
+    for (const stack of ['../elsewhere', join('..', '..', folder, 'elsewhere'), 'debian-12/../../elsewhere', '', '..'])
+      expect(await open().treeOf(stack, diffId), stack).toBeNull()
+  })
 })

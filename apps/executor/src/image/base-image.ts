@@ -80,8 +80,9 @@ export class BaseImages {
     return read
   }
 
-  /** The tree of a base layer by its digest, or null when it is no base layer of this host. */
+  /** The tree of a base layer by its digest, or null when it is no base layer of this host. Any image may name any stack. */
   async treeOf(stack: string, diffId: Digest): Promise<string | null> {
+    if (!STACK.test(stack)) return null
     const folder = join(this.#folder, stack, diffId.slice('sha256:'.length))
     return realpath(join(folder, 'tree')).catch(() => null)
   }
