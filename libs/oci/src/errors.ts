@@ -14,5 +14,8 @@ export class RegistryError extends CroftError {
   }
 }
 
+/** One that was tried for as long as it may be: trying again at once is no use. */
+export class RegistryUnreachable extends RegistryError {}
+
 /** What is asked for is not there. */
 export class NotInRegistry extends RegistryError {}

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock, type Clock } from '@croft/kit'
 import { digestOf } from './digest.js'
+import { RegistryUnreachable } from './errors.js'
 import { RegistryClient } from './registry-client.js'
 import { mediaTypes } from './media-types.js'
 
@@ -101,7 +102,9 @@ describe('a registry client on a unix socket', () => {
 
   it('gives up on a registry that stays away, naming what it wanted', async () => {
     answer = (request) => request.socket.destroy()
-    await expect(client.hasBlob('app', descriptor.digest)).rejects.toThrow(/cannot be reached: HEAD \/v2\/app\/blobs/)
+    const gone = await client.hasBlob('app', descriptor.digest).catch((error: unknown) => error)
+    expect(gone).toBeInstanceOf(RegistryUnreachable)
+    expect(String(gone)).toMatch(/cannot be reached: HEAD \/v2\/app\/blobs/)
     expect(asked.length).toBe(10)
   })
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { Agent, request, type Dispatcher } from 'undici'
 import { backoffMs, isDigest, messageOf, systemClock, type Clock, type Digest } from '@croft/kit'
 import { digestOf, VerifyStream } from './digest.js'
-import { RegistryError } from './errors.js'
+import { RegistryError, RegistryUnreachable } from './errors.js'
 import type { Descriptor } from './manifest.js'
 import { mediaTypes } from './media-types.js'
 
@@ -192,7 +192,7 @@ export class RegistryClient {
         cause = error
       }
     }
-    throw new RegistryError('the registry cannot be reached', `${what}: ${why}`, cause)
+    throw new RegistryUnreachable('the registry cannot be reached', `${what}: ${why}`, cause)
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Digest } from '@croft/kit'
-import { mediaTypes, RegistryError, type Descriptor } from '@croft/oci'
+import { mediaTypes, RegistryError, RegistryUnreachable, type Descriptor } from '@croft/oci'
 import { ImageUpload } from './image-upload.js'
 
 const digestOf = (letter: string): Digest => `sha256:${letter.repeat(64)}` as Digest
@@ -15,6 +15,7 @@ class FakeRegistry {
     readonly present: Set<Digest>,
     readonly needed: Digest[],
     readonly failure?: Error,
+    readonly isGone = false,
   ) {}
   hasBlob(_name: string, digest: Digest): Promise<boolean> {
     this.calls.push(`has ${digest[7]}`)
@@ -27,6 +28,10 @@ class FakeRegistry {
     return Promise.resolve()
   }
   putManifest(): Promise<void> {
+    if (this.isGone) {
+      this.calls.push('manifest unheard')
+      return Promise.reject(new RegistryUnreachable('the registry cannot be reached'))
+    }
     const isWhole = this.needed.every((digest) => this.present.has(digest))
     this.calls.push(isWhole ? 'manifest' : 'manifest refused')
     return isWhole ? Promise.resolve() : Promise.reject(new RegistryError('the registry answered 404'))
@@ -68,6 +73,12 @@ describe('the upload of an image', () => {
     const registry = new FakeRegistry(new Set(), [digestOf('a')], new RegistryError('full'))
     await expect(upload(registry, [], [blob('a')]).finish(manifest)).rejects.toThrow('full')
     expect(registry.calls).toEqual(['has a', 'put a'])
+  })
+
+  it('looks for no blob, and waits no second time, when the registry cannot be reached', async () => {
+    const registry = new FakeRegistry(new Set([digestOf('a')]), [digestOf('a')], undefined, true)
+    await expect(upload(registry, [digestOf('a')], [blob('a')]).finish(manifest)).rejects.toThrow('cannot be reached')
+    expect(registry.calls).toEqual(['manifest unheard'])
   })
 
   it('fails when the registry refuses a manifest whose blobs it was all asked for', async () => {

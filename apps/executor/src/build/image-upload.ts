@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '@croft/kit'
-import { RegistryError, type Descriptor, type RegistryClient } from '@croft/oci'
+import { RegistryError, RegistryUnreachable, type Descriptor, type RegistryClient } from '@croft/oci'
 
 /** Gives a blob's bytes, from the start, as often as asked. */
 interface Source {
@@ -49,7 +49,8 @@ export class ImageUpload {
     try {
       await put()
     } catch (error) {
-      if (!(error instanceof RegistryError) || assumed.length === 0) throw error
+      const isRefusal = error instanceof RegistryError && !(error instanceof RegistryUnreachable)
+      if (!isRefusal || assumed.length === 0) throw error
       await Promise.all(assumed.map((blob) => this.#send(blob)))
       await put()
     }
