@@ -62,6 +62,14 @@ function begin(files: Record<string, string> = FILES): void {
   }
 }
 
+const environment = (): Record<string, string> => ({
+  ...ENV,
+  CNB_LAYERS_DIR: at('layers'),
+  CNB_BUILDPACK_DIR: at('buildpack'),
+  CROFT_NODE: at('node'),
+  CROFT_NPM: at('npm'),
+})
+
 interface Result {
   hasNode: boolean
   output: string
@@ -75,14 +83,7 @@ function build(env: Record<string, string> = {}): Result {
     {
       cwd: at('app'),
       encoding: 'utf8',
-      env: {
-        ...ENV,
-        CNB_LAYERS_DIR: at('layers'),
-        CNB_BUILDPACK_DIR: at('buildpack'),
-        CROFT_NODE: at('node'),
-        CROFT_NPM: at('npm'),
-        ...env,
-      },
+      env: { ...environment(), ...env },
     },
   )
   if (status !== 0) throw new Error(`exit code ${status}\n${stdout}\n${stderr}`)
@@ -207,6 +208,18 @@ describe('a build that had nothing to do', () => {
     change()
     write('node/bin/node', `#!/bin/sh\necho >>${at('starts')}\n`) // what it would do is no matter here
     expect(build(env)).toMatchObject({ hasNode: true })
+  })
+
+  it('fails where a file cannot be written: Node would take what is there already for the app’s own', () => {
+    write('node/bin/node', '#!/bin/sh\necho began anew\n')
+    // no file may grow, as on a disk that is full
+    const script = 'trap "" XFSZ; ulimit -f 0; exec /bin/sh "$0" "$@"'
+    const built = spawnSync('/bin/sh', ['-c', script, at('buildpack/bin/build'), at('layers')], {
+      cwd: at('app'),
+      encoding: 'utf8',
+      env: environment(),
+    })
+    expect(built).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('printf') })
   })
 
   it('is left to Node where the record is that of another app', () => {
