@@ -70,21 +70,21 @@ async function ignoreOf(root: string): Promise<DockerIgnore> {
 }
 
 async function walk(folder: Folder, below: string, ignore: DockerIgnore): Promise<void> {
-  for (const name of (await readdir(join(folder.root, below))).toSorted()) {
+  for (const name of (await readable(below || folder.root, readdir(join(folder.root, below)))).toSorted()) {
     const path = below === '' ? name : `${below}/${name}`
     if (name === '.git') continue
     const isIgnored = !ALWAYS.has(path) && ignore.isIgnored(path)
     if (isIgnored && !ignore.mayTakeBack) continue
-    const found = await lstat(join(folder.root, path))
+    if (path.includes('\uFFFD')) throw unusable(`the name ${path} is not UTF-8`)
+    const found = await readable(path, lstat(join(folder.root, path)))
     if (found.isDirectory()) await walk(folder, path, ignore)
     else if (!isIgnored) await add(folder, path, found)
   }
 }
 
 async function add(folder: Folder, path: string, found: Awaited<ReturnType<typeof lstat>>): Promise<void> {
-  if (path.includes('\uFFFD')) throw unusable(`the name ${path} is not UTF-8`)
   if (found.isSymbolicLink()) {
-    folder.files.push({ kind: 'symlink', path, target: await readlink(join(folder.root, path)) })
+    folder.files.push({ kind: 'symlink', path, target: await readable(path, readlink(join(folder.root, path))) })
   } else if (found.isFile()) {
     const bytes = Number(found.size)
     folder.files.push({ kind: 'file', path, bytes, isExecutable: (Number(found.mode) & 0o100) !== 0 })
@@ -94,6 +94,30 @@ async function add(folder: Folder, path: string, found: Awaited<ReturnType<typeo
   if (folder.bytes > MAX_FOLDER_BYTES) throw unusable(`the folder is larger than ${MAX_FOLDER_BYTES / 1024 ** 2} MB`)
 }
 
+async function readable<T>(path: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw changed(path, error)
+    throw unreadable(path, error)
+  }
+}
+
 function unusable(what: string): FolderUnusable {
   return new FolderUnusable(what, 'name what the image does not need in .dockerignore')
+}
+
+/** Something that whoever runs this may not read. */
+export function unreadable(path: string, cause: unknown): FolderUnusable {
+  const why = messageOf(cause)
+  return new FolderUnusable(
+    `${path} cannot be read: ${why}`,
+    'name it in .dockerignore, or make it readable',
+    cause,
+  )
+}
+
+/** Something that was not the same any more when it was read. */
+export function changed(path: string, cause?: unknown): FolderUnusable {
+  return new FolderUnusable(`${path} changed while it was read`, 'deploy again', cause)
 }

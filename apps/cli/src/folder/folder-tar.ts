@@ -2,9 +2,8 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { messageOf } from '@croft/kit'
 import { pack, type Pack } from 'tar-stream'
-import { FolderUnusable, type Folder, type FolderFile } from './folder-files.js'
+import { changed, unreadable, type Folder, type FolderFile } from './folder-files.js'
 
 /** The same time for all: git keeps none, and neither do the images. */
 const MODIFIED = new Date(Date.UTC(1980, 0, 1, 0, 0, 1))
@@ -18,6 +17,8 @@ export function folderTar(folder: Folder, onBytes: (bytes: number) => void): Rea
 
 async function fill(tar: Pack, { root, files }: Folder, onBytes: (bytes: number) => void): Promise<void> {
   let sent = 0
+  const closed = new AbortController() // one for all waits: each of its own would leave its listeners behind
+  tar.once('close', () => closed.abort())
   for (const file of files) {
     const header = { name: file.path, mtime: MODIFIED, uid: 0, gid: 0 }
     if (file.kind === 'symlink') {
@@ -28,7 +29,7 @@ async function fill(tar: Pack, { root, files }: Folder, onBytes: (bytes: number)
     entry.on('error', () => undefined) // the pack says why
     for await (const chunk of contentOf(root, file)) {
       if (tar.destroyed) return
-      if (!entry.write(chunk)) await Promise.race([once(entry, 'drain'), once(tar, 'close')])
+      if (!entry.write(chunk)) await once(entry, 'drain', { signal: closed.signal })
       onBytes((sent += chunk.length))
     }
     entry.end(undefined)
@@ -46,11 +47,7 @@ async function* contentOf(root: string, { path, bytes }: FolderFile & { kind: 'f
       yield chunk as Buffer
     }
   } catch (error) {
-    throw new FolderUnusable(
-      `${path} cannot be read: ${messageOf(error)}`,
-      'name it in .dockerignore, or make it readable',
-      error,
-    )
+    throw unreadable(path, error)
   }
-  if (read < bytes) throw new FolderUnusable(`${path} changed while it was read`, 'deploy again')
+  if (read < bytes) throw changed(path)
 }
