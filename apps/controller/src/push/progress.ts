@@ -30,11 +30,13 @@ export async function answerProgress(
   reply.hijack()
   reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders)
   const output = new PushOutput((bytes) => void reply.raw.write(bytes), clock, JSON_LINES)
-  reply.raw.once('close', () => {
+  const left = (): void => {
     output.mute()
     if (!isDetached && !reply.raw.writableFinished) gone.abort(new Error('the client left'))
-  })
+  }
   output.keepWarm(firstLine)
+  if (reply.raw.destroyed) left() // while its request was dealt with
+  else reply.raw.once('close', left)
   const end = await work(output, gone.signal)
   output.stop()
   if (!reply.raw.destroyed) reply.raw.end(asJson(end))
