@@ -157,6 +157,8 @@ describe('deploy --dockerfile', () => {
     expect((await first).code).toBe(0)
     expect((await third).code).toBe(0)
     expect((await rig.releases('queue')).map(({ version }) => version)).toEqual([1, 2])
+    const anew = await croft('builds:create', '-a', 'queue') // of the one that waited while the first one ended
+    expect(anew.code, anew.output).toBe(0)
   })
 
   it.runIf(isLong)('is canceled by Ctrl-C, and goes on by itself with --detach', async () => {

@@ -32,7 +32,8 @@ describe('a folder that is sent', () => {
     process.on('warning', hear)
     let sent = 0
     let bytes = 0
-    for await (const chunk of folderTar(await listFolder(root), (all) => (sent = all))) bytes += (chunk as Buffer).length
+    for await (const chunk of folderTar(await listFolder(root), (all) => (sent = all)))
+      bytes += (chunk as Buffer).length
     await new Promise((done) => setImmediate(done)) // warnings come a moment later
     process.off('warning', hear)
     expect(warnings).toEqual([])

@@ -110,11 +110,7 @@ function unusable(what: string): FolderUnusable {
 /** Something that whoever runs this may not read. */
 export function unreadable(path: string, cause: unknown): FolderUnusable {
   const why = messageOf(cause)
-  return new FolderUnusable(
-    `${path} cannot be read: ${why}`,
-    'name it in .dockerignore, or make it readable',
-    cause,
-  )
+  return new FolderUnusable(`${path} cannot be read: ${why}`, 'name it in .dockerignore, or make it readable', cause)
 }
 
 /** Something that was not the same any more when it was read. */

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
 import { Inject, Injectable } from '@nestjs/common'
-import { CroftError, type Clock } from '@croft/kit'
+import { CroftError, type Clock, type Logger } from '@croft/kit'
 import type { App } from '../app/app.entity.js'
 import { AppService } from '../app/app.service.js'
 import type { Principal } from '../auth/principal.js'
 import { noDockerfile } from '../build/choose-builder.js'
-import { CLOCK } from '../tokens.js'
+import { CLOCK, LOGGER } from '../tokens.js'
 import { importFolder } from './folder-archive.js'
 import { FOLDER_REFS } from './git.js'
 import type { PushJob } from './push-job.js'
@@ -37,12 +37,16 @@ export interface FolderWish {
  */
 @Injectable()
 export class FolderDeploy {
+  /** The refs of folders that wait or are built: whichever serves in the end, they stay until then. */
+  readonly #underWay = new Set<string>()
+
   constructor(
     @Inject(AppService) private readonly apps: AppService,
     @Inject(PushRows) private readonly rows: PushRows,
     @Inject(PushService) private readonly pushes: PushService,
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** @throws AppNotFound */
@@ -67,6 +71,7 @@ export class FolderDeploy {
       const source = await checkSource(draft, commit, null)
       if (!source.wishFiles.has('Dockerfile'))
         throw new PushRefused({ reason: 'dockerfile', ...noDockerfile(wish.name) })
+      this.#underWay.add(ref)
       await this.repositories.adopt(repository, draft, ref, commit)
       return {
         id,
@@ -79,6 +84,7 @@ export class FolderDeploy {
         ...source,
       }
     } catch (error) {
+      this.#underWay.delete(ref)
       if (!(error instanceof PushRefused)) throw error
       throw new FolderRefused(asOfFolder(error.refusal))
     } finally {
@@ -92,10 +98,30 @@ export class FolderDeploy {
     output: PushOutput,
     abandoned: AbortSignal,
   ): Promise<PushEnd> {
-    const { repository, command } = received
-    const end = await runPush({ ...received, output, abandoned }, this.pushes, this.rows)
-    if (end.outcome === 'refused') await this.repositories.dropRef(repository, command.ref)
-    else await this.repositories.keepFolder(repository, command.ref)
-    return end
+    const { app, repository, command } = received
+    try {
+      const end = await runPush({ ...received, output, abandoned }, this.pushes, this.rows)
+      const isRefused = end.outcome === 'refused'
+      await this.#drop(repository, () => (isRefused ? [command.ref] : this.#formerOf(app, repository)))
+      return end
+    } finally {
+      this.#underWay.delete(command.ref)
+    }
+  }
+
+  /** The folders of before the one that serves; those that are under way may yet. */
+  async #formerOf(app: App, repository: string): Promise<string[]> {
+    const there = await this.repositories.folders(repository)
+    const serves = await this.rows.lastCommitted(app.id) // after the list: what is in it and ends meanwhile is this one
+    return there.filter((ref) => ref !== serves?.ref && !this.#underWay.has(ref))
+  }
+
+  /** Removes refs; one that stays goes with the next folder. */
+  async #drop(repository: string, refsOf: () => string[] | Promise<string[]>): Promise<void> {
+    try {
+      for (const ref of await refsOf()) await this.repositories.dropRef(repository, ref)
+    } catch (error) {
+      this.logger.warn('folders-not-removed', { repository, error })
+    }
   }
 }

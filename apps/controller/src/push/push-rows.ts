@@ -28,9 +28,10 @@ export class PushRows {
     return this.#pushes().findOneBy({ id })
   }
 
-  /** The newest push of an app that went through. */
+  /** The push of an app that went through last; not always the one that came last. */
   async lastCommitted(appId: AppId): Promise<Push | null> {
-    return this.#pushes().findOne({ where: { appId, state: 'committed' }, order: { id: 'DESC' } })
+    const order = { updatedAt: 'DESC', id: 'DESC' } as const
+    return this.#pushes().findOne({ where: { appId, state: 'committed' }, order })
   }
 
   /** Every push that has not ended, oldest first. */

@@ -109,14 +109,13 @@ export class Repositories implements OnModuleInit {
     await rm(draft, { recursive: true, force: true })
   }
 
-  /** Removes the hidden refs of folders, but for one. Their objects stay, like those of pushes that came to nothing. */
-  async keepFolder(repository: string, kept: string | undefined): Promise<void> {
+  /** The hidden refs of folders. */
+  async folders(repository: string): Promise<string[]> {
     const listed = await git(repository, ['for-each-ref', '--format=%(refname)', FOLDER_REFS])
-    for (const ref of listed.split('\n').filter((name) => name !== '' && name !== kept)) {
-      await git(repository, ['update-ref', '-d', '--end-of-options', ref])
-    }
+    return listed.split('\n').filter((name) => name !== '')
   }
 
+  /** Removes a ref. Its objects stay, like those of pushes that came to nothing. */
   async dropRef(repository: string, ref: string): Promise<void> {
     await git(repository, ['update-ref', '-d', '--end-of-options', ref])
   }
