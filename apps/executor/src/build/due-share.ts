@@ -1,6 +1,6 @@
-import { availableParallelism, cpus } from 'node:os'
+import { cpus } from 'node:os'
 import type { Container } from '@croft/garden-api'
-import { messageOf, type Clock } from '@croft/kit'
+import { messageOf } from '@croft/kit'
 import type { RunningBuild } from './running-build.js'
 import { isStarved, type ProcessorLook } from './starvation.js'
 
@@ -12,18 +12,25 @@ const EVERY_MS = 2_000
  */
 export function giveDueShare(
   containerOf: () => Pick<Container, 'handle' | 'metrics' | 'changeLimits'> | null,
-  { spec, ports, stop }: Pick<RunningBuild, 'spec' | 'ports' | 'stop'>,
+  { spec, ports, stop }: DueShareOf,
+  idleTimes: () => number[] = () => cpus().map(({ times }) => times.idle),
 ): void {
-  keepLooking(containerOf, spec.limits.cpuShares, ports, stop.signal).catch((error: unknown) => {
+  keepLooking(containerOf, spec.limits.cpuShares, ports, stop.signal, idleTimes).catch((error: unknown) => {
     if (!stop.signal.aborted) ports.logger.warn('build-share-not-given', { why: messageOf(error) })
   })
+}
+
+type DueShareOf = Pick<RunningBuild, 'stop'> & {
+  spec: { limits: { cpuShares: number } }
+  ports: Pick<RunningBuild['ports'], 'clock' | 'logger'>
 }
 
 async function keepLooking(
   containerOf: Parameters<typeof giveDueShare>[0],
   weight: number,
-  { clock, logger }: Pick<RunningBuild['ports'], 'clock' | 'logger'>,
+  { clock, logger }: DueShareOf['ports'],
   signal: AbortSignal,
+  idleTimes: () => number[],
 ): Promise<void> {
   let before: { container: unknown; look: ProcessorLook } | null = null
   let given: unknown = null
@@ -32,22 +39,21 @@ async function keepLooking(
     const container = containerOf()
     const metrics = (await container?.metrics().catch(() => null)) ?? null // it is going away
     if (container !== null && metrics !== null) {
-      const look = lookNow(clock, metrics.cpu.usageNs)
+      const idle = idleTimes()
+      const idleMs = idle.reduce((sum, one) => sum + one, 0)
+      const look: ProcessorLook = { atMs: clock.monotonic(), usedMs: metrics.cpu.usageNs / 1e6, idleMs }
       // one that was made anew counts from 0
-      const isStarving = before?.container === container && isStarved(before.look, look, availableParallelism())
+      const isStarving = before?.container === container && isStarved(before.look, look, idle.length)
       before = { container, look }
       if (isStarving && !isDue) logger.info('build-starves', { container: container.handle, weight })
       isDue ||= isStarving
       if (isDue && given !== container) {
-        await container.changeLimits({ cpu: { weight } })
         given = container
+        await container.changeLimits({ cpu: { weight } }).catch((error: unknown) => {
+          logger.warn('build-share-not-given', { container: container.handle, why: messageOf(error) })
+        }) // it may be going away; the next one is another matter
       }
     }
     await clock.sleep(EVERY_MS, signal)
   }
-}
-
-function lookNow(clock: Clock, usageNs: number): ProcessorLook {
-  const idleMs = cpus().reduce((sum, { times }) => sum + times.idle, 0)
-  return { atMs: clock.monotonic(), usedMs: usageNs / 1e6, idleMs }
 }
