@@ -33,6 +33,8 @@ const NO_MATCH: DetectResult = { exitCode: 100, output: '', plan: '' }
 const SMALL_FILE_BYTES = 1024 * 1024
 const MAX_SBOM_BYTES = 16 * 1024 * 1024
 const MAX_SBOMS = 200
+/** All that the buildpacks of one build leave for us to read: it stays in memory until the image is made. */
+const MAX_READ_BYTES = 64 * 1024 * 1024
 /** What images are built for. */
 export const EXEC_ENV = 'production'
 const MAX_ENV_FILES = 1000
@@ -48,6 +50,7 @@ export class BuildContainer implements BuildPort {
   readonly #log: BuildLog
   readonly #signal: AbortSignal
   #serial = 0
+  #readBytes = 0
 
   constructor(input: {
     container: Container
@@ -142,7 +145,9 @@ export class BuildContainer implements BuildPort {
   async readOutput(buildpack: Buildpack): Promise<BuildpackOutput> {
     const folder = escapeId(buildpack.id)
     const files = (await listBeneath(this.#folders.layers, [folder])) ?? []
-    const read = (name: string): Promise<string | undefined> => this.#readOf(buildpack, name, SMALL_FILE_BYTES)
+    const { layers: root } = this.#folders
+    const read = (name: string, maxBytes = SMALL_FILE_BYTES): Promise<string | undefined> =>
+      this.#readOf(buildpack, root, [folder, name], maxBytes)
     const [launch, build, store] = await Promise.all([read('launch.toml'), read('build.toml'), read('store.toml')])
     const layers = new Map<string, string>()
     for (const { name, isFile } of files) {
@@ -152,7 +157,7 @@ export class BuildContainer implements BuildPort {
     }
     const sboms: Sbom[] = []
     for (const { name } of files.filter(({ name, isFile }) => isFile && isSbomName(name)).slice(0, MAX_SBOMS)) {
-      sboms.push({ file: name, text: (await this.#readOf(buildpack, name, MAX_SBOM_BYTES)) ?? '' })
+      sboms.push({ file: name, text: (await read(name, MAX_SBOM_BYTES)) ?? '' })
     }
     return {
       ...(launch !== undefined && { launch }),
@@ -182,15 +187,18 @@ export class BuildContainer implements BuildPort {
     this.#log.detail(`Warning: ${text}`)
   }
 
-  /** A file of a buildpack's folder. @throws LifecycleError when it is larger than it may be */
-  async #readOf(buildpack: Buildpack, name: string, maxBytes: number): Promise<string | undefined> {
-    try {
-      return await readBeneath(this.#folders.layers, [escapeId(buildpack.id), name], maxBytes)
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      const title = `${error.message}: the buildpack ${buildpack.id} wrote it`
-      throw new LifecycleError('build', title, 'let the buildpack write less', { cause: error })
+  /** A file that a buildpack left. @throws LifecycleError when it, or all that they left, is larger than it may be */
+  async #readOf(buildpack: Buildpack, root: string, parts: string[], maxBytes: number): Promise<string | undefined> {
+    const tooLarge = (what: string, cause?: unknown): LifecycleError => {
+      const title = `${what}: the buildpack ${buildpack.id} wrote it`
+      return new LifecycleError('build', title, 'let the buildpack write less', { cause })
     }
+    const text = await readBeneath(root, parts, maxBytes).catch((error: unknown) => {
+      throw error instanceof RangeError ? tooLarge(error.message, error) : error
+    })
+    this.#readBytes += text?.length ?? 0
+    if (this.#readBytes <= MAX_READ_BYTES) return text
+    throw tooLarge(`${parts.at(-1)} and what was read before it are larger than ${MAX_READ_BYTES} bytes`)
   }
 
   async readLayerEnv(buildpack: Buildpack, layer: string): Promise<LayerEnv> {
@@ -206,17 +214,22 @@ export class BuildContainer implements BuildPort {
     const folders = present.filter(({ name, isDirectory }) => isDirectory && BUILD_ROOT_FOLDERS.includes(name))
     return {
       folders: new Set(folders.map(({ name }) => name)),
-      env: await this.#envFiles(upper, lower, [...parts, 'env']),
-      envBuild: await this.#envFiles(upper, lower, [...parts, 'env.build']),
+      env: await this.#envFiles(buildpack, upper, lower, [...parts, 'env']),
+      envBuild: await this.#envFiles(buildpack, upper, lower, [...parts, 'env.build']),
     }
   }
 
   /** The files of an `env` folder: the upper one's, and the restored one's that it does not name. */
-  async #envFiles(upper: string, lower: string | null, parts: string[]): Promise<Map<string, string>> {
+  async #envFiles(
+    buildpack: Buildpack,
+    upper: string,
+    lower: string | null,
+    parts: string[],
+  ): Promise<Map<string, string>> {
     const files = new Map<string, string>()
     for (const root of lower === null ? [upper] : [lower, upper]) {
       for (const { name, isFile } of ((await listBeneath(root, parts)) ?? []).slice(0, MAX_ENV_FILES)) {
-        const text = isFile ? await readBeneath(root, [...parts, name], SMALL_FILE_BYTES) : undefined
+        const text = isFile ? await this.#readOf(buildpack, root, [...parts, name], SMALL_FILE_BYTES) : undefined
         if (text === undefined) files.delete(name)
         else files.set(name, text)
       }

@@ -34,7 +34,11 @@ async function weightsOf(containers: readonly { looks: number; isGoing?: boolean
     },
   }
   const running = { spec: { limits: { cpuShares: WEIGHT } }, ports: { clock, logger: silentLogger }, stop }
-  giveDueShare(() => lives[0] ?? null, running, () => [7_000, 7_000])
+  giveDueShare(
+    () => lives[0] ?? null,
+    running,
+    () => [7_000, 7_000],
+  )
   await over
   return weights
 }

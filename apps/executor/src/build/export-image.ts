@@ -339,7 +339,7 @@ class Exporter {
   /** A layer made of a few small files of the lifecycle's own. */
   async #generated(entries: LayerEntry[]): Promise<ImageLayer> {
     const { layers } = this.ports
-    const { tar, blob } = await generatedLayer(entries)
+    const { tar, blob } = await generatedLayer(entries, this.#spoolPath())
     if (!layers.has(blob.diffId)) {
       await this.#inDraft(async (draft) => {
         await unpackLayer(Readable.from([tar]), draft)
