@@ -89,9 +89,11 @@ export class PublishedImages implements OnModuleInit, OnApplicationBootstrap, On
     if (registry === null || found === undefined) return null // an image that is not here cannot be released either
     const { address } = registry
     if (this.#published.has(found.digest)) return { isNew: false, address }
+    const over = new AbortController()
     const stop = AbortSignal.any([
       AbortSignal.timeout(PUBLISH_MS),
       this.#stop.signal,
+      over.signal,
       ...(signal === undefined ? [] : [signal]),
     ])
     try {
@@ -108,6 +110,8 @@ export class PublishedImages implements OnModuleInit, OnApplicationBootstrap, On
       signal?.throwIfAborted()
       this.logger.warn('image-not-published', { app: appId, image: found.digest, why: messageOf(error) })
       throw new ImageNotPublished(address, error)
+    } finally {
+      over.abort() // what is still being sent when one blob was refused
     }
   }
 
