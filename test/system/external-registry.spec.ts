@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { silentLogger, waitFor } from '@croft/kit'
+import { makeCertificates } from '@croft/kit/testing/certificates'
 import { digestOf, ExternalRegistry, generatedLayerTar, parseCredentials, RegistryClient } from '@croft/oci'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { BaseImages } from '../../apps/executor/src/image/base-image.js'
@@ -216,14 +217,19 @@ function globBlobs(store: string): string[] {
   return existsSync(root) ? readdirSync(root).flatMap((two) => readdirSync(join(root, two))) : []
 }
 
-describe.skipIf(!hasPeers || !isLong)('a platform with a registry of somebody else', () => {
+describe.skipIf(!hasPeers || !isLong)('a platform with a registry of somebody else, over TLS', () => {
   const platform = Platform.at('registry')
   let registry: DockerRegistry
   let credentials: string
   let shop: Repository
+  const { ca, server } = makeCertificates('of the department')
+  const trusted = process.env['NODE_EXTRA_CA_CERTS']
+  let trustedToo: string
 
   beforeAll(async () => {
-    registry = await DockerRegistry.start(CREDENTIALS)
+    registry = await DockerRegistry.start(CREDENTIALS, server)
+    trustedToo = join(registry.folder, 'ca.crt')
+    writeFileSync(trustedToo, `${trusted === undefined ? '' : readFileSync(trusted, 'utf8')}\n${ca}`)
     credentials = join(registry.folder, 'credentials')
     writeFileSync(credentials, `${CREDENTIALS}\n`, { mode: 0o600 })
   })
@@ -235,21 +241,33 @@ describe.skipIf(!hasPeers || !isLong)('a platform with a registry of somebody el
   const options = (): string[] => [
     '--no-example',
     '--registry-url',
-    `http://${registry.host}/croft`,
+    `${registry.origin}/croft`,
     '--registry-credentials-file',
     credentials,
   ]
+  /** Starts it on a host that trusts who signed for the registry; what asks later goes by the platform. */
+  async function up(...args: string[]): Promise<void> {
+    process.env['NODE_EXTRA_CA_CERTS'] = trustedToo
+    try {
+      await platform.up(...args)
+    } finally {
+      if (trusted === undefined) delete process.env['NODE_EXTRA_CA_CERTS']
+      else process.env['NODE_EXTRA_CA_CERTS'] = trusted
+    }
+  }
 
-  it('does not start while the registry is away or lets nobody in, and says what to do', async () => {
+  it('does not start while the registry is away, not trusted or lets nobody in, and says what to do', async () => {
+    const untrusted = await platform.up(...options()).catch((error: Error) => error.message)
+    expect(untrusted).toMatch(/the certificate of 127\.0\.0\.1:\d+ is not trusted: .*let the host trust who signed it/)
     await registry.shut()
-    const away = await platform.up(...options()).catch((error: Error) => error.message)
+    const away = await up(...options()).catch((error: Error) => error.message)
     expect(away).toMatch(
-      /images cannot be published in http:\/\/127\.0\.0\.1:\d+\/croft: the registry \S+ cannot be reached/,
+      /images cannot be published in https:\/\/127\.0\.0\.1:\d+\/croft: the registry \S+ cannot be reached/,
     )
     expect(away).toMatch(/try: check the address and that the registry runs/)
     await registry.open()
     writeFileSync(credentials, 'croft:wrong\n')
-    expect(await platform.up(...options()).catch((error: Error) => error.message)).toContain('refuses the credentials')
+    expect(await up(...options()).catch((error: Error) => error.message)).toContain('refuses the credentials')
     writeFileSync(credentials, `${CREDENTIALS}\n`)
     const inArguments = ['--no-example', '--registry-url', `http://croft:secret@${registry.host}/croft`]
     expect(await platform.up(...inArguments).catch((error: Error) => error.message)).toContain(
@@ -260,11 +278,11 @@ describe.skipIf(!hasPeers || !isLong)('a platform with a registry of somebody el
   })
 
   it('starts, shows it, and publishes what is pushed there', async () => {
-    await platform.up(...options())
+    await up(...options())
     const status = (await platform.status()) as unknown as { registry: unknown }
-    expect(status.registry).toEqual({ url: `http://${registry.host}/croft`, problem: null })
-    expect((await platform.croft('status')).stdout).toContain(`images in http://${registry.host}/croft`)
-    expect((await platform.croft('doctor')).stdout).toMatch(/ok +registry +images are published in http/)
+    expect(status.registry).toEqual({ url: `${registry.origin}/croft`, problem: null })
+    expect((await platform.croft('status')).stdout).toContain(`images in ${registry.origin}/croft`)
+    expect((await platform.croft('doctor')).stdout).toMatch(/ok +registry +images are published in https/)
     shop = await platform.repository('shop', webApp('one'))
     const pushed = await shop.push()
     expect(pushed.code, pushed.output).toBe(0)
@@ -277,7 +295,7 @@ describe.skipIf(!hasPeers || !isLong)('a platform with a registry of somebody el
     expect((await platform.down('--keep-apps')).code).toBe(0)
     for (const path of paths)
       for (const name of readdirSync(path)) rmSync(join(path, name), { recursive: true, force: true })
-    await platform.up(...options())
+    await up(...options())
     registry.asked.length = 0
     const restarted = await platform.croft('ps:restart', '-a', 'shop')
     expect(restarted.code, restarted.output).toBe(0)

@@ -24,6 +24,8 @@ const environmentSchema = z.object({
   CROFT_REGISTRY_URL: z.string().default(''),
   /** `NAME:PASSWORD`. */
   CROFT_REGISTRY_CREDENTIALS: z.string().default(''),
+  /** A file with the certificates the host trusts. */
+  CROFT_HOST_CA: z.string().default(''),
 })
 
 /** What the controller is told at its start; nothing else is read from the environment. */
@@ -51,6 +53,8 @@ export interface ControllerConfig {
   operatorTokenSha256: string
   /** Where images are published instead of being this platform's alone to keep. */
   registry: { url: string; credentials: RegistryCredentials | null } | null
+  /** The file with the certificates the host trusts, in PEM; null: those that Node brings along. */
+  hostCa: string | null
 }
 
 /**
@@ -94,5 +98,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       of.CROFT_REGISTRY_URL === ''
         ? null
         : { url: of.CROFT_REGISTRY_URL, credentials: parseCredentials(of.CROFT_REGISTRY_CREDENTIALS) },
+    hostCa: of.CROFT_HOST_CA === '' ? null : of.CROFT_HOST_CA,
   }
 }

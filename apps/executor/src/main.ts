@@ -17,6 +17,7 @@ import { BaseImages } from './image/base-image.js'
 import { CroftImageResolver } from './image/image-resolver.js'
 import { PublishedSource } from './image/image-source.js'
 import { Images } from './image/images.js'
+import { registryTrust } from './image/registry-trust.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
 import { PackageLists } from './stack/package-lists.js'
@@ -41,10 +42,12 @@ async function main(): Promise<void> {
   const registry = new RegistryClient({ socketPath, origin: 'http://controller' })
   const bases = new BaseImages(join(config.cache, 'base'), join(config.nodeHome, 'stacks'))
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
+  const hostCa = config.build.ca === '' ? null : config.build.ca
+  const certificates = registryTrust(hostCa, () => controller.registryCertificates(), logger)
   const source =
     config.registry === null
       ? registry
-      : new PublishedSource(new ExternalRegistry({ ...config.registry, homeId: config.homeId }), registry)
+      : new PublishedSource(new ExternalRegistry({ ...config.registry, homeId: config.homeId, certificates }), registry)
   const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry: source })
   const resolver = new CroftImageResolver(images, bases)
   const backend =
@@ -79,7 +82,7 @@ async function main(): Promise<void> {
     gitSource: new GitSource({
       folder: join(config.nodeHome, 'buildpacks', 'git'),
       egress: config.egress,
-      ca: config.build.ca === '' ? null : config.build.ca,
+      ca: hostCa,
       proxyEnvironment: config.build.proxyEnv,
     }),
     registry,
@@ -95,7 +98,7 @@ async function main(): Promise<void> {
       platformNode: config.platformNode,
       platformNpm: config.platformNpm,
       npmrc: config.build.npmrc === '' ? null : config.build.npmrc,
-      ca: config.build.ca === '' ? null : config.build.ca,
+      ca: hostCa,
       proxyEnvironment: config.build.proxyEnv,
     },
   }

@@ -4,6 +4,7 @@ import { RegistryError } from './errors.js'
 import { ForeignRegistry } from './foreign-registry.js'
 import type { Descriptor } from './manifest.js'
 import { one, type RegistryCredentials, type RegistryTimeouts } from './registry-session.js'
+import type { Certificates } from './registry-trust.js'
 import { parseRegistryUrl } from './registry-url.js'
 
 export interface ExternalRegistryOptions {
@@ -13,6 +14,8 @@ export interface ExternalRegistryOptions {
   /** The platform's own id: platforms that share a registry have a repository each. */
   homeId: string
   timeouts?: RegistryTimeouts
+  /** See `SessionOptions`. */
+  certificates?: Certificates | undefined
 }
 
 /**
@@ -20,11 +23,11 @@ export interface ExternalRegistryOptions {
  * which image is decided at the platform's own `/v2/`. @throws RegistryError
  */
 export class ExternalRegistry extends ForeignRegistry {
-  constructor({ url, credentials, homeId, timeouts }: ExternalRegistryOptions) {
+  constructor({ url, credentials, homeId, timeouts, certificates }: ExternalRegistryOptions) {
     // plain HTTP was judged when the platform was started
     const { origin, host, prefix } = parseRegistryUrl(url, true)
     const name = `${prefix}/${homeId.toLowerCase()}`
-    super({ host, name }, credentials, timeouts, { origin, actions: 'pull,push,delete' })
+    super({ host, name }, credentials, timeouts, { origin, actions: 'pull,push,delete', certificates })
   }
 
   /** Host, port and repository, for people. */

@@ -5,6 +5,7 @@ import { CroftError, messageOf } from '@croft/kit'
 import { Agent, request, type Dispatcher } from 'undici'
 import { NotInRegistry, RegistryError, type OciError } from './errors.js'
 import { isLoopbackHost, originOf, type ImageReference } from './image-reference.js'
+import { isUntrusted, trustingConnector, type Certificates } from './registry-trust.js'
 
 export interface RegistryCredentials {
   username: string
@@ -36,6 +37,8 @@ export interface SessionOptions {
   origin?: string
   /** What is asked for; default: only to pull. */
   actions?: 'pull' | 'pull,push,delete'
+  /** What is trusted besides Node's own certificates; asked for every new connection. */
+  certificates?: Certificates | undefined
 }
 
 export interface SessionRequest {
@@ -62,10 +65,11 @@ export class RegistrySession {
   constructor(
     reference: Pick<ImageReference, 'host' | 'name'>,
     credentials: RegistryCredentials | null,
-    { timeouts = TIMEOUTS, origin, actions = 'pull' }: SessionOptions = {},
+    { timeouts = TIMEOUTS, origin, actions = 'pull', certificates }: SessionOptions = {},
   ) {
     this.#timeouts = timeouts
-    this.#agent = new Agent({ connections: 4, connect: { timeout: timeouts.answerMs, lookup: guardedLookup } })
+    const connect = trustingConnector({ timeout: timeouts.answerMs, lookup: guardedLookup }, certificates)
+    this.#agent = new Agent({ connections: 4, connect })
     refuseLinkLocal(reference.host)
     this.origin = origin ?? originOf(reference.host)
     this.host = reference.host
@@ -145,6 +149,11 @@ export class RegistrySession {
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof RegistryError) throw error
+      if (isUntrusted(error)) {
+        const remedy = 'let the host trust who signed it, or the platform: croft settings:set ca=FILE'
+        const title = `the certificate of ${url.host} is not trusted`
+        throw new RegistryError(title, `${messageOf(error)}; ${remedy}`, error)
+      }
       throw new RegistryError(`the registry ${this.host} cannot be reached`, `${url.host}: ${messageOf(error)}`, error)
     }
   }

@@ -11,7 +11,7 @@ export const buildReachSchema = z.object({
   proxy: z.string().nullable(),
   /** Hosts that are reached without the proxy, separated by commas. */
   noProxy: z.string().nullable(),
-  /** Certificates in PEM that are trusted besides the host's. */
+  /** Certificates in PEM that are trusted besides the host's, of registries of images, too. */
   ca: z.string().nullable(),
   /** What else builds are let through to: see `parseEgress`. */
   egress: z.array(z.string()).default([]),

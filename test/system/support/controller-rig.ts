@@ -61,6 +61,7 @@ export async function controllerRig(changes: Partial<ControllerConfig> = {}): Pr
     redisUrl: database.redisUrl,
     operatorTokenSha256: createHash('sha256').update(OPERATOR_TOKEN).digest('hex'),
     registry: null,
+    hostCa: null,
     ...changes,
   }
   const begin = async (): Promise<Controller> => {

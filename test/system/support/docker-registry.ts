@@ -7,10 +7,12 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { waitFor } from '@croft/kit'
+import type { Identity } from '@croft/kit/testing/certificates'
 import { peer } from './foreign-peers.js'
 
 /** How the registry behaves towards whoever asks it. */
@@ -30,9 +32,11 @@ export class DockerRegistry {
     private readonly child: ChildProcess,
     /** `NAME:PASSWORD`; null: nobody is asked. */
     readonly credentials: string | null,
+    /** What it shows over TLS; null: it speaks plain HTTP. */
+    private readonly identity: Identity | null,
   ) {}
 
-  static async start(credentials: string | null = null): Promise<DockerRegistry> {
+  static async start(credentials: string | null = null, identity: Identity | null = null): Promise<DockerRegistry> {
     const folder = mkdtempSync(join(tmpdir(), 'croft-docker-registry-'))
     const { file, env } = peer('docker-registry', folder)
     const [inner, outer] = [await freePort(), await freePort()]
@@ -42,7 +46,7 @@ export class DockerRegistry {
       `version: 0.1\nstorage:\n  delete: {enabled: true}\n  filesystem: {rootdirectory: ${folder}/store}\nhttp: {addr: "127.0.0.1:${inner}", relativeurls: true}\n`,
     )
     const child = spawn(file, ['serve', join(folder, 'config.yml')], { env, stdio: 'ignore' })
-    const registry = new DockerRegistry(folder, inner, outer, child, credentials)
+    const registry = new DockerRegistry(folder, inner, outer, child, credentials, identity)
     await registry.open()
     await waitFor(async () => (await fetch(`http://127.0.0.1:${inner}/v2/`).catch(() => null))?.ok, {
       what: 'docker-registry',
@@ -53,6 +57,10 @@ export class DockerRegistry {
 
   get host(): string {
     return `127.0.0.1:${this.port}`
+  }
+
+  get origin(): string {
+    return `${this.identity === null ? 'http' : 'https'}://${this.host}`
   }
 
   /** Nobody answers at its port any more. */
@@ -66,7 +74,8 @@ export class DockerRegistry {
 
   async open(): Promise<void> {
     this.temper = 'good'
-    const door = createHttpServer((asked, answer) => this.#pass(asked, answer))
+    const pass = (asked: IncomingMessage, answer: ServerResponse): void => this.#pass(asked, answer)
+    const door = this.identity === null ? createHttpServer(pass) : createHttpsServer(this.identity, pass)
     this.#door = door
     await new Promise<void>((done) => door.listen(this.port, '127.0.0.1', done))
   }

@@ -109,7 +109,7 @@ const SETTINGS: Record<string, Setting> = {
   ca: {
     field: 'ca',
     form: 'FILE',
-    meaning: "certificates in PEM that builds trust besides the host's",
+    meaning: "certificates in PEM that builds, and pulls from registries, trust besides the host's",
     isOptional: true,
   },
 }

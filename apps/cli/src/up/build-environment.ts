@@ -9,7 +9,7 @@ import { writeFileWhole } from './write-file-whole.js'
 export interface BuildEnvironment {
   /** Path of an npmrc with the host's registries and proxies, no passwords. */
   npmrc: string
-  /** Path of the certificates builds trust. */
+  /** Path of the certificates the host trusts, and so do builds and whatever asks other registries. */
   ca: string
   /** `http_proxy` and its kin. */
   proxyEnvironment: Record<string, string>
@@ -46,18 +46,26 @@ export async function readHostNpm(
   return { npm, proxyEnvironment }
 }
 
-/** Writes what builds get of the host's configuration into `folder`. */
-export async function prepareBuildEnvironment(folder: string, env: NodeJS.ProcessEnv): Promise<BuildEnvironment> {
-  const { npm, proxyEnvironment } = await readHostNpm(env)
-  const npmrc = join(folder, 'build.npmrc')
-  const passedOn = [...npm].filter(([key]) => PASSED_ON.test(key)).sort(([a], [b]) => a.localeCompare(b))
-  writeFileWhole(npmrc, passedOn.map(([key, value]) => `${key}=${value}\n`).join(''), 0o644)
+/** Where a home has the certificates that the host trusted when it was started; its components read them. */
+export const hostCaOf = (home: string): string => join(home, 'ca.crt')
 
-  const ca = join(folder, 'build-ca.crt')
+/** The certificates this host trusts, in PEM: the system's, and those that npm and Node are told of. */
+export async function hostCertificates(env: NodeJS.ProcessEnv, npm: ReadonlyMap<string, string>): Promise<string> {
   const extra = [npm.get('cafile'), env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']]
   const sources = [...new Set([SYSTEM_CA, ...extra])].filter(
     (file): file is string => file !== undefined && existsSync(file),
   )
-  writeFileWhole(ca, (await Promise.all(sources.map((file) => readFile(file, 'utf8')))).join('\n'), 0o644)
+  return (await Promise.all(sources.map((file) => readFile(file, 'utf8')))).join('\n')
+}
+
+/** Writes what the components of a home get of the host's configuration. */
+export async function prepareBuildEnvironment(home: string, env: NodeJS.ProcessEnv): Promise<BuildEnvironment> {
+  const { npm, proxyEnvironment } = await readHostNpm(env)
+  const npmrc = join(home, 'node', 'build.npmrc')
+  const passedOn = [...npm].filter(([key]) => PASSED_ON.test(key)).sort(([a], [b]) => a.localeCompare(b))
+  writeFileWhole(npmrc, passedOn.map(([key, value]) => `${key}=${value}\n`).join(''), 0o644)
+
+  const ca = hostCaOf(home)
+  writeFileWhole(ca, await hostCertificates(env, npm), 0o644)
   return { npmrc, ca, proxyEnvironment, npm }
 }

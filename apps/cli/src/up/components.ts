@@ -52,6 +52,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_DATABASE_URL: settings.databaseUrl ?? postgresUrl(postgres),
       CROFT_REDIS_URL: settings.redisUrl ?? config.redisUrl,
       CROFT_OPERATOR_TOKEN_SHA256: config.operatorTokenSha256,
+      CROFT_HOST_CA: config.build.ca,
       ...registry,
     },
     after: embedded.map(({ name }) => name),

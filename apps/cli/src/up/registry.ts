@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CroftError, messageOf } from '@croft/kit'
 import { readSecret, UnusableFile } from '../garden/secrets.js'
+import { hostCaOf, hostCertificates, readHostNpm } from './build-environment.js'
 import type { RegistrySetting } from './settings.js'
 
 /** `NAME:PASSWORD` out of a file that others may not read; empty without a file. @throws UnusableFile */
@@ -30,6 +31,10 @@ export async function registryProblem(
     credentials: parseCredentials(await readRegistryCredentials(setting)),
     homeId: (await readFile(join(home, 'id'), 'utf8').catch(() => 'check')).trim(),
     timeouts: { answerMs: timeoutMs, idleMs: timeoutMs },
+    certificates: async () => {
+      const now = await hostCertificates(process.env, (await readHostNpm(process.env)).npm)
+      return `${now}\n${await readFile(hostCaOf(home), 'utf8').catch(() => '')}`
+    },
   })
   try {
     await registry.check(AbortSignal.timeout(timeoutMs * 3))

@@ -67,7 +67,7 @@ export async function setUp(settings: Settings, steps: Steps): Promise<SetUpResu
   const npm = hasPlatformNpm(settings.cache)
     ? ensurePlatformNpm(settings.cache)
     : steps.run("Fetching npm for the apps' builds", () => ensurePlatformNpm(settings.cache))
-  const build = prepareBuildEnvironment(join(settings.home, 'node'), process.env)
+  const build = prepareBuildEnvironment(settings.home, process.env)
   const reachable = build.then(readEgress)
   const [{ found, shim }, program, platformNpm, files, egress] = await all([
     hostPart,

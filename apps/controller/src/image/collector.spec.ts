@@ -38,7 +38,7 @@ beforeEach(async () => {
   manifests = new ManifestStore(config, blobs)
   const query = (sql: string): Promise<unknown> =>
     Promise.resolve(sql.includes('AS live FROM app') ? [{ live: isLive }] : roots.map((image) => ({ image })))
-  const published = new PublishedImages(config, blobs, manifests, clock, silentLogger)
+  const published = new PublishedImages(config, blobs, manifests, { certificates: async () => '' }, clock, silentLogger)
   collector = new Collector({ query } as unknown as DataSource, blobs, manifests, published, clock, silentLogger)
   server = new InternalServer('node', `${home}/node.sock`, silentLogger)
   await new RegistryNodeRoutes(server, blobs, manifests).onModuleInit()

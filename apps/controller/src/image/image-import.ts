@@ -24,6 +24,7 @@ import { LayerFacts } from './layer-facts.js'
 import { ManifestStore, type StoredManifest } from './manifest-store.js'
 import { TeamAccess } from './registry-access.js'
 import { RegistryCredentialService } from './registry-credential.service.js'
+import { RegistryTrust } from './registry-trust.js'
 
 /** Largest image, compressed, bytes. */
 const MAX_IMAGE_BYTES = 8 * 1024 ** 3
@@ -59,6 +60,7 @@ export class ImageImport {
     @Inject(LayerFacts) private readonly facts: LayerFacts,
     @Inject(TeamAccess) private readonly access: TeamAccess,
     @Inject(RegistryCredentialService) private readonly credentials: RegistryCredentialService,
+    @Inject(RegistryTrust) private readonly trust: RegistryTrust,
   ) {}
 
   /** @throws ImageNotPulled */
@@ -120,7 +122,8 @@ export class ImageImport {
     const here = reference.digest === null ? null : await this.#whole(app, reference.digest)
     if (here !== null) return here
     const credentials = await this.credentials.of(app.teamId, reference.host)
-    const registry = new ForeignRegistry(reference, credentials)
+    const { certificates } = this.trust
+    const registry = new ForeignRegistry(reference, credentials, undefined, { certificates })
     try {
       let found = await registry.manifest(reference.digest ?? reference.tag ?? 'latest', signal)
       if (isIndex(found.mediaType)) found = await registry.manifest(chooseOf(found.bytes).digest, signal)

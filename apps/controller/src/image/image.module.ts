@@ -12,6 +12,7 @@ import { RegistryCredentialController } from './registry-credential.controller.j
 import { RegistryCredentialService } from './registry-credential.service.js'
 import { RegistryNodeRoutes } from './registry-node.routes.js'
 import { RegistryPublicRoutes } from './registry-public.routes.js'
+import { RegistryTrust } from './registry-trust.js'
 
 /** Images, content-addressed: the truth of which every node keeps unpacked copies. */
 @Module({
@@ -19,6 +20,7 @@ import { RegistryPublicRoutes } from './registry-public.routes.js'
     BlobStore,
     ManifestStore,
     LayerFacts,
+    RegistryTrust,
     PublishedImages,
     TeamAccess,
     RegistryCredentialService,

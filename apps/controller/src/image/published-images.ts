@@ -12,6 +12,7 @@ import type { ControllerConfig } from '../config.js'
 import { CLOCK, CONFIG, LOGGER } from '../tokens.js'
 import { BlobStore, type Elsewhere } from './blob-store.js'
 import { ManifestStore } from './manifest-store.js'
+import { RegistryTrust } from './registry-trust.js'
 
 /** All of one image may take so long to be published, ms. */
 const PUBLISH_MS = 10 * 60_000
@@ -54,11 +55,12 @@ export class PublishedImages implements OnModuleInit, OnApplicationBootstrap, On
     @Inject(CONFIG) config: ControllerConfig,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
+    @Inject(RegistryTrust) { certificates }: Pick<RegistryTrust, 'certificates'>,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     const { registry, homeId } = config
-    this.#registry = registry === null ? null : new ExternalRegistry({ ...registry, homeId })
+    this.#registry = registry === null ? null : new ExternalRegistry({ ...registry, homeId, certificates })
   }
 
   onModuleInit(): void {

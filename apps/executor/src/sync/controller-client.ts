@@ -115,6 +115,14 @@ export class ControllerClient {
     return buildWishesSchema.parse(await body.json())
   }
 
+  /** The certificates that the platform's settings trust besides the host's, in PEM; empty: none. */
+  async registryCertificates(): Promise<string> {
+    const { body } = await this.#call('GET', '/v1/registry-certificates', {
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+    })
+    return body.text()
+  }
+
   /** Has an image brought into the repository of a build's app. */
   async image(
     buildId: string,

@@ -54,9 +54,9 @@ function issue(subject: string, serial: number, isAuthority: boolean, issuer?: I
   }
 }
 
-/** An authority, and a server and a client it has signed. */
-export function makeCertificates(): { ca: string; server: Identity; client: Identity } {
-  const authority = issue('authority', 1, true)
+/** An authority of that name, and a server and a client it has signed. */
+export function makeCertificates(called = 'authority'): { ca: string; server: Identity; client: Identity } {
+  const authority = issue(called, 1, true)
   return {
     ca: authority.cert,
     server: issue('server', 2, false, authority.issuer),
