@@ -38,9 +38,14 @@ export function checkConfig(set: Readonly<Record<string, string>>): void {
   if (Object.keys(fields).length > 0) throw new InvalidConfigVar(fields)
 }
 
+/** What keeps these from being all of an app's config vars together, or undefined. Pure. */
+export function objectionToSize(all: Readonly<Record<string, string>>): string | undefined {
+  const bytes = Object.entries(all).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 2, 0)
+  return bytes <= TOTAL_LIMIT_BYTES ? undefined : `would be ${bytes} bytes in all; ${TOTAL_LIMIT_BYTES} is the most`
+}
+
 /** @throws InvalidConfigVar when all values together are larger than an environment may be. Pure. */
 export function checkConfigSize(all: Readonly<Record<string, string>>): void {
-  const bytes = Object.entries(all).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 2, 0)
-  if (bytes <= TOTAL_LIMIT_BYTES) return
-  throw new InvalidConfigVar({ config: `would be ${bytes} bytes in all; ${TOTAL_LIMIT_BYTES} is the most` })
+  const objection = objectionToSize(all)
+  if (objection !== undefined) throw new InvalidConfigVar({ config: objection })
 }

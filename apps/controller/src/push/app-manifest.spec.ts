@@ -78,9 +78,16 @@ describe('app.json', () => {
     ['{"env": {\n"A": "x",\n"a-b": "x"}}', /^app\.json, line 3: env\.a-b: is not a name of an environment variable/],
     ['{"env": {\n"A": { "generator":\n"uuid"}}}', /^app\.json, line 2: env\.A\.generator: only "secret" is known/],
     ['{"env": {\n"A": null}}', /^app\.json, line 2: env\.A: /],
+    ['{"env": {\n"A": "x\\u0000"}}', /^app\.json, line 2: env\.A\.value: has a NUL character/],
     ['{\n"scripts": []}', /^app\.json, line 2: scripts: /],
   ])('%j is refused with line, member and rule', (text, says) => {
     expect(() => parseAppManifest(text)).toThrow(ManifestError)
     expect(() => parseAppManifest(text)).toThrow(says)
+  })
+  it('is refused with its line when it gives more than an environment holds', () => {
+    const text = `{\n"env": {"A": "${'x'.repeat(65_000)}",\n"B": "${'x'.repeat(1_000)}"}}`
+    expect(() => parseAppManifest(text)).toThrow(
+      'app.json, line 2: env: would be 66006 bytes in all; 65536 is the most',
+    )
   })
 })

@@ -1,7 +1,7 @@
 import { JsonProblem, lineOfMember, readJson } from '@croft/kit'
 import type { HealthCheck } from '@croft/protocol'
 import { z } from 'zod'
-import { objectionToName } from '../app/config-name.js'
+import { objectionToName, objectionToSize } from '../app/config-name.js'
 import { named } from './text.js'
 
 /** A config var that `app.json` describes. */
@@ -55,7 +55,10 @@ const checkSchema = z.looseObject({
 })
 type DeclaredCheck = z.infer<typeof checkSchema>
 
-const textSchema = z.union([z.string(), z.number(), z.boolean()], 'expected a text').transform(String)
+const textSchema = z
+  .union([z.string(), z.number(), z.boolean()], 'expected a text')
+  .transform(String)
+  .refine((text) => !text.includes('\0'), 'has a NUL character')
 const varSchema = z.looseObject({
   description: z.string().optional(),
   value: textSchema.nullish(),
@@ -105,6 +108,8 @@ export function parseAppManifest(text: string): AppManifest {
     else if (objection !== 'is set by the platform') throw document.problem(['env', name], objection)
     else manifest.ignored.push(`app.json: env.${name} ${objection}`)
   }
+  const tooLarge = objectionToSize(Object.fromEntries(manifest.env.map(({ name, value }) => [name, value ?? ''])))
+  if (tooLarge !== undefined) throw document.problem(['env'], tooLarge)
   return manifest
 }
 
