@@ -159,7 +159,11 @@ class Bringer {
     const key = `${url}#${ref ?? ''}`
     const kept = await readPins(pins)
     const pinned = isClean ? undefined : kept[key]
-    const commit = await git.fetch(url, pinned ?? ref, signal)
+    const commit = await git.fetch(url, pinned ?? ref, signal).catch((error: unknown) => {
+      if (pinned === undefined || !(error instanceof LifecycleError)) throw error
+      const suggestion = `push again later, or with -o rebuild to take what ${ref ?? 'its HEAD'} stands for now`
+      throw new LifecycleError('detect', error.title, suggestion, { cause: error })
+    })
     if (kept[key] !== commit) await writePins(pins, { ...kept, [key]: commit })
     return commit
   }
