@@ -1,6 +1,10 @@
 import { waitFor } from '@croft/kit'
 import { describe, expect, it } from 'vitest'
 import { DeployService } from '../../apps/controller/src/deploy/deploy.service.js'
+import { git } from '../../apps/controller/src/push/git.js'
+import { RepositoryUpkeep } from '../../apps/controller/src/push/repository-upkeep.js'
+import { Repositories } from '../../apps/controller/src/push/repository.js'
+import { ReleaseService } from '../../apps/controller/src/release/release.service.js'
 import {
   deploy,
   endpoints,
@@ -232,5 +236,26 @@ describe('the controller restarted while a deployment is', () => {
     await waitFor(async () => (await ps(app))[0]?.state === 'running', { what: 'the instance', timeoutMs: 5_000 })
     expect((await ps(app))[0]?.id).toBe(before?.id)
     expect(endpoints(app)).toHaveLength(1)
+  })
+})
+
+describe('the repository of an app', () => {
+  it('keeps the commits of its releases when it is tidied, whatever became of its branches', async () => {
+    const app = await rig.createApp('tidied')
+    const repository = await rig.service(Repositories).ensure(app.repositoryId)
+    const tree = (await git(repository, ['mktree'], { input: '' })).trim()
+    const env = Object.fromEntries(
+      ['AUTHOR', 'COMMITTER'].flatMap((who) => [
+        [`GIT_${who}_NAME`, 'x'],
+        [`GIT_${who}_EMAIL`, ''],
+      ]),
+    )
+    const commit = (await git(repository, ['commit-tree', '-m', 'x', tree], { env })).trim()
+    const image = `sha256:${'0'.repeat(64)}`
+    const release = { app, image, processTypes: {}, commit, description: 'a test', author: 'operator' }
+    for (let round = 0; round < 2; round += 1) await rig.service(ReleaseService).create(release)
+    await rig.service(RepositoryUpkeep).tidy()
+    const refs = await git(repository, ['for-each-ref', '--format=%(refname) %(objectname)'])
+    expect(refs).toBe(`refs/croft/released/${commit} ${commit}\n`)
   })
 })

@@ -46,6 +46,8 @@ export function startGit(repository: string, args: readonly string[], env: Recor
 const HIDDEN_REFS = 'refs/croft'
 /** The sources that came as folders, each by the id of its push. */
 export const FOLDER_REFS = `${HIDDEN_REFS}/folders`
+/** Commits of releases that no branch has any more, each by its id. */
+export const RELEASED_REFS = `${HIDDEN_REFS}/released`
 
 export function isHidden(ref: string): boolean {
   return ref.startsWith(`${HIDDEN_REFS}/`)

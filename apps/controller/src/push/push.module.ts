@@ -10,12 +10,13 @@ import { GitHttpController } from './git-http.controller.js'
 import { PushRecovery } from './push-recovery.js'
 import { PushRows } from './push-rows.js'
 import { PushService } from './push.service.js'
+import { RepositoryUpkeep } from './repository-upkeep.js'
 import { RepositoryModule } from './repository.module.js'
 
 /** From `git push` to a moved ref. */
 @Module({
   imports: [BuildModule, ImageModule, RepositoryModule],
   controllers: [BuildAnewController, FolderDeployController, GitHttpController],
-  providers: [BuildAnew, Delivery, FolderDeploy, PushRecovery, PushRows, PushService],
+  providers: [BuildAnew, Delivery, FolderDeploy, PushRecovery, PushRows, PushService, RepositoryUpkeep],
 })
 export class PushModule {}

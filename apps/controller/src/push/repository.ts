@@ -115,7 +115,7 @@ export class Repositories implements OnModuleInit {
     return listed.split('\n').filter((name) => name !== '')
   }
 
-  /** Removes a ref. Its objects stay, like those of pushes that came to nothing. */
+  /** Removes a ref. Its objects stay until the repository is tidied, like those of pushes that came to nothing. */
   async dropRef(repository: string, ref: string): Promise<void> {
     await git(repository, ['update-ref', '-d', '--end-of-options', ref])
   }
