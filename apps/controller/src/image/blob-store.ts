@@ -108,8 +108,12 @@ export class BlobStore implements OnModuleInit {
   /** The bytes of a blob, or of the range `start` to `end` (both included). */
   read(digest: Digest, range?: { start: number; end: number }): Readable {
     const path = this.#pathOf(digest)
-    if (this.elsewhere === undefined || existsSync(path)) return createReadStream(path, range)
-    return Readable.from(rangeOf(this.elsewhere.read(digest), range), { objectMode: false })
+    const { elsewhere } = this
+    if (elsewhere === undefined || existsSync(path)) return createReadStream(path, range)
+    return Readable.from(
+      rangeOf(() => elsewhere.read(digest), range),
+      { objectMode: false },
+    )
   }
 
   /** A small blob in memory. */
@@ -251,10 +255,10 @@ export class BlobStore implements OnModuleInit {
   }
 }
 
-/** A part of a stream; all of it without a range. */
-async function* rangeOf(opening: Promise<Readable>, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
+/** A part of a stream, which is opened when somebody reads; all of it without a range. */
+async function* rangeOf(open: () => Promise<Readable>, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
   let at = 0
-  for await (const chunk of (await opening) as AsyncIterable<Buffer>) {
+  for await (const chunk of (await open()) as AsyncIterable<Buffer>) {
     const part =
       range === undefined ? chunk : chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end + 1 - at))
     at += chunk.length

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { parseDigest, silentLogger } from '@croft/kit'
@@ -55,6 +56,20 @@ const manifest = (config: string, layer: string, more = {}): string =>
   })
 
 describe('blobs', () => {
+  it('that are elsewhere are asked for there when somebody reads them, and not before', async () => {
+    const blobs = new BlobStore({ home } as ControllerConfig)
+    let asked = 0
+    const read = (): Promise<never> => {
+      asked += 1
+      return Promise.reject(new Error('away'))
+    }
+    blobs.elsewhere = { size: async () => 1, read }
+    const unread = blobs.read(parseDigest(sha('x')))
+    unread.destroy()
+    await once(unread, 'close')
+    expect(asked).toBe(0)
+    await expect(blobs.bytes(parseDigest(sha('x')))).rejects.toThrow('away')
+  })
   it('are there once they were uploaded, whole or as a range', async () => {
     const digest = await upload('hello')
     const head = await call('HEAD', `/v2/${APP}/blobs/${digest}`)
