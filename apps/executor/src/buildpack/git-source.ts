@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { readdirSync, renameSync, statSync, utimesSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bareEnv, CommandFailed, run } from '@croft/kit'
+import { bareEnv, CommandFailed, errnoOf, run } from '@croft/kit'
 import { LifecycleError } from '@croft/lifecycle'
 import { reachableAddress, type Egress } from './reachable.js'
 
@@ -9,6 +10,9 @@ const FETCH_TIMEOUT_MS = 120_000
 const LOCAL_TIMEOUT_MS = 60_000
 /** No file of a repository, a pack of history included, may be larger. */
 const MAX_FILE_BYTES = 512 * 1024 * 1024
+/** So many repositories stay, those used last; of the others those that no build has used for so long, ms, more than any takes. */
+const KEPT = 50
+const UNUSED_MS = 60 * 60_000
 const COMMIT = /^[0-9a-f]{40}([0-9a-f]{24})?$/
 
 export interface GitSourceOptions {
@@ -38,7 +42,9 @@ const FETCH_OPTIONS = [
   'http.lowSpeedTime=20',
 ]
 
-/** Buildpacks in git repositories, fetched once and kept on the node. Nothing of a repository is ever run here. */
+/**
+ * Buildpacks in git repositories, fetched once and kept on the node while they are used. Nothing of a repository is ever run here.
+ */
 export class GitSource {
   readonly #options: GitSourceOptions
   readonly #turns: Map<string, Promise<unknown>>
@@ -64,6 +70,7 @@ export class GitSource {
    * @throws LifecycleError when it cannot be had
    */
   async fetch(url: string, ref: string | null, signal: AbortSignal): Promise<string> {
+    this.#use(url)
     if (ref !== null && (await this.has(url, ref))) return ref
     return this.#inTurn(url, async () => {
       await this.#make(url)
@@ -81,13 +88,13 @@ export class GitSource {
   }
 
   /** Writes the files of a commit that is here into `folder`, which is made. */
-  async checkOut(url: string, commit: string, folder: string): Promise<void> {
+  async checkOut(url: string, commit: string, folder: string, signal: AbortSignal): Promise<void> {
     await mkdir(folder, { recursive: true })
     const index = `${folder}.index`
     try {
       const place = { GIT_WORK_TREE: folder, GIT_INDEX_FILE: index }
-      await this.#git(url, ['-c', 'core.hooksPath=/dev/null', 'read-tree', commit], undefined, place)
-      await this.#git(url, ['checkout-index', '--all', '--force', '--quiet'], undefined, place)
+      await this.#git(url, ['-c', 'core.hooksPath=/dev/null', 'read-tree', commit], signal, place)
+      await this.#git(url, ['checkout-index', '--all', '--force', '--quiet'], signal, place)
     } finally {
       await rm(index, { force: true })
     }
@@ -96,6 +103,39 @@ export class GitSource {
   async #make(url: string): Promise<void> {
     await mkdir(this.#options.folder, { recursive: true, mode: 0o700 })
     await this.#git(url, ['init', '--quiet', '--bare', '--template='])
+    this.#use(url)
+    await this.#sweep()
+  }
+
+  /** From now on it is not removed for a while. */
+  #use(url: string): void {
+    const now = Date.now() / 1000
+    try {
+      utimesSync(this.#placeOf(url), now, now)
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    }
+  }
+
+  #placeOf(url: string): string {
+    return join(this.#options.folder, createHash('sha256').update(url).digest('hex'))
+  }
+
+  /** The look at a repository and its end are one step, so that none goes that a build has just begun to use. */
+  async #sweep(): Promise<void> {
+    const { folder } = this.#options
+    const used = readdirSync(folder)
+      .map((name) => ({
+        path: join(folder, name),
+        atMs: statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+      }))
+      .toSorted((a, b) => b.atMs - a.atMs)
+    const isLeft = ({ path }: { path: string }): boolean => path.endsWith('.old')
+    const unused = used.filter((one, index) => index >= KEPT && Date.now() - one.atMs > UNUSED_MS && !isLeft(one))
+    for (const { path } of unused) renameSync(path, `${path}.old`)
+    for (const path of [...used.filter(isLeft).map((one) => one.path), ...unused.map((one) => `${one.path}.old`)]) {
+      await rm(path, { recursive: true, force: true })
+    }
   }
 
   /** `host:port:address`, where a name is looked up by this host; null where a proxy does it. */
@@ -113,15 +153,14 @@ export class GitSource {
     signal?: AbortSignal,
     env: Record<string, string> = {},
   ): Promise<string> {
-    const { ca, proxyEnvironment, folder } = this.#options
-    const name = createHash('sha256').update(url).digest('hex')
+    const { ca, proxyEnvironment } = this.#options
     const { stdout } = await run('prlimit', [`--fsize=${MAX_FILE_BYTES}`, 'git', ...args], {
       timeoutMs: signal === undefined ? LOCAL_TIMEOUT_MS : FETCH_TIMEOUT_MS,
       ...(signal !== undefined && { signal }),
       env: bareEnv({
         ...proxyEnvironment,
         ...(ca !== null && { GIT_SSL_CAINFO: ca }),
-        GIT_DIR: join(folder, name),
+        GIT_DIR: this.#placeOf(url),
         GIT_CONFIG_NOSYSTEM: '1',
         GIT_CONFIG_GLOBAL: '/dev/null',
         GIT_TERMINAL_PROMPT: '0',

@@ -133,7 +133,7 @@ class Bringer {
     switch (wished.kind) {
       case 'git': {
         const commit = await this.#commitOf(wished)
-        await this.input.git.checkOut(wished.url, commit, draft)
+        await this.input.git.checkOut(wished.url, commit, draft, this.input.signal)
         return `${name} at ${commit.slice(0, 12)}`
       }
       case 'folder':
