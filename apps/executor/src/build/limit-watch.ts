@@ -13,7 +13,14 @@ const DU_TIMEOUT_MS = 30_000
 export function endAtLimits(
   folders: readonly string[],
   containerOf: () => Pick<Container, 'metrics'> | null,
-  { spec, ports, stop }: Pick<RunningBuild, 'spec' | 'ports' | 'stop'>,
+  {
+    spec,
+    ports,
+    stop,
+  }: Pick<RunningBuild, 'stop'> & {
+    spec: { limits: { diskBytes: number; pids: number } }
+    ports: { clock: Clock }
+  },
 ): void {
   watchLimits(folders, containerOf, spec.limits, ports.clock, stop.signal).then(
     (what) => stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
@@ -54,21 +61,20 @@ async function watchLimits(
   }
 }
 
+/** Files that go under du's feet are an error to it; it tells the sum of all others. 0 where it tells none. */
 async function usedBytes(folders: readonly string[], signal: AbortSignal): Promise<number> {
-  try {
-    const { stdout } = await run(
-      'du',
-      ['--summarize', '--one-file-system', '--total', '--block-size=1', '--', ...folders],
-      {
-        timeoutMs: DU_TIMEOUT_MS,
-        signal,
-        env: bareEnv({ LC_ALL: 'C' }),
-      },
-    )
-    return totalOf(stdout.toString())
-  } catch {
-    return 0 // files come and go under du's feet; the next look decides
+  let said = ''
+  const options = {
+    timeoutMs: DU_TIMEOUT_MS,
+    signal,
+    env: bareEnv({ LC_ALL: 'C' }),
+    onOutput: (chunk: Buffer, stream: 'stdout' | 'stderr') => {
+      if (stream === 'stdout') said += chunk.toString()
+    },
   }
+  const what = ['--summarize', '--one-file-system', '--total', '--block-size=1', '--', ...folders]
+  await run('du', what, options).catch(() => undefined)
+  return totalOf(said)
 }
 
 function totalOf(text: string): number {
