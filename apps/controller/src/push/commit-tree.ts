@@ -1,6 +1,6 @@
 import { git } from './git.js'
 
-const OBJECT_ID = /^[0-9a-f]{40,64}$/
+export const OBJECT_ID = /^[0-9a-f]{40,64}$/
 
 /**
  * The tree of a commit, or of one folder of it (`web`, `apps/shop`); undefined when the repository does not have it. `env` names the

@@ -15,6 +15,13 @@ async function blob(text: string): Promise<{ objectId: string }> {
   return { objectId: stdout.toString().trim() }
 }
 
+/** The id of a tree that holds a file `x`. */
+async function treeOf({ objectId } = MISSING): Promise<string> {
+  const options = { env: gitEnv(), input: `100644 blob ${objectId}\tx\n`, timeoutMs: 10_000 }
+  const { stdout } = await run('git', [`--git-dir=${repository}`, 'mktree'], options)
+  return stdout.toString().trim()
+}
+
 beforeAll(async () => {
   repository = await mkdtemp(join(tmpdir(), 'croft-repo-'))
   await run('git', ['init', '--quiet', '--bare', repository], { env: gitEnv(), timeoutMs: 10_000 })
@@ -44,12 +51,17 @@ describe('an object reader', () => {
 })
 
 describe('a size reader', () => {
-  it('gives the size of each object in its order and fails for a missing one', async () => {
-    const sizes: number[] = []
+  it('gives the size of each object in its order, and the id of one that has a name, and fails for a missing one', async () => {
     const reader = new SizeReader(repository)
-    await reader.read([await blob('12345'), await blob(''), await blob('12345')], (_, bytes) => sizes.push(bytes))
+    const objects = [await blob('12345'), await blob(''), await blob('12345')]
+    const asked = [{ objectId: `${await treeOf(objects[0])}^{tree}` }, ...objects]
+    const sizes: [string, number][] = []
+    await reader.read(asked, (_, bytes, objectId) => sizes.push([objectId, bytes]))
     reader.close()
-    expect(sizes).toEqual([5, 0, 5])
+    expect(sizes).toEqual([
+      [await treeOf(objects[0]), 29],
+      ...objects.map(({ objectId }, index) => [objectId, [5, 0, 5][index]]),
+    ])
     const other = new SizeReader(repository)
     await expect(other.read([MISSING], () => undefined)).rejects.toThrow(/missing/)
     other.close()

@@ -1,6 +1,8 @@
 import { startGit, type GitProcess } from './git.js'
 
 const TIMEOUT_MS = 60_000
+/** What `SizeReader` is told of an object. */
+const OBJECT = /^([0-9a-f]{40,64}) (\d+)$/
 const MAX_OBJECT_BYTES = 2 * 1024 * 1024
 
 /** One `git cat-file`. To start it takes as long as to be answered, so it may be started before it is known what to ask. */
@@ -60,16 +62,16 @@ export class ObjectReader extends CatFile {
   }
 }
 
-/** Reads the sizes of very many objects, once. */
+/** Reads the ids and sizes of very many objects, once. */
 export class SizeReader extends CatFile {
   constructor(repository: string, env: Record<string, string> = {}) {
-    super(repository, ['--batch-check=%(objectsize)', '--buffer'], env)
+    super(repository, ['--batch-check=%(objectname) %(objectsize)', '--buffer'], env)
   }
 
-  /** In bytes and in their order. `onSize` may throw to end it. @throws Error when an object is missing */
+  /** In bytes and in their order; a name may stand for an id. `onSize` may throw to end it. @throws Error when an object is missing */
   async read<T extends { objectId: string }>(
     wanted: readonly T[],
-    onSize: (wanted: T, bytes: number) => void,
+    onSize: (wanted: T, bytes: number, objectId: string) => void,
   ): Promise<void> {
     this.child.stdin?.end(namesOf(wanted))
     let pending = ''
@@ -81,8 +83,9 @@ export class SizeReader extends CatFile {
       pending = lines.pop() ?? ''
       for (const line of lines) {
         const object = wanted[next]
-        if (object === undefined || !/^\d+$/.test(line)) throw new Error(`git cat-file: ${line.slice(0, 80)}`)
-        onSize(object, Number(line))
+        const [, objectId = '', bytes] = OBJECT.exec(line) ?? []
+        if (object === undefined || bytes === undefined) throw new Error(`git cat-file: ${line.slice(0, 80)}`)
+        onSize(object, Number(bytes), objectId)
         next += 1
       }
     }

@@ -2,6 +2,7 @@ import { ignoredOf, type WishFiles } from '../build/build-wishes.js'
 import { appRuntime, type AppRuntime } from '@croft/stacks'
 import type { AppManifest } from './app-manifest.js'
 import { checkFiles } from './check-files.js'
+import { commitTree, OBJECT_ID } from './commit-tree.js'
 import type { IsIgnored } from './ignore-file.js'
 import { ObjectReader, SizeReader } from './object-reader.js'
 import { PushRefused } from './refusal.js'
@@ -43,8 +44,9 @@ export async function checkSource(
   const objects = new ObjectReader(repository, env)
   const sizes = new SizeReader(repository, env)
   try {
-    const { tree, walked } = await walkSource(repository, commit, folder, env)
-    await measure(sizes, walked)
+    const name = await treeName(repository, commit, folder, env)
+    const walked = await walkSource(repository, name, env)
+    const tree = await measure(sizes, walked, name)
     if (walked.blobs.size === 0) {
       throw new PushRefused({
         reason: 'empty',
@@ -65,11 +67,32 @@ export async function checkSource(
   }
 }
 
-/** Asks for the size of each blob once. @throws PushRefused */
-async function measure(sizes: SizeReader, walked: Walked): Promise<void> {
-  await sizes.read([...walked.blobs.values()], (blob, bytes) => {
-    blob.bytes = bytes
-    const refusal = walked.caps.addSize(blob.path, bytes, blob.times)
+/** What git calls the tree that is built: of a whole commit it finds it by itself. @throws PushRefused when the folder is not there */
+async function treeName(
+  repository: string,
+  commit: string,
+  folder: string | null,
+  env: Record<string, string>,
+): Promise<string> {
+  if (folder === null && OBJECT_ID.test(commit)) return `${commit}^{tree}`
+  const tree = await commitTree(repository, commit, folder, env)
+  if (tree !== undefined) return tree
+  if (folder === null) throw new Error(`commit ${commit} has no tree`)
+  const name = named(folder, 100)
+  throw new PushRefused({
+    reason: 'source-dir',
+    cause: `the commit has no folder ${name}/, which the app's setting source-dir names`,
+    suggestion: `commit ${name}/, or go back to the whole repository with croft apps:set APP source-dir=`,
+  })
+}
+
+/** Asks for the size of each blob once, and for the id of the tree. @throws PushRefused */
+async function measure(sizes: SizeReader, walked: Walked, name: string): Promise<string> {
+  let tree = ''
+  await sizes.read([{ objectId: name }, ...walked.blobs.values()], (object, bytes, objectId) => {
+    if (!('path' in object)) return void (tree = objectId)
+    object.bytes = bytes
+    const refusal = walked.caps.addSize(object.path, bytes, object.times)
     if (refusal !== undefined) throw new PushRefused(refusal)
   })
   for (const [path, { objectId }] of walked.files) {
@@ -80,6 +103,7 @@ async function measure(sizes: SizeReader, walked: Walked): Promise<void> {
       suggestion: `make ${path} smaller and push again`,
     })
   }
+  return tree
 }
 
 /** A lock file larger than anybody reads says nothing about the version: the build will. */

@@ -1,9 +1,7 @@
 import { WISH_FILES } from '../build/build-wishes.js'
 import { LANGUAGE_MARKS, VERSION_FILES } from '@croft/stacks'
-import { commitTree } from './commit-tree.js'
 import { startGit } from './git.js'
 import { PushRefused, type Refusal } from './refusal.js'
-import { named } from './text.js'
 import { TreeCaps, TreeReader, type TreeEntry } from './tree-caps.js'
 
 const WALK_TIMEOUT_MS = 20_000
@@ -25,36 +23,11 @@ export interface Walked {
 }
 
 /**
- * Reads the names of everything in the tree of a commit, or of `folder` in it. `env` names the quarantine while the objects are there.
+ * Reads the names of everything in a tree; `tree` is its id, or a name that git has for it. `env` names the quarantine while the objects
+ * are there.
  * @throws PushRefused
  */
-export async function walkSource(
-  repository: string,
-  commit: string,
-  folder: string | null,
-  env: Record<string, string>,
-): Promise<{ tree: string; walked: Walked }> {
-  const finding = commitTree(repository, commit, folder, env)
-  // git finds the tree of a commit by itself; a folder's has to be found first
-  const start = folder === null ? `${commit}^{tree}` : await finding
-  const walking = start === undefined ? undefined : walk(repository, start, env)
-  walking?.catch(() => undefined) // where there is no tree, that is what is said
-  const tree = await finding
-  if (tree === undefined || walking === undefined) throw noSource(commit, folder)
-  return { tree, walked: await walking }
-}
-
-function noSource(commit: string, folder: string | null): Error {
-  if (folder === null) return new Error(`commit ${commit} has no tree`)
-  const name = named(folder, 100)
-  return new PushRefused({
-    reason: 'source-dir',
-    cause: `the commit has no folder ${name}/, which the app's setting source-dir names`,
-    suggestion: `commit ${name}/, or go back to the whole repository with croft apps:set APP source-dir=`,
-  })
-}
-
-function walk(repository: string, tree: string, env: Record<string, string>): Promise<Walked> {
+export function walkSource(repository: string, tree: string, env: Record<string, string>): Promise<Walked> {
   return new Promise((resolve, reject) => {
     const child = startGit(repository, ['ls-tree', '-r', '-t', '-z', '--full-tree', tree], env)
     const reader = new TreeReader()
