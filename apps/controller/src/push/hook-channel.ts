@@ -7,7 +7,7 @@ import { run } from '@croft/kit'
 /** What a hook asks: its name, its argument, and the lines git gave it. */
 export interface HookQuestion {
   hook: 'pre-receive' | 'update' | 'committed'
-  /** `pre-receive`: the quarantine folder. */
+  /** `pre-receive`: the quarantine folder. `committed`: `synced` when what was written before survives a power cut. */
   argument: string
   lines: string[]
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandFailed, run } from '@croft/kit'
@@ -37,7 +37,7 @@ describe('a hook of a repository', () => {
     async (name, args, lines, expected) => {
       const asked: HookQuestion[] = []
       const channel = await HookChannel.open(join(folder, 'push'), async (question) => asked.push(question) === 1)
-      // no PATH: it starts no program
+      // no PATH: it needs no program
       const env = {
         PATH: '/nonexistent',
         CROFT_PUSH_DIR: join(folder, 'push'),
@@ -52,6 +52,26 @@ describe('a hook of a repository', () => {
       }
     },
   )
+  it.each([
+    ['says that it synced the repository', 0, 'synced'],
+    ['leaves it to the controller to sync the repository when that fails', 1, ''],
+  ])('%s after a ref moved', async (_, code, argument) => {
+    const asked: HookQuestion[] = []
+    const tools = join(folder, 'tools')
+    mkdirSync(tools)
+    writeFileSync(join(tools, 'sync'), `#!/bin/sh\necho "$@" >"\${0%/*}/asked"\nexit ${code}\n`, { mode: 0o755 })
+    const channel = await HookChannel.open(join(folder, 'push'), async (question) => asked.push(question) === 1)
+    try {
+      await runHook('reference-transaction', ['committed'], SEVERAL, {
+        PATH: tools,
+        CROFT_PUSH_DIR: join(folder, 'push'),
+      })
+      expect(readFileSync(join(tools, 'asked'), 'utf8')).toBe(`-f ${folder}\n`)
+      expect(asked).toEqual([{ hook: 'committed', argument, lines: SEVERAL }])
+    } finally {
+      await channel.close()
+    }
+  })
   it('refuses when nobody is there to be asked, and lets a transaction be prepared without asking', async () => {
     const env = { PATH: '/nonexistent' }
     await expect(runHook('pre-receive', [], [], env)).rejects.toThrow(CommandFailed)

@@ -4,7 +4,8 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
  * The hooks of every repository, in one folder that belongs to no repository. They ask the controller over two fifos in the
  * push's own folder and wait for its word: a controller that dies closes the fifo, and the hook refuses. Text for the person
  * who pushes goes from the controller straight into git's side band, so a hook prints nothing. Only what the shell does by itself is
- * used: each program it started would cost every push milliseconds.
+ * used: each program it started would cost every push milliseconds. `sync` is the exception, for the controller would take longer to
+ * start it: a fork copies the map of all its memory.
  */
 const PREFIX = `#!/bin/sh
 set -u
@@ -26,10 +27,12 @@ hears_yes
 printf 'update\\n%s %s %s\\n.\\n' "$2" "$3" "$1" >"$dir/ask" || exit 1
 hears_yes
 `,
-  // The ref has moved, the client has not heard of it: the repository is synced to disk now.
+  // The ref has moved, the client has not heard of it: the repository is synced to disk now. Where that fails the controller tries.
   'reference-transaction': `${PREFIX}
 [ "$1" = committed ] && [ -n "$dir" ] || exit 0
-{ printf 'committed\\n'; given; printf '.\\n'; } >"$dir/ask" || exit 1
+synced=
+sync -f "$PWD" 2>/dev/null && synced=' synced'
+{ printf 'committed%s\\n' "$synced"; given; printf '.\\n'; } >"$dir/ask" || exit 1
 hears_yes
 `,
 }

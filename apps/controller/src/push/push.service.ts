@@ -77,10 +77,10 @@ export class PushService {
     }
   }
 
-  /** The ref moved: makes it last, then says so. A push is acknowledged only after this. */
-  async committed(job: PushJob): Promise<void> {
+  /** The ref moved: makes it last, unless it does already, then says so. A push is acknowledged only after this. */
+  async committed(job: PushJob, isSynced = false): Promise<void> {
     failpoint('ref-moved')
-    await this.repositories.settle(job.repository, job.command.ref)
+    await this.repositories.settle(job.repository, job.command.ref, isSynced)
     await this.rows.move(job.id, 'commit')
     failpoint('push-committed')
     const push = await this.rows.find(job.id)

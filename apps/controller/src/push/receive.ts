@@ -58,7 +58,7 @@ export class Receive {
       case 'update':
         return this.#update(question.lines[0] ?? '')
       case 'committed':
-        return this.#committed()
+        return this.#committed(question.argument === 'synced')
       default:
         return false
     }
@@ -107,10 +107,10 @@ export class Receive {
     }
   }
 
-  async #committed(): Promise<boolean> {
+  async #committed(isSynced: boolean): Promise<boolean> {
     if (this.#job === undefined) return true
     try {
-      await this.pushes.committed(this.#job)
+      await this.pushes.committed(this.#job, isSynced)
       return true
     } catch (error) {
       // The ref moved, but nobody can say that it lasts: git's `ok` must not reach the client.

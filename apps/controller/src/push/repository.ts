@@ -122,11 +122,13 @@ export class Repositories implements OnModuleInit {
 
   /**
    * After a ref moved: HEAD names the branch that deployed last, so that a clone checks it out, and everything written so far
-   * survives a power cut.
+   * survives a power cut. `isSynced`: what was written before this call does already.
    */
-  async settle(repository: string, ref: string): Promise<void> {
+  async settle(repository: string, ref: string, isSynced = false): Promise<void> {
     const head = await readFile(`${repository}/HEAD`, 'utf8').catch(() => '')
-    if (!isHidden(ref) && head !== `ref: ${ref}\n`) await git(repository, ['symbolic-ref', 'HEAD', ref])
+    const isHead = isHidden(ref) || head === `ref: ${ref}\n`
+    if (!isHead) await git(repository, ['symbolic-ref', 'HEAD', ref])
+    if (isSynced && isHead) return
     await run('sync', ['-f', repository], { timeoutMs: SYNC_TIMEOUT_MS })
   }
 
