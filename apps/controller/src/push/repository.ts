@@ -13,6 +13,8 @@ export const MAX_PACK_BYTES = 500 * 1024 * 1024
 const DEAD_QUARANTINE_MS = 60 * 60 * 1_000
 const SYNC_TIMEOUT_MS = 60_000
 
+/** A ref that lies in a file of its own and names an object. */
+const LOOSE_REF = /^[0-9a-f]{40,64}\n$/
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** The bare repositories, one for each app, named by a UUID that never comes from a person. */
@@ -63,8 +65,11 @@ export class Repositories implements OnModuleInit {
     )
   }
 
-  /** The object a ref names, or undefined. */
+  /** The object a ref names, or undefined. The ref is one that git takes as such. */
   async readRef(repository: string, ref: string): Promise<string | undefined> {
+    // one that moved lies in a file of its own; to start git for it would cost every push milliseconds
+    const loose = await readFile(`${repository}/${ref}`, 'latin1').catch(() => '')
+    if (LOOSE_REF.test(loose)) return loose.trimEnd()
     const out = await git(repository, ['for-each-ref', '--format=%(objectname) %(refname)', ref])
     const line = out.split('\n').find((candidate) => candidate.endsWith(` ${ref}`))
     return line?.slice(0, line.indexOf(' '))
