@@ -243,6 +243,5 @@ export class BuildRows {
 
 /** Wakes whoever waits for the build, and the reconciler: an instance whose build does not run in it is stopped. */
 async function tellOf(manager: EntityManager, build: Build): Promise<void> {
-  await notify(manager, `build ${build.id}`)
-  await notify(manager, `app ${build.appId}`)
+  await notify(manager, `build ${build.id}`, `app ${build.appId}`)
 }

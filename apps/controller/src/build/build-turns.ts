@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { Clock, Logger } from '@croft/kit'
 import { In, IsNull, type DataSource } from 'typeorm'
-import { App } from '../app/app.entity.js'
 import { InstanceWriter } from '../instance/instance-writer.js'
 import { Instance } from '../instance/instance.entity.js'
 import { SettingsService } from '../settings/settings.service.js'
@@ -61,12 +60,8 @@ export class BuildTurns {
       )
       const build = open.find((candidate) => candidate.id === id)
       if (build === undefined) return undefined
-      const app = await manager.getRepository(App).findOneByOrFail({ id: build.appId, teamId: build.teamId })
-      const instance = await this.instances.insertBuild(manager, {
-        app,
-        build,
-        limits: { ...BUILD_LIMITS, memoryBytes },
-      })
+      const limits = { ...BUILD_LIMITS, memoryBytes }
+      const instance = await this.instances.insertBuild(manager, { build, limits })
       await this.rows.start(manager, build, instance.id)
       return build
     })

@@ -9,11 +9,12 @@ export type RevisionName = 'routes' | `node:${string}`
  */
 export async function bumpRevision(manager: EntityManager, name: RevisionName): Promise<number> {
   const rows: { value: string }[] = await manager.query(
-    `INSERT INTO revision (name, value) VALUES ($1, 1)
-     ON CONFLICT (name) DO UPDATE SET value = revision.value + 1 RETURNING value`,
-    [name],
+    `WITH bumped AS (
+       INSERT INTO revision (name, value) VALUES ($1, 1)
+       ON CONFLICT (name) DO UPDATE SET value = revision.value + 1 RETURNING value)
+     SELECT value, pg_notify('croft', $2) FROM bumped`,
+    [name, `revision ${name}`],
   )
-  await manager.query(`SELECT pg_notify('croft', $1)`, [`revision ${name}`])
   return Number(rows[0]?.value)
 }
 

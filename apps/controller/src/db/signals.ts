@@ -27,9 +27,10 @@ const CHANNEL = 'croft'
 const EVERYTHING = '*'
 const RECONNECT_MS = 500
 
-/** Sends a notification when the caller's transaction commits. */
-export async function notify(manager: EntityManager, topic: Topic): Promise<void> {
-  await manager.query('SELECT pg_notify($1, $2)', [CHANNEL, topic])
+/** Sends notifications when the caller's transaction commits. */
+export async function notify(manager: EntityManager, ...topics: readonly Topic[]): Promise<void> {
+  if (topics.length === 0) return
+  await manager.query('SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic', [CHANNEL, topics])
 }
 
 /** A wait that can be armed before the state is read, so that nothing that happens in between is slept through. */

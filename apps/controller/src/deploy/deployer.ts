@@ -252,7 +252,6 @@ export async function moveDeployment(
   )
   const [row] = rows
   if (row === undefined) return false
-  await notify(manager, `deployment ${id}`)
-  await notify(manager, `app ${row.app_id}`)
+  await notify(manager, `deployment ${id}`, `app ${row.app_id}`)
   return true
 }

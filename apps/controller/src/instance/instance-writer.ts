@@ -16,8 +16,7 @@ export interface NewServiceInstance {
 }
 
 export interface NewBuildInstance {
-  app: { id: AppId; teamId: TeamId }
-  build: { id: BuildId }
+  build: { id: BuildId; appId: AppId; teamId: TeamId }
   limits: InstanceLimits
 }
 
@@ -46,14 +45,16 @@ export class InstanceWriter {
     return { id: idOf(rows) }
   }
 
-  /** Inserts the instance of a build; it is told to stop once the build's row no longer runs in it. */
+  /**
+   * Inserts the instance of a build; it is told to stop once the build's row no longer runs in it. The caller notifies, for it has more
+   * to say of the build.
+   */
   async insertBuild(manager: EntityManager, wanted: NewBuildInstance): Promise<{ id: InstanceId }> {
     const rows = await manager.query<{ id: InstanceId }[]>(
       `INSERT INTO instance (team_id, app_id, kind, type, slot, build_id, intent, limits)
        VALUES ($1, $2, 'build', 'build', 1, $3, 'run', $4) RETURNING id`,
-      [wanted.app.teamId, wanted.app.id, wanted.build.id, JSON.stringify(wanted.limits)],
+      [wanted.build.teamId, wanted.build.appId, wanted.build.id, JSON.stringify(wanted.limits)],
     )
-    await notify(manager, `app ${wanted.app.id}`)
     return { id: idOf(rows) }
   }
 

@@ -5,7 +5,7 @@ import type { InstanceStatus, NodeJoin, NodeJoined, NodeReport, Observed } from 
 import type { DataSource, EntityManager } from 'typeorm'
 import type { ControllerConfig } from '../config.js'
 import { bumpRevision } from '../db/revision.js'
-import { notify } from '../db/signals.js'
+import { notify, type Topic } from '../db/signals.js'
 import { routingFootprint } from '../route/table.js'
 import { SettingsService } from '../settings/settings.service.js'
 import { CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
@@ -120,8 +120,11 @@ export class NodeService implements OnModuleDestroy {
         [nodeId, report.statusHash, JSON.stringify(report.capacity), report.epoch, report.appliedRevision],
       )
       if (changes.isRoutingChanged) await bumpRevision(manager, 'routes')
-      for (const appId of changes.apps) await notify(manager, `app ${appId}`)
-      for (const buildId of changes.builds) await notify(manager, `build ${buildId}`)
+      await notify(
+        manager,
+        ...[...changes.apps].map((appId): Topic => `app ${appId}`),
+        ...[...changes.builds].map((buildId): Topic => `build ${buildId}`),
+      )
       return changes
     })
     for (const { before, after } of changed.transitions) {
