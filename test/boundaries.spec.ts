@@ -72,6 +72,7 @@ const PURE = [
   'apps/controller/src/schedule/diff.ts',
   'apps/controller/src/schedule/node-health.ts',
   'apps/controller/src/schedule/place.ts',
+  'apps/controller/src/schedule/placements.ts',
   'apps/controller/src/schedule/retire.ts',
   'apps/controller/src/schedule/view.ts',
   'apps/controller/src/stack/bill-of-image.ts',

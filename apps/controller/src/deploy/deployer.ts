@@ -1,20 +1,33 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { messageOf, type DeploymentId, type InstanceId, type Logger } from '@croft/kit'
+import { messageOf, type DeploymentId, type InstanceId, type Logger, type NodeId } from '@croft/kit'
 import type { DataSource, EntityManager } from 'typeorm'
-import { bumpRevision } from '../db/revision.js'
+import { bumpRevision, type RevisionName } from '../db/revision.js'
 import { NotLeader, type Leadership } from '../db/leader.js'
 import { EPOCH } from '../db/signals.module.js'
 import { notify } from '../db/signals.js'
 import { EventService } from '../event/event.service.js'
-import { InstanceWriter } from '../instance/instance-writer.js'
+import { bumpAll, InstanceWriter } from '../instance/instance-writer.js'
 import { FormationService } from '../release/formation.service.js'
 import { APP_PORT, DEFAULT_BOOT_TIMEOUT_MS, hasTraffic } from '../release/service-spec.js'
-import { ackOf, isOfDeployment, servicesOf, slotsOf } from '../schedule/view.js'
+import type { NodeHealth } from '../schedule/node-health.js'
+import type { PlacedInstance } from '../schedule/place.js'
+import { placements, shapeOf } from '../schedule/placements.js'
+import { ackOf, healthOf, isOfDeployment, servicesOf, slotsOf, type LoopClock } from '../schedule/view.js'
 import type { World, WorldApp, WorldDeployment, WorldInstance } from '../schedule/world.js'
 import { DATA_SOURCE, LOGGER } from '../tokens.js'
 import { explain } from './cause.js'
 import { deploymentMachine, type DeploymentState } from './deployment.machine.js'
 import { nextSteps, type InstanceView, type Situation, type Step } from './strategy.js'
+
+/** What is known of the room on the nodes. */
+interface Room {
+  world: World
+  health: NodeHealth
+  /** What this pass has placed. */
+  taken: PlacedInstance[]
+}
+
+type PlacedStep = Exclude<Step, { kind: 'start' }> | (Extract<Step, { kind: 'start' }> & { nodeId?: NodeId })
 
 /**
  * The writer of `deployment` and of `app.current_release`: level-triggered, one pass looks at every active deployment and takes the
@@ -38,8 +51,9 @@ export class Deployer {
   ) {}
 
   /** One pass; whether anything was written. */
-  async pass(world: World, leadership: Leadership): Promise<boolean> {
+  async pass(world: World, clock: LoopClock, leadership: Leadership): Promise<boolean> {
     const services = servicesOf(world)
+    const room: Room = { world, health: healthOf(world, clock), taken: [] }
     this.#forget(world)
     let isChanged = false
     for (const deployment of world.deployments) {
@@ -53,7 +67,7 @@ export class Deployer {
       const steps = nextSteps(situation)
       if (steps.length === 0) continue
       try {
-        await this.#apply(app, deployment, steps, leadership)
+        await this.#apply(app, deployment, this.#placed(app, steps, room), leadership)
         isChanged = true
       } catch (error) {
         if (error instanceof NotLeader) throw error
@@ -119,10 +133,27 @@ export class Deployer {
     for (const id of this.#readyAt.keys()) if (!known.has(id)) this.#readyAt.delete(id)
   }
 
+  /**
+   * The steps, with a node for what they start: its node hears of it with the commit that inserts it. While others wait for room the
+   * reconciler decides for all of them.
+   */
+  #placed(app: WorldApp, steps: readonly Step[], { world, health, taken }: Room): PlacedStep[] {
+    if (world.instances.some(({ intent, nodeId }) => intent === 'run' && nodeId === null)) return [...steps]
+    return steps.map((step, index) => {
+      const limits = step.kind === 'start' ? app.formation.find((row) => row.type === step.type)?.limits : undefined
+      if (step.kind !== 'start' || limits === undefined) return step
+      const shape = shapeOf({ appId: app.id, type: step.type, slot: step.slot, kind: 'service', limits })
+      const [placement] = placements([{ ...shape, instanceId: `${index}` as InstanceId }], world, health, taken)
+      if (placement?.kind !== 'placed') return step
+      taken.push({ ...shape, nodeId: placement.nodeId })
+      return { ...step, nodeId: placement.nodeId }
+    })
+  }
+
   async #apply(
     app: WorldApp,
     deployment: WorldDeployment,
-    steps: readonly Step[],
+    steps: readonly PlacedStep[],
     leadership: Leadership,
   ): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
@@ -133,6 +164,11 @@ export class Deployer {
         [deployment.id],
       )
       if (rows[0]?.state !== deployment.state) return // canceled meanwhile: the next pass sees it
+      const nodes = steps.flatMap((step) => (step.kind === 'start' && step.nodeId !== undefined ? [step.nodeId] : []))
+      await bumpAll(
+        manager,
+        nodes.map((id): RevisionName => `node:${id}`),
+      )
       const drained = steps.flatMap((step) => (step.kind === 'drain' ? [step.instance] : []))
       await this.instances.drain(manager, drained)
       for (const step of steps) await this.#take(manager, app, deployment, step)
@@ -145,7 +181,7 @@ export class Deployer {
     })
   }
 
-  async #take(manager: EntityManager, app: WorldApp, deployment: WorldDeployment, step: Step): Promise<void> {
+  async #take(manager: EntityManager, app: WorldApp, deployment: WorldDeployment, step: PlacedStep): Promise<void> {
     switch (step.kind) {
       case 'drain':
         return
@@ -181,14 +217,14 @@ export class Deployer {
     manager: EntityManager,
     app: WorldApp,
     deployment: WorldDeployment,
-    step: Extract<Step, { kind: 'start' }>,
+    step: Extract<PlacedStep, { kind: 'start' }>,
   ): Promise<void> {
     const version = step.side === 'new' ? deployment.releaseVersion : deployment.previousVersion
     const release = version === null ? undefined : app.releases.get(version)
     const formation = app.formation.find((row) => row.type === step.type)
     if (release === undefined || formation === undefined)
       throw new Error(`nothing to start ${step.type} of ${app.name} from`)
-    await this.instances.insertService(manager, {
+    const { id } = await this.instances.insertService(manager, {
       teamId: app.teamId,
       appId: app.id,
       type: step.type,
@@ -196,7 +232,9 @@ export class Deployer {
       releaseId: release.id,
       releaseVersion: release.version,
       limits: formation.limits,
+      nodeId: step.nodeId ?? null,
     })
+    if (step.nodeId !== undefined) this.logger.info('instance-placed', { instance: id, node: step.nodeId })
   }
 
   async #succeed(manager: EntityManager, app: WorldApp, deployment: WorldDeployment): Promise<void> {

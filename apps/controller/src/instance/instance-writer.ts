@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { AppId, BuildId, InstanceId, ReleaseId, TeamId } from '@croft/kit'
+import type { AppId, BuildId, InstanceId, NodeId, ReleaseId, TeamId } from '@croft/kit'
 import type { InstanceLimits } from '@croft/protocol'
 import type { EntityManager } from 'typeorm'
 import { bumpRevision, type RevisionName } from '../db/revision.js'
@@ -13,6 +13,8 @@ export interface NewServiceInstance {
   releaseId: ReleaseId
   releaseVersion: number
   limits: InstanceLimits
+  /** Where it is placed already: the caller has raised that node's revision in the same transaction. */
+  nodeId?: NodeId | null
 }
 
 export interface NewBuildInstance {
@@ -21,16 +23,16 @@ export interface NewBuildInstance {
 }
 
 /**
- * The writer of `instance`, used by the control loop (deployer and reconciler) and, to insert a build, by the build module. An
- * inserted instance has no node yet: the reconciler places it. `intent` moves forward only: run, drain, stop.
+ * The writer of `instance`, used by the control loop (deployer and reconciler) and, to insert a build, by the build module. What is
+ * inserted without a node the reconciler places. `intent` moves forward only: run, drain, stop.
  */
 @Injectable()
 export class InstanceWriter {
   /** Inserts a service instance; the reconciler hears of it when the transaction commits. */
   async insertService(manager: EntityManager, wanted: NewServiceInstance): Promise<{ id: InstanceId }> {
     const rows = await manager.query<{ id: InstanceId }[]>(
-      `INSERT INTO instance (team_id, app_id, kind, type, slot, release_id, release_version, intent, limits)
-       VALUES ($1, $2, 'service', $3, $4, $5, $6, 'run', $7) RETURNING id`,
+      `INSERT INTO instance (team_id, app_id, kind, type, slot, release_id, release_version, intent, limits, node_id)
+       VALUES ($1, $2, 'service', $3, $4, $5, $6, 'run', $7, $8) RETURNING id`,
       [
         wanted.teamId,
         wanted.appId,
@@ -39,6 +41,7 @@ export class InstanceWriter {
         wanted.releaseId,
         wanted.releaseVersion,
         JSON.stringify(wanted.limits),
+        wanted.nodeId ?? null,
       ],
     )
     await notify(manager, `app ${wanted.appId}`)

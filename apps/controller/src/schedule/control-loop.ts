@@ -97,7 +97,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
       const world = await loadWorld(this.dataSource)
       // The deployer's writes make this world old: the reconciler looks at a new one.
       const isChanged =
-        (await this.deployer.pass(world, this.#leadership)) ||
+        (await this.deployer.pass(world, loopClock, this.#leadership)) ||
         (await this.reconciler.pass(world, loopClock, this.#leadership))
       if (!isChanged || this.#stop.signal.aborted) return world.deployments.length > 0
       if (followUps >= MAX_FOLLOW_UPS) return true

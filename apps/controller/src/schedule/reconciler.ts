@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { messageOf, type AppId, type Logger } from '@croft/kit'
+import { messageOf, type Logger } from '@croft/kit'
 import type { DataSource, EntityManager } from 'typeorm'
 import { bumpRevision } from '../db/revision.js'
 import { NotLeader, type Leadership } from '../db/leader.js'
@@ -8,8 +8,9 @@ import { InstanceWriter } from '../instance/instance-writer.js'
 import { DEFAULT_DRAIN_MS, hasTraffic } from '../release/service-spec.js'
 import { DATA_SOURCE, LOGGER } from '../tokens.js'
 import { diffApp, mayDrop, type AppDiff, type RunningInstance } from './diff.js'
-import { takesPlacements, type NodeHealth } from './node-health.js'
-import { place, type Placement } from './place.js'
+import type { NodeHealth } from './node-health.js'
+import type { Placement } from './place.js'
+import { placements, shapeOf } from './placements.js'
 import { retire, type RetiringInstance } from './retire.js'
 import { ackOf, healthOf, presenceOf, servicesOf, slotsOf, type LoopClock } from './view.js'
 import type { World, WorldApp, WorldInstance } from './world.js'
@@ -120,35 +121,27 @@ export class Reconciler {
   async #place(world: World, health: NodeHealth, leadership: Leadership): Promise<boolean> {
     const waiting = world.instances.filter((instance) => instance.intent === 'run' && instance.nodeId === null)
     if (waiting.length === 0) return false
-    const decided = place(
-      waiting.map((instance) => ({ ...placeView(instance), instanceId: instance.id, preferredNode: null })),
-      world.nodes.map((node) => ({
-        id: node.id,
-        name: node.name,
-        isOpen: takesPlacements(node, health.states.get(node.id) ?? 'joining'),
-        memoryBytes: node.capacity.memoryBytes,
-        maxInstances: node.capacity.maxInstances,
-      })),
-      world.instances.flatMap((instance) =>
-        instance.nodeId === null ? [] : [{ ...placeView(instance), nodeId: instance.nodeId }],
-      ),
+    const decided = placements(
+      waiting.map((instance) => ({ ...shapeOf(instance), instanceId: instance.id })),
+      world,
+      health,
     )
     const known = new Map(waiting.map((instance) => [instance.id, instance.placementError]))
-    const placements = decided.flatMap((one) => (one.kind === 'placed' ? [one] : []))
+    const placed = decided.flatMap((one) => (one.kind === 'placed' ? [one] : []))
     const errors = decided.flatMap((one) =>
       one.kind === 'unplaceable' && one.error !== known.get(one.instanceId) ? [one] : [],
     )
-    if (placements.length + errors.length === 0) return false
-    await this.#write(leadership, (manager) => this.instances.place(manager, placements, errors))
-    this.#logPlacements(placements, errors)
+    if (placed.length + errors.length === 0) return false
+    await this.#write(leadership, (manager) => this.instances.place(manager, placed, errors))
+    this.#logPlacements(placed, errors)
     return true
   }
 
   #logPlacements(
-    placements: readonly Extract<Placement, { kind: 'placed' }>[],
+    placed: readonly Extract<Placement, { kind: 'placed' }>[],
     errors: readonly Extract<Placement, { kind: 'unplaceable' }>[],
   ): void {
-    for (const { instanceId, nodeId } of placements)
+    for (const { instanceId, nodeId } of placed)
       this.logger.info('instance-placed', { instance: instanceId, node: nodeId })
     for (const { instanceId, error } of errors)
       this.logger.warn('instance-unplaceable', { instance: instanceId, why: error })
@@ -203,22 +196,6 @@ function runningView(instance: WorldInstance, node: RunningInstance['node']): Ru
       createdAtMs: instance.createdAtMs,
     },
   ]
-}
-
-function placeView(instance: WorldInstance): {
-  appId: AppId
-  type: string
-  slot: number
-  memoryBytes: number
-  isOneShot: boolean
-} {
-  return {
-    appId: instance.appId,
-    type: instance.type,
-    slot: instance.slot,
-    memoryBytes: instance.limits.memoryBytes,
-    isOneShot: instance.kind !== 'service',
-  }
 }
 
 function retiringView(instance: WorldInstance, world: World): RetiringInstance[] {
