@@ -10,6 +10,12 @@ import type { SupervisorConfig } from './supervisor-config.js'
 /** A small young generation: 20 MB less in each process, and no slower at what they do. Source maps would cost 10 MB and 0.2 s more. */
 const NODE_FLAGS = ['--max-semi-space-size=2']
 
+/**
+ * For those that start programs all the time: what they allocate comes in huge pages where the host has them on request. To start a
+ * program the kernel copies the map of all memory, and meanwhile nothing else is done: 10 ms for 100 MB in small pages, 3 in huge ones.
+ */
+const STARTS_PROGRAMS = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
+
 /** Every component of a home, from its configuration. */
 export function componentsOf(config: SupervisorConfig): Component[] {
   const { settings, run, program, home } = config
@@ -48,6 +54,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     args: entry('controller'),
     env: {
       ...common,
+      ...STARTS_PROGRAMS,
       HOME: join(home, 'controller'),
       CROFT_DATABASE_URL: settings.databaseUrl ?? postgresUrl(postgres),
       CROFT_REDIS_URL: settings.redisUrl ?? config.redisUrl,
@@ -67,6 +74,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
     args: entry('executor'),
     env: {
       ...common,
+      ...STARTS_PROGRAMS,
       HOME: '/root',
       CROFT_TOOLS: join(program, 'tools'),
       CROFT_SHIM: config.shim,
