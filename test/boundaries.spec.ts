@@ -81,6 +81,7 @@ const PURE = [
   'apps/executor/src/build/buildpacks-container.ts',
   'apps/executor/src/build/container-shape.ts',
   'apps/executor/src/build/export-line.ts',
+  'apps/executor/src/build/spare-likeness.ts',
   'apps/executor/src/build/starvation.ts',
   'apps/executor/src/builder/accounts.ts',
   'apps/executor/src/buildpack/allowed-source.ts',

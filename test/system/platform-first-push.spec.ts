@@ -178,12 +178,30 @@ describe('a first push', () => {
 
 describe('a further push', () => {
   let app: Repository
+  const containers = join(platform.home, 'node/containers')
+  /** Containers that were made in advance. */
+  const spares = (): string[] => readdirSync(containers).filter((name) => name.startsWith('spare-'))
+  const oneSpare = async (but?: string): Promise<string> =>
+    await waitFor(() => (spares().length === 1 && spares()[0] !== but ? spares()[0] : undefined), {
+      what: 'a container for the next build',
+      timeoutMs: 15_000,
+    })
+  /** Whether something has been started in a container. */
+  const hasRun = (handle: string): boolean => {
+    const folder = join(containers, handle, 'proc')
+    return existsSync(folder) && readdirSync(folder).length > 0
+  }
 
   it('of one changed line is live, and leaves no old instance behind', async () => {
     app = await platform.repository('further', webApp('one'))
     expect((await app.push()).code).toBe(0)
-    const output = await app.deploy(webApp('two'))
+    const spare = await oneSpare()
+    expect(hasRun(spare)).toBe(false)
+    const deployed = app.deploy(webApp('two'))
+    const built = waitFor(() => hasRun(spare), { what: 'the build to use it', timeoutMs: 15_000, everyMs: 5 })
+    const [output] = await Promise.all([deployed, built])
     expect(output).toMatch(/Application deployed: v2/)
+    await oneSpare(spare)
     expect((await platform.get('further')).body).toBe('two')
     await waitFor(async () => (await platform.ps('further')).length === 1, {
       what: 'the old instance to go',
@@ -199,6 +217,22 @@ describe('a further push', () => {
     const [newest, former] = await platform.releases('further')
     expect(newest?.image).toBe(former?.image)
     expect(newest?.version).toBe(3)
+  })
+
+  it.runIf(isLong)('after the executor was killed finds nothing of what was made for it', async () => {
+    const spare = await oneSpare()
+    const executor = await platform.pidOf('executor')
+    process.kill(executor, 'SIGKILL')
+    const left = (): string[] => {
+      const { assigned } = JSON.parse(readFileSync(join(platform.home, 'node/addresses.json'), 'utf8')) as {
+        assigned: Record<string, string>
+      }
+      const folders = ['containers', 'builds'].flatMap((name) => readdirSync(join(platform.home, 'node', name)))
+      return [...folders, ...Object.keys(assigned)].filter((name) => name.startsWith('spare-'))
+    }
+    expect(left()).toEqual([spare, spare, spare])
+    await waitFor(() => left().length === 0, { what: 'nothing of it to be left', timeoutMs: 120_000 })
+    expect(await app.deploy(webApp('two again'))).toMatch(/Application deployed/)
   })
 
   it('says that the release command of its Procfile is not run', async () => {

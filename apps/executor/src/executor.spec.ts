@@ -394,6 +394,29 @@ describe('an executor that starts', () => {
     await until('the leftover to go', () => !node.store.records.has('leftover-1'))
     expect([...node.store.records.keys()]).toEqual(['foreign'])
   })
+  it('keeps what was made in advance for a build, asks it for room, and ends it before its backend', async () => {
+    const wanted: number[] = []
+    let left = -1
+    node.spare = {
+      ids: ['spare-1'],
+      image: null,
+      open: () => undefined,
+      makeRoom: (containers) => void wanted.push(containers),
+      close: async () => void (left = (await node.backend.containers()).length),
+    }
+    const host = new FakeBackend({ store: node.store })
+    const mark = (id: string) => ({ 'croft.owner': 'executor', 'croft.instance': id })
+    for (const id of ['spare-1', 'spare-0']) await host.create({ handle: id, properties: mark(id) })
+    node.start()
+    const web = service()
+    node.controller.want([web])
+    await until('the other one to go', () => !node.store.records.has('spare-0'))
+    await node.observed(web.id, 'ready')
+    expect(node.store.records.has('spare-1')).toBe(true)
+    expect(wanted[0]).toBe(3)
+    await node.stop()
+    expect(left).toBe(2)
+  })
   it('moves to another range when the controller gives one; running containers keep their addresses', async () => {
     const web = service()
     node.start()
@@ -461,6 +484,24 @@ describe('a placed build', () => {
     node.runBuild = async () => succeeded
     node.start()
     expect((await node.observed(item.id, 'exited')).build).toMatchObject({ outcome: 'failed', reason: 'interrupted' })
+  })
+  it('that was interrupted leaves no container, also none that was made before it', async () => {
+    const item = build()
+    const mark = { 'croft.owner': 'executor', 'croft.instance': item.id }
+    node.runBuild = async (_item, { handle }, signal) => {
+      for (const one of [handle, 'spare-1']) await node.backend.create({ handle: one, properties: mark })
+      return await new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error)),
+      )
+    }
+    node.start()
+    node.controller.want([item])
+    await until('its containers', () => node.store.records.has('spare-1'))
+    await node.stop()
+    expect(node.store.records.size).toBe(2)
+    node.start()
+    await node.observed(item.id, 'exited')
+    expect([...node.store.records.keys()]).toEqual([])
   })
   it('is canceled when it is to stop', async () => {
     let hasBegun = false

@@ -5,6 +5,7 @@ import { backoffMs, messageOf } from '@croft/kit'
 import { AlreadyInUseError, type Backend } from '@croft/garden-api'
 import type { NodeJoined, NodeReport } from '@croft/protocol'
 import { checkBackend, PROBE_ID } from './admit/backend-check.js'
+import type { SpareContainer } from './build/spare-container.js'
 import type { ExecutorConfig } from './config.js'
 import { ExecutorCore } from './converge/executor-core.js'
 import { KeptFreshness } from './converge/kept-freshness.js'
@@ -36,6 +37,8 @@ export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 
   probeImage: string | null
   /** Removes what none of these images needs; undefined: nothing is kept here. */
   collectLayers?: (images: readonly string[]) => Promise<number>
+  /** What keeps a container in advance; undefined: nothing does. */
+  spare?: Pick<SpareContainer, 'open' | 'ids' | 'image' | 'makeRoom' | 'close'>
   /** How instances are asked; tests put their own here. */
   check?: typeof check
   /** What the network namespace of a host pid listens on; tests, whose pids are no processes, put their own here. */
@@ -139,6 +142,7 @@ class LiveExecutor {
       records,
       addresses,
       freshness,
+      spare: ports.spare ?? null,
       clock,
       logger,
       timeScale: config.timeScale,
@@ -168,6 +172,7 @@ class LiveExecutor {
     await this.#admission
     this.#streams.close()
     await this.#core.detach()
+    await this.#ports.spare?.close()
     await backend.close()
     await controller.close()
   }
@@ -231,6 +236,11 @@ class LiveExecutor {
     await this.#reclaimAddresses()
     await this.#core.resume()
     this.#isResumed = true
+    this.#ports.spare?.open({
+      addressOf: async (id) => await this.#addresses.of(id),
+      freeAddress: async (id) => await this.#addresses.free(id),
+      isBusy: () => this.#core.isBusy(),
+    })
   }
 
   /** A book that is lost must not give the addresses of running containers to others. */
@@ -245,7 +255,7 @@ class LiveExecutor {
 
   /** Whatever an instance here runs or is built on stays, wanted or not. */
   async #keepCollectingLayers(signal: AbortSignal): Promise<void> {
-    const { clock, logger, collectLayers } = this.#ports
+    const { clock, logger, collectLayers, spare } = this.#ports
     while (!signal.aborted) {
       await clock.sleep(COLLECT_LAYERS_EVERY_MS, signal).catch(() => undefined)
       if (signal.aborted || !this.#isResumed) continue
@@ -253,7 +263,7 @@ class LiveExecutor {
         const images = this.#core
           .instances()
           .map(({ item: { spec } }) => ('image' in spec ? spec.image : spec.previousImage))
-        const layers = await collectLayers?.(images.filter((image) => image !== null))
+        const layers = await collectLayers?.([...images, spare?.image ?? null].filter((image) => image !== null))
         if (layers !== undefined && layers > 0) logger.info('layers-collected', { layers })
       } catch (error) {
         logger.warn('layers-not-collected', { why: messageOf(error) })

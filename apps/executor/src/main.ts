@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { freemem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
 import type { ContainerSpec } from '@croft/garden-api'
@@ -7,6 +8,7 @@ import { ExternalRegistry, RegistryClient } from '@croft/oci'
 import { DEFAULT_STACK } from '@croft/stacks'
 import type { BuildPorts } from './build/ports.js'
 import { sweepAppCaches } from './build/build-cache.js'
+import { SpareContainer } from './build/spare-container.js'
 import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
 import { GitSource } from './buildpack/git-source.js'
@@ -72,6 +74,7 @@ async function main(): Promise<void> {
           homeId: config.homeId,
         })
   const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
+  const spare = new SpareContainer({ backend, clock, logger, availableBytes: freemem })
   const buildPorts: BuildPorts = {
     backend,
     layers,
@@ -89,6 +92,7 @@ async function main(): Promise<void> {
     controller,
     clock,
     logger,
+    spare,
     paths: {
       builds: join(config.nodeHome, 'builds'),
       caches: join(config.nodeHome, 'caches'),
@@ -113,6 +117,7 @@ async function main(): Promise<void> {
     logger,
     bootId,
     probeImage: PROBE_IMAGE,
+    spare,
     collectLayers: async (inUse) => await images.collect(inUse),
     ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
     runBuild: async (item, { handle, address }, signal) => {

@@ -27,7 +27,10 @@ export async function makeContainer(
 }
 
 /** Destroys the container of a build, if there is one. Never rejects: the executor destroys what no instance of its owns. */
-export async function destroyContainer(handle: string, { backend, logger }: ContainerPorts): Promise<void> {
+export async function destroyContainer(
+  handle: string,
+  { backend, logger }: { backend: Pick<Backend, 'destroy'>; logger: Logger },
+): Promise<void> {
   try {
     await backend.destroy(handle, { ifExists: true })
   } catch (error) {

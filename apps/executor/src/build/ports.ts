@@ -9,6 +9,7 @@ import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
 import type { PackageLists } from '../stack/package-lists.js'
 import type { StackImages } from '../stack/stack-images.js'
+import type { SpareContainer } from './spare-container.js'
 
 /** What a build asks of the controller, on the node socket. */
 export interface BuildController {
@@ -62,6 +63,8 @@ export interface BuildPorts {
   clock: Clock
   logger: Logger
   paths: BuildPaths
+  /** A container made in advance; absent: every build makes its own. */
+  spare?: SpareContainer
 }
 
 /** Which instance a build is, for names and sweeps. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HOST_REACH } from '@croft/protocol'
-import { provideReach } from './provide-reach.js'
+import { provideReach, reachIn, writeReach } from './provide-reach.js'
 
 describe('what a build container gets so that its programs reach package registries', () => {
   let folder = ''
@@ -41,6 +41,25 @@ describe('what a build container gets so that its programs reach package registr
     ])
     expect(git).not.toHaveProperty('letThrough')
     expect(git).toMatchObject({ proxyEnvironment: { https_proxy: 'http://192.168.7.7:3128' } })
+  })
+
+  it('can be had in another folder: the same but for where its files lie, and only those that are asked for', async () => {
+    writeFileSync(join(folder, 'ca'), '-----HOST-----\n')
+    const paths = { npmrc: null, ca: join(folder, 'ca'), proxyEnvironment: {} }
+    const [here, there] = [join(folder, 'reach'), join(folder, 'spare/reach')]
+    const reach = await provideReach(here, paths, { ...HOST_REACH, ca: '-----OWN-----', proxy: 'http://10.1.2.3:3128' })
+    const moved = reachIn(there, reach)
+    expect(moved.mounts.map(({ srcPath }) => srcPath)).toEqual([there, join(there, 'ca.crt')])
+    expect(moved.git.ca).toBe(join(there, 'ca.crt'))
+    const { env, netOut } = reach
+    expect(moved).toMatchObject({ env, netOut })
+    expect(reachIn(here, moved)).toEqual(reach)
+    await writeReach(moved, (name) => name === 'ca.crt')
+    expect(readdirSync(there)).toEqual(['ca.crt'])
+    await writeReach(moved)
+    for (const name of ['ca.crt', 'npmrc']) {
+      expect(readFileSync(join(there, name), 'utf8')).toBe(readFileSync(join(here, name), 'utf8'))
+    }
   })
 
   it("lets it through to the targets of the platform's egress list, and the host that fetches buildpacks for it", async () => {

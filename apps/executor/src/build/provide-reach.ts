@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { BindMount, NetOutRule } from '@croft/garden-api'
 import type { Env } from '@croft/lifecycle'
 import { spanOf, type BuildReach, type EgressTarget } from '@croft/protocol'
@@ -17,6 +17,10 @@ export interface ProvidedReach {
   proxy: Env
   /** Where the files of the settings are seen, by their names. */
   files: ReadonlyMap<string, string>
+  /** What is in them, by the same names. */
+  texts: Readonly<Record<string, string>>
+  /** Where they lie. */
+  folder: string
   /** Mirrors, proxies and other targets in private ranges, which no container reaches otherwise. */
   netOut: NetOutRule[]
   /** How this host fetches buildpacks for it; what is absent is as ever. */
@@ -35,21 +39,45 @@ export async function provideReach(
     ca: await read(paths.ca),
     proxyEnvironment: paths.proxyEnvironment,
   }
-  await mkdir(folder, { recursive: true, mode: 0o755 })
   const files = reachFiles(host, reach)
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text, { mode: 0o644 })
   const certificates = 'ca.crt' in files ? [{ srcPath: join(folder, 'ca.crt'), dstPath: CA, mode: 'ro' as const }] : []
-  return {
+  const provided: ProvidedReach = {
     mounts: [{ srcPath: folder, dstPath: REACH, mode: 'ro' }, ...certificates],
     env: reachEnv(host, reach),
     proxy: proxyEnv(host, reach),
     files: new Map(Object.keys(files).map((name) => [name, `${REACH}/${name}`])),
+    texts: files,
+    folder,
     netOut: await rulesFor(reachTargets(reach)),
     git: {
       ...(reach !== undefined && reach.egress.length > 0 && { letThrough: egressOf(reach) }),
       ...(reach?.ca != null && { ca: join(folder, 'ca.crt') }),
       ...((reach?.proxy ?? reach?.noProxy) != null && { proxyEnvironment: proxyEnv(host, reach) }),
     },
+  }
+  await writeReach(provided)
+  return provided
+}
+
+/** The same from files in another folder, which `writeReach` makes. */
+export function reachIn(folder: string, reach: ProvidedReach): ProvidedReach {
+  const moved = (path: string): string => join(folder, relative(reach.folder, path))
+  return {
+    ...reach,
+    mounts: reach.mounts.map((mount) => ({ ...mount, srcPath: moved(mount.srcPath) })),
+    git: { ...reach.git, ...(reach.git.ca != null && { ca: moved(reach.git.ca) }) },
+    folder,
+  }
+}
+
+/** Writes its files, or those of them that `isWanted` names. */
+export async function writeReach(
+  { folder, texts }: Pick<ProvidedReach, 'folder' | 'texts'>,
+  isWanted: (name: string) => boolean = () => true,
+): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o755 })
+  for (const [name, text] of Object.entries(texts)) {
+    if (isWanted(name)) await writeFile(join(folder, name), text, { mode: 0o644 })
   }
 }
 

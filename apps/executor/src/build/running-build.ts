@@ -64,7 +64,12 @@ export async function inFolders<T>(build: RunningBuild, use: (prepared: Prepared
 }
 
 /** A build without the image of before only takes longer. */
-async function readPrevious({ spec, context, ports, stop }: RunningBuild): Promise<Image | null> {
+export async function readPrevious({
+  spec,
+  context,
+  ports,
+  stop,
+}: Pick<RunningBuild, 'spec' | 'context' | 'ports' | 'stop'>): Promise<Image | null> {
   const { previousImage } = spec
   if (previousImage === null || !isDigest(previousImage)) return null
   try {

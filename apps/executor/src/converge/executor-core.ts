@@ -1,5 +1,6 @@
 import { assertNever, messageOf, type Clock, type Logger } from '@croft/kit'
 import type { DesiredInstance, InstanceStatus } from '@croft/protocol'
+import type { SpareContainer } from '../build/spare-container.js'
 import type { Addresses } from '../instance/addresses.js'
 import { BuildInstance } from '../instance/build-instance.js'
 import type { InstanceRecords } from '../instance/instance-record.js'
@@ -17,6 +18,8 @@ export interface CoreOptions {
   records: InstanceRecords
   addresses: Addresses
   freshness: KeptFreshness
+  /** A container made in advance for a build; null: there never is one. */
+  spare: Pick<SpareContainer, 'ids' | 'makeRoom'> | null
   clock: Clock
   logger: Logger
   timeScale: number
@@ -78,6 +81,10 @@ export class ExecutorCore {
   instances(): NodeInstance[] {
     return [...this.#instances.values()]
   }
+  /** Whether an instance is on its way, or a build runs. */
+  isBusy(): boolean {
+    return this.statuses().some(({ observed }) => observed === 'creating' || observed === 'starting')
+  }
 
   /** Takes over what the instances of an app have said so far. */
   async flushLogs(appId: string): Promise<void> {
@@ -98,6 +105,7 @@ export class ExecutorCore {
     await this.#queues.run('pass', async () => {
       if (this.#desired === undefined || this.#isDetached) return
       const containers = await this.#ownContainers()
+      const { spare } = this.#options
       const steps = plan({
         desired: this.#desired,
         known: [...this.#instances.values()].map(({ item }) => ({
@@ -107,8 +115,10 @@ export class ExecutorCore {
         })),
         containers,
         addressed: this.#options.addresses.holders(),
+        spare: spare?.ids ?? [],
         mayDestroy: this.#options.freshness.mayDestroy(),
       })
+      spare?.makeRoom(containers.length + steps.filter(({ kind }) => kind === 'start').length)
       for (const step of steps) this.#carryOut(step)
     })
   }

@@ -6,7 +6,7 @@ import { plan, type PlanInput } from './plan.js'
 
 const item = (id: string, intent: DesiredInstance['intent'] = 'run'): DesiredInstance =>
   ({ id, intent }) as DesiredInstance
-const nothing: PlanInput = { desired: [], known: [], containers: [], addressed: [], mayDestroy: true }
+const nothing: PlanInput = { desired: [], known: [], containers: [], addressed: [], spare: [], mayDestroy: true }
 const has = (id: string, intent: DesiredInstance['intent'] = 'run', isStopping = false) => ({ id, intent, isStopping })
 
 describe('plan', () => {
@@ -35,6 +35,18 @@ describe('plan', () => {
       ['destroy-container a-1', 'destroy-container x'],
     ],
     [
+      'keeps the container and the address of what was made in advance, and of nothing else that is unknown',
+      {
+        containers: [
+          { handle: 's', instanceId: 's' },
+          { handle: 't', instanceId: 't' },
+        ],
+        addressed: ['s', 't'],
+        spare: ['s'],
+      },
+      ['free-address t', 'destroy-container t'],
+    ],
+    [
       'spares the container of an instance about to be started',
       { desired: [item('a')], containers: [{ handle: 'a-1', instanceId: 'a' }] },
       ['start a'],
@@ -54,6 +66,7 @@ describe('plan', () => {
           known: known.map((id) => has(id)),
           containers: known.map((id) => ({ handle: `${id}-1`, instanceId: id })),
           addressed: known,
+          spare: known,
           mayDestroy: false,
         })
         expect(steps.filter(({ kind }) => kind !== 'start' && kind !== 'update')).toEqual([])

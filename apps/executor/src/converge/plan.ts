@@ -24,6 +24,8 @@ export interface PlanInput {
   containers: readonly { handle: string; instanceId: string | null }[]
   /** Ids that hold an address. */
   addressed: readonly string[]
+  /** Ids of no instance whose containers and addresses stay all the same: made in advance. */
+  spare: readonly string[]
   /** False for a while after a new epoch or a revision that went backwards: then nothing is stopped or destroyed. */
   mayDestroy: boolean
 }
@@ -32,6 +34,7 @@ export interface PlanInput {
 export function plan(input: PlanInput): Step[] {
   const desired = new Map(input.desired.map((item) => [item.id, item]))
   const known = new Map(input.known.map((instance) => [instance.id, instance]))
+  const spare = new Set(input.spare)
   const steps: Step[] = []
   for (const item of desired.values()) {
     const instance = known.get(item.id)
@@ -55,11 +58,12 @@ export function plan(input: PlanInput): Step[] {
       steps.push({ kind: 'stop', id: instance.id, why: 'not-desired' })
   }
   for (const id of input.addressed) {
-    if (!desired.has(id) && !known.has(id)) steps.push({ kind: 'free-address', id })
+    if (!desired.has(id) && !known.has(id) && !spare.has(id)) steps.push({ kind: 'free-address', id })
   }
   for (const { handle, instanceId } of input.containers) {
     const isWanted =
-      instanceId !== null && (known.has(instanceId) || (desired.get(instanceId)?.intent ?? 'stop') !== 'stop')
+      instanceId !== null &&
+      (known.has(instanceId) || spare.has(instanceId) || (desired.get(instanceId)?.intent ?? 'stop') !== 'stop')
     if (!isWanted) steps.push({ kind: 'destroy-container', handle, why: 'unknown' })
   }
   return steps

@@ -1,7 +1,7 @@
 import { messageOf } from '@croft/kit'
 import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
 import { newRecord, type InstanceRecord } from './instance-record.js'
-import type { InstancePorts, NodeInstance } from './ports.js'
+import { INSTANCE_PROPERTY, type InstancePorts, type NodeInstance } from './ports.js'
 
 const INTERRUPTED: BuildResult = {
   outcome: 'failed',
@@ -70,7 +70,7 @@ export class BuildInstance implements NodeInstance {
     this.#record = { ...this.#record, item: { ...this.item, intent: 'stop' } }
     await this.#write()
     await this.#running
-    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true })
+    await this.#destroyContainers()
     await this.#ports.records.remove(this.item.id)
     this.#ports.onChange()
   }
@@ -106,10 +106,19 @@ export class BuildInstance implements NodeInstance {
 
   /** What it left goes before it is said that it is over. */
   async #interrupted(): Promise<void> {
-    await this.#ports.backend.destroy(`${this.item.id}-1`, { ifExists: true }).catch((error: unknown) => {
+    await this.#destroyContainers().catch((error: unknown) => {
       this.#ports.logger.warn('build-container-not-destroyed', { instance: this.item.id, why: messageOf(error) })
     })
     await this.#finish(INTERRUPTED)
+  }
+
+  /** The one that was made for it, and one made in advance that became its. */
+  async #destroyContainers(): Promise<void> {
+    const { backend } = this.#ports
+    await backend.destroy(`${this.item.id}-1`, { ifExists: true })
+    for (const { handle } of await backend.containers({ [INSTANCE_PROPERTY]: this.item.id })) {
+      await backend.destroy(handle, { ifExists: true })
+    }
   }
 
   /**

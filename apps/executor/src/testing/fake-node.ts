@@ -28,6 +28,7 @@ export class FakeNode {
     throw new Error('no build is expected')
   }
   ensureImage: ExecutorPorts['ensureImage'] = async () => undefined
+  spare: ExecutorPorts['spare']
   backend = new FakeBackend({ store: this.store })
   #executor: Executor | undefined
   #stopped: Promise<void> | undefined
@@ -77,6 +78,7 @@ export class FakeNode {
         bootId: 'boot-1',
         ensureImage: async (...args) => await this.ensureImage(...args),
         runBuild: async (...args) => await this.runBuild(...args),
+        ...(this.spare !== undefined && { spare: this.spare }),
         probeImage: 'stack:debian-12',
         check: async (...args) => await this.check(...args),
         listenersOf: async () => [], // on the host, the pids of the fake may be those of anybody

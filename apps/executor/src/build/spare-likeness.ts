@@ -1,0 +1,32 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { NetOutRule } from '@croft/garden-api'
+import type { SiteOrigin } from './build-site.js'
+import type { BuildContainerSpec } from './container-shape.js'
+
+/** Whether a container made in advance is the one that a build would make. Pure. */
+
+/** All that a container made for a build depends on. */
+export interface Likeness {
+  /** Whose build. */
+  appId: string
+  /** Its whole spec: image, limits, mounts, with the names and folders of the spare. */
+  container: BuildContainerSpec
+  /** What it was let through to once it stood. */
+  netOut: readonly NetOutRule[]
+  /** Of what its layers came back. */
+  origin: SiteOrigin
+}
+
+/** Whether a build that wants `wanted` may take what was made as `spare`: only when no word of it is different. */
+export function isLike(spare: Likeness, wanted: Likeness): boolean {
+  return isDeepStrictEqual(spare, wanted)
+}
+
+/** What a node always keeps for instances. */
+const FREE_CONTAINERS = 2
+const FREE_BYTES = 256 * 1024 ** 2
+
+/** Whether a node has room for a container that nobody needs yet; `containers` counts it, and those about to be made. */
+export function hasRoom(node: { containers: number; maxContainers: number; availableBytes: number }): boolean {
+  return node.containers + FREE_CONTAINERS <= node.maxContainers && node.availableBytes >= FREE_BYTES
+}
