@@ -124,9 +124,9 @@ async function openHost(options: LinuxBackendOptions, depot: Depot): Promise<Hos
     now,
   }
   host.creates = new Turnstile(host.facts.cores)
+  await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 }) // with what is above it, so before the others
   await mkdir(options.runDir, { recursive: true, mode: 0o700 })
   await makeSpreadFolder(options.runcRoot)
-  await mkdir(options.stageDir ?? DEFAULT_STAGE_DIR, { recursive: true, mode: 0o755 })
   return host
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   buildShim,
@@ -18,7 +18,6 @@ import type { GardenOptions } from './options.js'
 import type { OpenedBackend } from './serve.js'
 import { TreeStore } from './tree-store.js'
 
-const RUN = '/run/croft'
 const DEFAULT_CACHE = '/var/cache/croft'
 
 /** The depot cannot be used by this program now. */
@@ -45,7 +44,6 @@ export async function withLinuxBackend(
   try {
     await withHomeLock(depot, async () => {
       await mkdir(depot, { recursive: true, mode: 0o700 })
-      await chmod(RUN, 0o755) // the lock made it; containers' mounts lie below
       await takeUp(options, logger, work)
     })
   } catch (error) {

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { CroftError, errnoOf } from '@croft/kit'
+import { RUN_ROOT } from '../platform/run-folder.js'
 import { isAlive, processRef } from './process-ref.js'
 
 /** Somebody else is starting or stopping the same home. */
@@ -16,15 +17,15 @@ export class HomeBusy extends CroftError {
   }
 }
 
-const LOCKS = '/run/croft/locks'
-
 /**
  * Does something with a home that two may not do at once. A lock whose process is gone is nobody's.
  * @throws HomeBusy
  */
-export async function withHomeLock<T>(home: string, work: () => Promise<T>): Promise<T> {
-  mkdirSync(LOCKS, { recursive: true, mode: 0o700 })
-  const file = join(LOCKS, createHash('sha256').update(home).digest('hex').slice(0, 16))
+export async function withHomeLock<T>(home: string, work: () => Promise<T>, run = RUN_ROOT): Promise<T> {
+  mkdirSync(run, { recursive: true, mode: 0o755 }) // each by itself: a mode counts for all that is made
+  const locks = join(run, 'locks')
+  mkdirSync(locks, { recursive: true, mode: 0o700 })
+  const file = join(locks, createHash('sha256').update(home).digest('hex').slice(0, 16))
   takeLock(file, home)
   try {
     return await work()
