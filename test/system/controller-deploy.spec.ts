@@ -153,12 +153,11 @@ describe('a further deployment', () => {
     const app = await newApp()
     const lines: string[] = []
     const deployment = await rig.release(app)
-    await waitFor(async () => (await ps(app)).some(({ state }) => state === 'pending'), {
-      what: 'no place',
-      timeoutMs: 5_000,
-    })
-    const [pending] = (await rig.api<{ message: string }[]>('GET', `/apps/${app.name}/ps`)).body
-    expect(pending?.message).toMatch(/^no node has 512 MiB free \(largest \d+ MiB\); scale down or add one$/)
+    const why = async (): Promise<string | null> =>
+      (await rig.api<{ message: string | null }[]>('GET', `/apps/${app.name}/ps`)).body[0]?.message ?? null
+    await waitFor(async () => (await why()) !== null, { what: 'no place', timeoutMs: 5_000 })
+    expect((await ps(app)).map(({ state }) => state)).toEqual(['pending'])
+    expect(await why()).toMatch(/^no node has 512 MiB free \(largest \d+ MiB\); scale down or add one$/)
     await rig.service(DeployService).cancel(deployment.id)
     expect(await rig.finish(deployment.id, lines)).toEqual({ state: 'canceled' })
     await waitFor(async () => (await ps(app)).length === 0, { what: 'nothing to be left', timeoutMs: 5_000 })
