@@ -93,6 +93,15 @@ describe('a further deployment', () => {
     expect(await rig.finish(deployment.id)).toEqual({ state: 'succeeded' })
   })
 
+  it('has ended when no request goes to the former release any more', async () => {
+    const app = await newApp()
+    await deploy(app)
+    for (let round = 0; round < 3; round += 1) {
+      expect(await rig.finish((await rig.release(app)).id)).toEqual({ state: 'succeeded' })
+      expect(endpoints(app)).toHaveLength(1)
+    }
+  })
+
   it('lets requests in flight end before the old instance is stopped', async () => {
     const app = await newApp()
     await deploy(app)

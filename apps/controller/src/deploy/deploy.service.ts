@@ -26,6 +26,8 @@ export type DeployEnd =
 
 /** While somebody waits, the rows are looked at least this often. */
 const LOOK_EVERY_MS = 1_000
+/** So long at most the end of a deployment waits for a router that does not answer. */
+const ROUTED_LIMIT_MS = 1_000
 /** An instance without room for this long is worth a line. */
 const PLACEMENT_NOTE_MS = 2_000
 
@@ -148,7 +150,8 @@ export class DeployService {
         const deployment = await this.dataSource.getRepository(Deployment).findOneByOrFail({ id })
         await this.#tell(deployment, teller)
         const end = endOf(deployment)
-        if (end !== null) return end
+        const isOver = end !== null && (options.signal?.aborted === true || (await this.#isRouted(deployment)))
+        if (isOver) return end
         if (options.signal?.aborted === true) await this.cancel(id, 'whoever waited for it left')
         else await waiter.wait(LOOK_EVERY_MS, options.signal)
       }
@@ -171,6 +174,18 @@ export class DeployService {
     const states = deploymentMachine.states.filter((state) => !deploymentMachine.isFinal(state))
     const active = await manager.getRepository(Deployment).findOneBy({ appId: app.id, state: In(states) })
     if (active !== null) throw new DeploymentActive(app.name, active.releaseVersion)
+  }
+
+  /** Whether no router sends anybody to what a deployment that succeeded has replaced: whoever asks next is answered by the new release. */
+  async #isRouted({ id, state }: Deployment): Promise<boolean> {
+    if (state !== 'succeeded') return true
+    const [row] = await this.dataSource.query<{ isRouted: boolean }[]>(
+      `SELECT clock_timestamp() > d.ended_at + make_interval(secs => $2)
+         OR NOT EXISTS (SELECT FROM router WHERE applied_revision < d.routed_revision) AS "isRouted"
+       FROM deployment d WHERE d.id = $1`,
+      [id, ROUTED_LIMIT_MS / 1000],
+    )
+    return row?.isRouted ?? true
   }
 
   async #tell(deployment: Deployment, teller: Teller): Promise<void> {
