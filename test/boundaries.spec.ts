@@ -58,6 +58,7 @@ const PURE = [
   'apps/controller/src/push/push-lock.ts',
   'apps/controller/src/push/push-options.ts',
   'apps/controller/src/push/receive-head.ts',
+  'apps/controller/src/push/reception.ts',
   'apps/controller/src/push/ref-policy.ts',
   'apps/controller/src/push/refusal.ts',
   'apps/controller/src/push/report.ts',

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -44,6 +44,13 @@ async function send(app: string, tar: Readable): Promise<{ status: number; code:
     body: tar,
   })
   return { status: answer.statusCode, ...((await answer.body.json()) as { code: string; title: string }) }
+}
+
+/** What a process has said so far, and its exit code. */
+function listen(child: ChildProcess): { said: () => string; ended: Promise<unknown> } {
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  return { said: () => text, ended: new Promise((resolve) => child.on('close', resolve)) }
 }
 
 describe('deploy --dockerfile', () => {
@@ -159,6 +166,42 @@ describe('deploy --dockerfile', () => {
     expect((await rig.releases('queue')).map(({ version }) => version)).toEqual([1, 2])
     const anew = await croft('builds:create', '-a', 'queue') // of the one that waited while the first one ended
     expect(anew.code, anew.output).toBe(0)
+  })
+
+  it.runIf(isLong)('waits its turn, as a push does, while four others of the team are being received', async () => {
+    rig.onBuild = await dockerfileImage(rig, { Cmd: ['/hello'] })
+    const folder = await folderOf('fifth', { Dockerfile, hello: 'x' })
+    const app = await rig.clone('sixth', { Dockerfile, hello: 'x' })
+    const slow = Array.from({ length: 4 }, () => {
+      const tar = pack()
+      tar.entry({ name: 'Dockerfile' }, Dockerfile)
+      return { tar, answer: send('fifth', Readable.from(tar, { objectMode: false })) }
+    })
+    const isReceiving = async () => (await git(['ls', `${rig.folder}/home/git`])).output.match(/\.new$/gm)?.length === 4
+    await waitFor(isReceiving, { what: 'four folders to be received', timeoutMs: 10_000 })
+    const refused = await request(`${rig.cliEnv['CROFT_URL']}/api/v1/apps/fifth/folders`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${rig.token}`, 'content-type': 'application/x-tar' },
+      body: Buffer.alloc(10_240),
+    })
+    expect(refused.statusCode).toBe(429)
+    expect(refused.headers['retry-after']).toBe('2')
+    const title = '4 other pushes of the team are being received'
+    expect(await refused.body.json()).toMatchObject({ code: 'receiving-others', title })
+    const waits = `-----> Waiting: ${title}\n`
+    const deploying = listen(
+      spawn(join(checkout, 'croft'), ['deploy', '--dockerfile', folder, '-a', 'fifth'], {
+        env: { ...process.env, ...rig.cliEnv },
+      }),
+    )
+    const pushing = listen(app.startPush('main'))
+    for (const one of [deploying, pushing])
+      await waitFor(() => one.said().includes(waits.trim()), { what: 'it to wait', timeoutMs: 20_000 })
+    for (const { tar } of slow) tar.entry({ name: '/refused' }, 'x')
+    expect(await pushing.ended, pushing.said()).toBe(0)
+    expect(await deploying.ended, deploying.said()).toBe(0)
+    expect(deploying.said().split(waits)).toHaveLength(2)
+    for (const { answer } of slow) expect((await answer).status).toBe(422)
   })
 
   it.runIf(isLong)('is canceled by Ctrl-C, and goes on by itself with --detach', async () => {

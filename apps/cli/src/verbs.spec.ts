@@ -101,7 +101,7 @@ describe('finding a platform', () => {
 describe('a refusal', () => {
   it('of the platform keeps its title, remedy and id', () => {
     const body = JSON.stringify({ title: 't', status: 409, code: 'c', suggestion: 's', requestId: 'r' })
-    const error = apiErrorOf('http://p', 409, undefined, body)
+    const error = apiErrorOf('http://p', 409, {}, body)
     expect(error).toBeInstanceOf(ApiError)
     expect(error).toMatchObject({ title: 't', suggestion: 's', requestId: 'r', code: 'c' })
   })
@@ -110,7 +110,7 @@ describe('a refusal', () => {
     ['of something else', undefined, '<html>'],
     ['of something else in JSON', undefined, '{"error":"no"}'],
   ])('%s says that the platform does not answer', (_what, routerCode, body) => {
-    expect(apiErrorOf('http://p', 503, routerCode, body)).toBeInstanceOf(PlatformUnreachable)
+    expect(apiErrorOf('http://p', 503, { 'x-croft-error': routerCode }, body)).toBeInstanceOf(PlatformUnreachable)
   })
 })
 

@@ -14,6 +14,8 @@ export interface CroftErrorInit {
   fields?: Record<string, string>
   /** Whose fault it is: a `user` error logs no stack trace, a `system` error leaks none. */
   kind?: 'user' | 'system'
+  /** When the same may work, seconds from now. */
+  retryAfterS?: number
   cause?: unknown
 }
 
@@ -32,6 +34,7 @@ export class CroftError extends Error {
   readonly suggestion: string | undefined
   readonly fields: Record<string, string> | undefined
   readonly kind: 'user' | 'system'
+  readonly retryAfterS: number | undefined
 
   constructor(init: CroftErrorInit) {
     super(init.detail === undefined ? init.title : `${init.title}: ${init.detail}`, { cause: init.cause })
@@ -43,6 +46,7 @@ export class CroftError extends Error {
     this.suggestion = init.suggestion
     this.fields = init.fields
     this.kind = init.kind ?? (init.status >= 500 ? 'system' : 'user')
+    this.retryAfterS = init.retryAfterS
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {

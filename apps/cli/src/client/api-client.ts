@@ -101,8 +101,7 @@ export class ApiClient {
       throw new PlatformUnreachable(this.url, messageOf(error), error)
     }
     if (answer.statusCode >= 200 && answer.statusCode < 300) return answer
-    const routerCode = answer.headers['x-croft-error']
-    throw apiErrorOf(this.url, answer.statusCode, routerCode?.toString(), await this.#whole(answer))
+    throw apiErrorOf(this.url, answer.statusCode, answer.headers, await this.#whole(answer))
   }
 
   async #whole(answer: Dispatcher.ResponseData): Promise<string> {

@@ -9,6 +9,8 @@ export interface Problem {
   suggestion?: string | undefined
   requestId?: string | undefined
   fields?: Record<string, string> | undefined
+  /** When it may be asked again, from its header, s. */
+  retryAfterS?: number | undefined
 }
 
 /** A refusal of the platform, with the id under which its log has it. */
@@ -24,6 +26,7 @@ export class ApiError extends CroftError {
       ...(problem.detail !== undefined && { detail: problem.detail }),
       ...(problem.suggestion !== undefined && { suggestion: problem.suggestion }),
       ...(problem.fields !== undefined && { fields: problem.fields }),
+      ...(problem.retryAfterS !== undefined && { retryAfterS: problem.retryAfterS }),
     })
     this.requestId = problem.requestId
   }

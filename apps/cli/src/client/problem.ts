@@ -12,11 +12,14 @@ const problemSchema = z.object({
   fields: z.record(z.string(), z.string()).optional(),
 })
 
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
 /** The failure an answer other than 2xx stands for; an error page of the router is told apart by its header. */
-export function apiErrorOf(url: string, status: number, routerCode: string | undefined, body: string): CroftError {
+export function apiErrorOf(url: string, status: number, headers: Headers, body: string): CroftError {
+  const routerCode = headers['x-croft-error']?.toString()
   if (routerCode !== undefined) return new PlatformUnreachable(url, `its router answered ${status} ${routerCode}`)
   const problem = problemSchema.safeParse(parseJson(body))
-  if (problem.success) return new ApiError(problem.data)
+  if (problem.success) return new ApiError({ ...problem.data, retryAfterS: secondsOf(headers['retry-after']) })
   return new PlatformUnreachable(url, `something else answered ${status} there`)
 }
 
@@ -26,4 +29,8 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+function secondsOf(header: string | string[] | undefined): number | undefined {
+  return typeof header === 'string' && /^\d{1,4}$/.test(header) ? Number(header) : undefined
 }

@@ -1,16 +1,22 @@
+import { systemClock } from '@croft/kit'
 import type { Command } from 'commander'
 import { showProgress } from '../build-progress.js'
+import type { ApiClient } from '../client/api-client.js'
+import { ApiError } from '../client/api-error.js'
 import { imageDeploymentShape } from '../client/shapes.js'
 import { waitForDeployment } from '../deployment.js'
 import { examples } from '../examples.js'
 import { printJson, printLines } from '../output.js'
-import { FolderUnusable, listFolder } from '../folder/folder-files.js'
+import { FolderUnusable, listFolder, type Folder } from '../folder/folder-files.js'
 import { size, UploadProgress } from '../folder/upload-progress.js'
+import { plainText } from '../plain-text.js'
 import { UsageError } from '../usage.js'
 import { appPath, appVerb, withApp, type VerbOptions } from '../verb.js'
 
 /** The platform pulls the image before it answers. */
 const PULL_TIMEOUT_MS = 31 * 60_000
+/** As a push waits for others to be received. */
+const TURN_TIMEOUT_MS = 10 * 60_000
 
 interface DeployOptions extends VerbOptions {
   image?: string
@@ -77,29 +83,58 @@ async function deployFolder(options: DeployOptions, path: string): Promise<void>
   if (options.port !== undefined) {
     throw new UsageError('where the app listens is said in the Dockerfile', 'EXPOSE 3000, or ENV PORT=3000')
   }
-  const { json, detach } = options
   await withApp(options, undefined, async ({ api, app, signal }) => {
+    const { json, detach } = options
+    const isJson = json === true
     const folder = await listFolder(path)
-    if (json !== true) printLines(`-----> Sending ${folder.root} (${folder.files.length} files, ${size(folder.bytes)})`)
-    const progress = new UploadProgress(folder.bytes)
-    // not every verb writes archives
-    const { folderTar } = await import('../folder/folder-tar.js')
-    const bytes = folderTar(folder, (sent) => (json === true ? undefined : progress.sent(sent)))
-    let failure: unknown
-    bytes.once('error', (error) => (failure = error))
-    bytes.once('close', () => progress.end())
+    if (!isJson) printLines(`-----> Sending ${folder.root} (${folder.files.length} files, ${size(folder.bytes)})`)
     const query = { name: folder.name.slice(0, 100), cache: String(options.cache), detach: String(detach === true) }
-    const stream = { type: 'application/x-tar', bytes }
-    const lines = api.lines(appPath(app, '/folders'), { method: 'POST', stream, query, signal })
+    const send = () => sendFolder(api, appPath(app, '/folders'), folder, { query, isJson, signal })
     const refusedTitle = `${folder.name} was not deployed to ${app}`
-    try {
-      await showProgress(lines, { isJson: json === true, isDetached: detach === true, refusedTitle })
-    } catch (error) {
-      throw failure instanceof FolderUnusable ? failure : error
-    } finally {
-      progress.end()
-    }
+    await showProgress(whenItsTurn(send, isJson, signal), { isJson, isDetached: detach === true, refusedTitle })
   })
+}
+
+/** Sends all of it, and gives the answer line by line. @throws ApiError, FolderUnusable */
+async function* sendFolder(
+  api: ApiClient,
+  path: string,
+  folder: Folder,
+  { query, isJson, signal }: { query: Record<string, string>; isJson: boolean; signal: AbortSignal },
+): AsyncGenerator<string> {
+  const progress = new UploadProgress(folder.bytes)
+  // not every verb writes archives
+  const { folderTar } = await import('../folder/folder-tar.js')
+  const bytes = folderTar(folder, (sent) => (isJson ? undefined : progress.sent(sent)))
+  let failure: unknown
+  bytes.once('error', (error) => (failure = error))
+  bytes.once('close', () => progress.end())
+  try {
+    yield* api.lines(path, { method: 'POST', stream: { type: 'application/x-tar', bytes }, query, signal })
+  } catch (error) {
+    throw failure instanceof FolderUnusable ? failure : error
+  } finally {
+    progress.end()
+  }
+}
+
+/** Sends again while the platform receives as much as it takes at once. @throws ApiError */
+async function* whenItsTurn(
+  send: () => AsyncGenerator<string>,
+  isJson: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const end = systemClock.monotonic() + TURN_TIMEOUT_MS
+  for (let isSaid = isJson; ; isSaid = true) {
+    try {
+      return yield* send()
+    } catch (error) {
+      const isBusy = error instanceof ApiError && error.status === 429 && error.retryAfterS !== undefined
+      if (!isBusy || systemClock.monotonic() > end) throw error
+      if (!isSaid) printLines(`-----> Waiting: ${plainText(error.title)}`)
+      await systemClock.sleep((error.retryAfterS ?? 0) * 1_000, signal)
+    }
+  }
 }
 
 /** @throws UsageError. Pure. */

@@ -34,6 +34,7 @@ export function problemReply(
     return undefined
   }
   if (problem.status === 401) reply.header('WWW-Authenticate', challengeOf(request))
+  if (known instanceof CroftError && known.retryAfterS !== undefined) reply.header('Retry-After', known.retryAfterS)
   reply.status(problem.status)
   if (isGit(request)) return reply.type('text/plain; charset=utf-8').send(plainText(problem))
   return reply.type('application/problem+json').send(JSON.stringify(problem))

@@ -8,11 +8,17 @@ import { Who, type Principal } from '../auth/principal.js'
 import { Answers } from '../http/answers.js'
 import { clientGone } from '../http/client-gone.js'
 import { CLOCK } from '../tokens.js'
+import { MAX_FOLDER_BYTES } from './folder-archive.js'
 import { FolderDeploy } from './folder-deploy.js'
 import { bodyOf } from './git-streams.js'
 import { answerProgress, progressSchema } from './progress.js'
 import { timed } from './receive-session.js'
+import { promisedBytes } from './reception.js'
+import { Receptions } from './receptions.js'
 import { printable } from './text.js'
+
+/** How long it waits for others, ms; whoever sends it is told then, and may come again. */
+const WAIT_MS = 3_000
 
 const querySchema = z.strictObject({
   /** What the folder is called, for people. */
@@ -39,6 +45,7 @@ class NoArchive extends CroftError {
 export class FolderDeployController {
   constructor(
     @Inject(FolderDeploy) private readonly folders: FolderDeploy,
+    @Inject(Receptions) private readonly receptions: Receptions,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -58,9 +65,12 @@ export class FolderDeployController {
   ): Promise<void> {
     const app = await this.folders.find(who, name)
     if (request.headers['content-type'] !== 'application/x-tar') throw new NoArchive()
-    const tar = Readable.from(timed(bodyOf(request), clientGone(reply)))
+    const gone = clientGone(reply)
+    const reception = { team: app.teamId, bytes: promisedBytes(request.headers, MAX_FOLDER_BYTES) }
+    const end = await this.receptions.begin(reception, { gone, waitMs: WAIT_MS })
+    const tar = Readable.from(timed(bodyOf(request), gone))
     const wish = { name: printable(query.name), isClean: query.cache === 'false' }
-    const received = await this.folders.receive(who, app, wish, tar)
+    const received = await this.folders.receive(who, app, wish, tar).finally(end)
     const options = { isDetached: query.detach === 'true', firstLine: '-----> Preparing the build' }
     await answerProgress(reply, this.clock, options, (output, gone) => this.folders.run(received, output, gone))
   }

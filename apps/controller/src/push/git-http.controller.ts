@@ -17,11 +17,13 @@ import { PushOutput } from './push-output.js'
 import { PushService } from './push.service.js'
 import { ReceiveHeadReader, type ReceiveHead } from './receive-head.js'
 import { receivePack } from './receive-session.js'
+import { promisedBytes } from './reception.js'
+import { Receptions } from './receptions.js'
 import { Receive } from './receive.js'
 import { judgeRefs } from './ref-policy.js'
 import type { Refusal } from './refusal.js'
 import { hasSideBand, refusalReport } from './report.js'
-import { Repositories } from './repository.js'
+import { MAX_PACK_BYTES, Repositories } from './repository.js'
 import { named } from './text.js'
 
 type Service = 'git-receive-pack' | 'git-upload-pack'
@@ -29,6 +31,8 @@ type Service = 'git-receive-pack' | 'git-upload-pack'
 /** A fetch or clone may take so long, ms. */
 const UPLOAD_PACK_MS = 60 * 60 * 1_000
 const ADVERTISEMENT_MS = 30_000
+/** A push may wait so long for others to be received, ms. */
+const RECEPTION_WAIT_MS = 10 * 60 * 1_000
 
 /**
  * git's smart HTTP at `/<app>.git`. Who may do what is decided before git is started; an app that does not exist and one of
@@ -41,6 +45,7 @@ export class GitHttpController {
     @Inject(AppService) private readonly apps: AppService,
     @Inject(Repositories) private readonly repositories: Repositories,
     @Inject(PushService) private readonly pushes: PushService,
+    @Inject(Receptions) private readonly receptions: Receptions,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -160,6 +165,8 @@ export class GitHttpController {
       this.pushes,
     )
     gone.addEventListener('abort', () => output.mute(), { once: true })
+    const begun = await this.#begin(prepared.app, request, output, gone)
+    if ('refusal' in begun) return gone.aborted ? undefined : refuse(sameFor(head, begun.refusal))
     try {
       await receivePack({
         repository: prepared.repository,
@@ -169,12 +176,16 @@ export class GitHttpController {
         body: chunksOf(reader, body, () => output.keepWarm('-----> Preparing the build')),
         output,
         clientGone: gone,
-        onHook: (question) => receive.onHook(question),
+        onHook: (question) => {
+          begun.end() // git asks of what it has unpacked
+          return receive.onHook(question)
+        },
         whys: receive.whys,
         unsettled: receive.unsettled,
         logger: this.logger.child({ push: id, app: prepared.app.id }),
       })
     } finally {
+      begun.end()
       if (receive.job !== undefined) await this.pushes.ended(receive.job)
     }
   }
@@ -189,13 +200,28 @@ export class GitHttpController {
       return { app, repository: await this.repositories.ensure(app.repositoryId) }
     } catch (error) {
       if (!(error instanceof CroftError) || error.kind !== 'user') throw error
-      return {
-        refusal: {
-          reason: error.code,
-          cause: named([error.title, error.detail].filter((part) => part !== undefined).join(': '), 200),
-          suggestion: named(error.suggestion ?? 'correct it and push again', 200),
-        },
-      }
+      return { refusal: refusalOf(error) }
+    }
+  }
+
+  /** Waits until its pack may be received, and says so. */
+  async #begin(
+    app: App,
+    request: FastifyRequest,
+    output: PushOutput,
+    gone: AbortSignal,
+  ): Promise<{ end: () => void } | { refusal: Refusal }> {
+    const reception = { team: app.teamId, bytes: promisedBytes(request.headers, MAX_PACK_BYTES) }
+    const onWait = (why: string): void => {
+      output.step(`Waiting: ${why}`)
+      output.keepWarm('-----> Preparing the build')
+    }
+    try {
+      return { end: await this.receptions.begin(reception, { gone, waitMs: RECEPTION_WAIT_MS, onWait }) }
+    } catch (error) {
+      if (!(error instanceof CroftError)) throw error
+      if (error.kind === 'system') this.logger.error('push-not-received', { app: app.id, error })
+      return { refusal: refusalOf(error) }
     }
   }
 
@@ -255,6 +281,14 @@ function headers(reply: FastifyReply, type: string): Record<string, string> {
     'content-type': type,
     'cache-control': 'no-cache, max-age=0, must-revalidate',
     'x-accel-buffering': 'no',
+  }
+}
+
+function refusalOf(error: CroftError): Refusal {
+  return {
+    reason: error.code,
+    cause: named([error.title, error.detail].filter((part) => part !== undefined).join(': '), 200),
+    suggestion: named(error.suggestion ?? 'correct it and push again', 200),
   }
 }
 

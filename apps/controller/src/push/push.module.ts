@@ -10,6 +10,7 @@ import { GitHttpController } from './git-http.controller.js'
 import { PushRecovery } from './push-recovery.js'
 import { PushRows } from './push-rows.js'
 import { PushService } from './push.service.js'
+import { Receptions } from './receptions.js'
 import { RepositoryUpkeep } from './repository-upkeep.js'
 import { RepositoryModule } from './repository.module.js'
 
@@ -17,6 +18,6 @@ import { RepositoryModule } from './repository.module.js'
 @Module({
   imports: [BuildModule, ImageModule, RepositoryModule],
   controllers: [BuildAnewController, FolderDeployController, GitHttpController],
-  providers: [BuildAnew, Delivery, FolderDeploy, PushRecovery, PushRows, PushService, RepositoryUpkeep],
+  providers: [BuildAnew, Delivery, FolderDeploy, PushRecovery, PushRows, PushService, Receptions, RepositoryUpkeep],
 })
 export class PushModule {}
