@@ -48,6 +48,20 @@ describe('a compressed layer', () => {
     expect(new Set(blobs.map(({ descriptor }) => descriptor.digest)).size).toBe(1)
   })
 
+  it('of any size fails when its tar breaks off, and nothing of it goes on', async () => {
+    const open = new Set<Readable>()
+    for (const pieces of [1, 10, 24]) {
+      async function* breaking(): AsyncGenerator<Buffer> {
+        for (let at = 0; at < pieces; at += 1) yield randomBytes(1024 * 1024)
+        throw new Error('tar broke off')
+      }
+      const tar = Readable.from(breaking())
+      open.add(tar)
+      await expect(compressLayer(tar, join(folder, `breaks-${pieces}`))).rejects.toThrow('tar broke off')
+    }
+    expect([...open].map(({ destroyed }) => destroyed)).toEqual([true, true, true])
+  })
+
   it('fails when the tar fails, and leaves a file that its folder takes along', async () => {
     const broken = new Readable({
       read() {

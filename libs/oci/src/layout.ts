@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -7,6 +6,7 @@ import { digestOf, hexOf } from './digest.js'
 import { OciError } from './errors.js'
 import { descriptorSchema, imageOf, parseImageConfig, parseManifest, type Descriptor, type Image } from './manifest.js'
 import { mediaTypes } from './media-types.js'
+import { readBlob } from './read-blob.js'
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json'
 const REF_NAME = 'org.opencontainers.image.ref.name'
@@ -49,7 +49,7 @@ export class ImageLayout {
 
   /** The bytes of a blob, compressed as they lie there. */
   open(descriptor: Descriptor): Readable {
-    return createReadStream(this.#path(descriptor))
+    return readBlob(this.#path(descriptor))
   }
 
   async #choose(entries: readonly IndexEntry[], architecture: string, depth: number): Promise<Descriptor> {

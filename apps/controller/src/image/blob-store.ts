@@ -11,6 +11,8 @@ import { DistributionError } from './errors.js'
 
 /** Largest blob, bytes. */
 const MAX_BLOB_BYTES = 8 * 1024 ** 3
+/** What may wait to be written to an upload's file, bytes: it is written together. */
+const WRITE_BYTES = 1024 * 1024
 /** An upload nobody went on with is forgotten after this, ms. */
 const UPLOAD_IDLE_MS = 60 * 60 * 1_000
 
@@ -197,7 +199,7 @@ export class BlobStore implements OnModuleInit {
             yield chunk
           }
         },
-        createWriteStream(upload.path, { flags: 'a' }),
+        createWriteStream(upload.path, { flags: 'a', highWaterMark: WRITE_BYTES }),
       )
     } catch (error) {
       await this.cancel(id)

@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs'
 import { readFile, readlink, realpath } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { isDigest, replaceLink, type Digest } from '@croft/kit'
 import { ImageError } from '@croft/garden-api'
-import { mediaTypes, type Descriptor } from '@croft/oci'
+import { mediaTypes, readBlob, type Descriptor } from '@croft/oci'
 
 const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a sha256 digest')
 const imageJsonSchema = z.object({
@@ -99,7 +98,7 @@ async function readBase(folder: string, stack: string): Promise<BaseImage> {
       env: json.env,
       user: json.user,
       labels: json.labels,
-      openBlob: () => createReadStream(join(folder, 'layer.tar.zst')),
+      openBlob: () => readBlob(join(folder, 'layer.tar.zst')),
     }
   } catch (error) {
     throw new ImageError(`the base image of stack ${stack} is not there`, error)
