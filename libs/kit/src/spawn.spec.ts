@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CommandFailed, run } from './spawn.js'
 
@@ -27,6 +28,17 @@ describe('running a command', () => {
     await expect(run('sleep', ['30'], { timeoutMs: 5_000, signal: AbortSignal.timeout(50) })).rejects.toThrow(
       'canceled',
     )
+  })
+  it('in the background puts it behind everything else, also of other sessions', async () => {
+    const saidBy = async (command: string, args: string[] = []): Promise<string> =>
+      (await run(command, args, { timeoutMs: 5_000, isBackground: true })).stdout.toString()
+    expect(await saidBy('nice')).toBe('19\n')
+    expect(await saidBy('ionice')).toBe('idle\n')
+    // the end of its input comes once it was put there
+    if (existsSync('/proc/self/autogroup'))
+      expect(await saidBy('cat', ['-', '/proc/self/autogroup'])).toMatch(/nice 19$/m)
+    const failed = run('ls', ['/does-not-exist'], { timeoutMs: 5_000, isBackground: true })
+    await expect(failed).rejects.toMatchObject({ command: 'ls', exitCode: 2 })
   })
   it('says that a program does not exist', async () => {
     await expect(run('croft-no-such-program', [], { timeoutMs: 5_000 })).rejects.toThrow('ENOENT')

@@ -1,6 +1,7 @@
 import { spawn as nodeSpawn, type ChildProcess, type SpawnOptions as NodeSpawnOptions } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { CroftError } from './errors.js'
+import { CroftError, errnoOf } from './errors.js'
 
 /** The only module of Croft that starts processes: argument vectors, never a shell. */
 
@@ -13,6 +14,8 @@ export interface StartOptions {
   detached?: boolean
   uid?: number
   gid?: number
+  /** Nobody waits for it: it takes what everybody else leaves of processors and disks. */
+  isBackground?: boolean
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -24,15 +27,35 @@ export function bareEnv(extra: Record<string, string> = {}): Record<string, stri
 
 /** Starts a process and hands it over; the caller owns its streams and its end. */
 export function start(command: string, args: readonly string[], options: StartOptions = {}): ChildProcess {
-  return nodeSpawn(command, [...args], {
+  const { isBackground = false } = options
+  const [program, ...words] = [...(isBackground ? LAST : []), command, ...args]
+  const child = nodeSpawn(program ?? command, words, {
     shell: false,
     cwd: options.cwd,
     env: options.env ?? bareEnv(),
     stdio: options.stdio ?? 'pipe',
-    detached: options.detached ?? false,
+    detached: options.detached ?? isBackground,
     ...(options.uid !== undefined && { uid: options.uid }),
     ...(options.gid !== undefined && { gid: options.gid }),
   })
+  if (isBackground && child.pid !== undefined) putLast(child.pid)
+  return child
+}
+
+/**
+ * The weakest of ordinary processes. Not SCHED_IDLE: that may get nothing at all on a busy host, also while it has a lock that others
+ * wait for.
+ */
+const LAST = ['/usr/bin/nice', '-n', '19', '/usr/bin/ionice', '-c', 'idle'] as const
+
+/** The kernel weighs sessions against each other and niceness only within one, where it groups them (`sched_autogroup`). */
+function putLast(session: number): void {
+  try {
+    writeFileSync(`/proc/${session}/autogroup`, '19')
+  } catch (error) {
+    const why = errnoOf(error) ?? ''
+    if (!['ENOENT', 'ESRCH'].includes(why)) throw error // a kernel without them; it has ended
+  }
 }
 
 export interface RunOptions extends Omit<StartOptions, 'stdio' | 'detached'> {

@@ -17,16 +17,22 @@ export function gitEnv(extra: Record<string, string> = {}): Record<string, strin
 
 const TIMEOUT_MS = 30_000
 
+interface GitOptions {
+  env?: Record<string, string>
+  timeoutMs?: number
+  signal?: AbortSignal
+  input?: string
+  /** As of `run`. */
+  isBackground?: boolean
+}
+
 /** Runs a git command inside a bare repository; arguments are fixed words, object ids and refs that were checked before. */
-export async function git(
-  repository: string,
-  args: readonly string[],
-  options: { env?: Record<string, string>; timeoutMs?: number; signal?: AbortSignal; input?: string } = {},
-): Promise<string> {
+export async function git(repository: string, args: readonly string[], options: GitOptions = {}): Promise<string> {
   const { stdout } = await run('git', [`--git-dir=${repository}`, ...args], {
     env: gitEnv(options.env),
     cwd: '/',
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    isBackground: options.isBackground ?? false,
     ...(options.signal !== undefined && { signal: options.signal }),
     ...(options.input !== undefined && { input: options.input }),
   })

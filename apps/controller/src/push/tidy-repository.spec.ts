@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '@croft/kit'
@@ -72,6 +72,14 @@ describe('a repository with many packs', () => {
     const refs = await git(repository, ['for-each-ref', '--format=%(refname)'])
     expect(refs.trim().split('\n')).toEqual([`refs/croft/released/${released}`, 'refs/heads/main'])
     expect(await git(repository, ['fsck', '--strict', '--no-dangling'])).toBe('')
+  })
+
+  it('is tidied behind everything else', async () => {
+    for (let round = 0; round < 12; round += 1) await commit(null)
+    const hook = '#!/bin/sh\nexec >"$0.said"\nnice\nionice\n' // git runs it before it tidies
+    writeFileSync(join(repository, 'hooks/pre-auto-gc'), hook, { mode: 0o755 })
+    await tidyRepository(repository, [], signal)
+    expect(readFileSync(join(repository, 'hooks/pre-auto-gc.said'), 'utf8')).toBe('19\nidle\n')
   })
 
   it('takes pushes meanwhile', async () => {

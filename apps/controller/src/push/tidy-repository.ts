@@ -15,8 +15,8 @@ const SETTINGS = [
 
 /**
  * Has git pack a repository that has come to many files, and remove what nothing has referred to for a week: what refused pushes and
- * former folders left. Pushes go on meanwhile. `released` are the commits that releases came from: no branch may name them any more,
- * and they stay all the same.
+ * former folders left. Pushes go on meanwhile, and go first. `released` are the commits that releases came from: no branch may name
+ * them any more, and they stay all the same.
  */
 export async function tidyRepository(
   repository: string,
@@ -33,5 +33,6 @@ export async function tidyRepository(
     await git(repository, ['update-ref', '--stdin'], { ...look, input })
   }
   const settings = SETTINGS.flatMap((setting) => ['-c', setting])
-  await git(repository, [...settings, 'gc', '--auto', '--quiet'], { timeoutMs: TIMEOUT_MS, signal })
+  const gently = { timeoutMs: TIMEOUT_MS, signal, isBackground: true }
+  await git(repository, [...settings, 'gc', '--auto', '--quiet'], gently)
 }

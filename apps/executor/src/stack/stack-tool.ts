@@ -33,14 +33,9 @@ export async function runStackTool(
   args: readonly string[],
   { timeoutMs, isBackground = false }: ToolOptions,
 ): Promise<string> {
-  const [program = '', ...rest] = [
-    ...(isBackground ? ['/usr/bin/nice', '-n', '19'] : []),
-    join(tools.folder, script),
-    tools.cache,
-    ...args,
-  ]
+  const env = bareEnv({ HOME: '/root', ...tools.proxyEnvironment })
   try {
-    const ran = await run(program, rest, { env: bareEnv({ HOME: '/root', ...tools.proxyEnvironment }), timeoutMs })
+    const ran = await run(join(tools.folder, script), [tools.cache, ...args], { env, timeoutMs, isBackground })
     return ran.stdout.toString().trim()
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
