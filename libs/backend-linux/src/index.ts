@@ -1,3 +1,4 @@
+export { readDepot, type NotedContainer } from './depot/read-depot.js'
 export { homeNames } from './home/naming.js'
 export { createLinuxBackend, type LinuxBackend } from './linux-backend.js'
 export type { EgressRule, LinuxBackendOptions } from './options.js'

@@ -9,7 +9,7 @@ import { findLocalPlatform } from '../platform/local-platform.js'
 import { EXAMPLE_APP } from '../up/example-push.js'
 import { withHomeLock } from '../up/home-lock.js'
 import { Steps } from '../up/steps.js'
-import { containerCount, hasTraces, removeApps, stopComponents } from '../up/take-down.js'
+import { instanceCount, hasTraces, removeApps, stopComponents } from '../up/take-down.js'
 import { homeOf, homeOption, requireRoot } from './options.js'
 
 interface DownOptions {
@@ -78,6 +78,7 @@ async function appsAtStake(home: string): Promise<string | undefined> {
   } catch (error) {
     if (!(error instanceof PlatformUnreachable)) throw error
   }
-  const count = await containerCount(home)
-  return count === 0 ? undefined : `the platform does not answer, but has ${count} containers, which`
+  const count = await instanceCount(home)
+  const instances = `${count} ${count === 1 ? 'instance' : 'instances'}`
+  return count === 0 ? undefined : `the platform does not answer, but has ${instances}, which`
 }

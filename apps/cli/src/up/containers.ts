@@ -3,14 +3,12 @@ import { join } from 'node:path'
 import { createLinuxBackend } from '@croft/backend-linux'
 import type { Backend, Container } from '@croft/garden-api'
 import { CroftError, silentLogger } from '@croft/kit'
-import { OWNER, OWNER_PROPERTY, ownerAmongOthers } from '@croft/protocol'
+import { INSTANCE_PROPERTY, isOfInstance, OWNER, OWNER_PROPERTY, ownerAmongOthers } from '@croft/protocol'
 import { readToken } from '../garden/secrets.js'
 import { findLocalPlatform } from '../platform/local-platform.js'
 import { runFolder } from '../platform/run-folder.js'
 import type { GardenSetting } from './settings.js'
 
-/** The property by which an executor notes whose instance a container is. */
-const INSTANCE_PROPERTY = 'croft.instance'
 const TIMEOUT_MS = 30_000
 
 /** The container API of another process that a home's platform was last started with; null: its containers are its own. */
@@ -79,11 +77,14 @@ export function removeContainersElsewhere(home: string, k: number): Promise<void
   })
 }
 
-/** How many containers a home has in the container API of another process; 0 when that is away. */
+/** How many instances of a home have a container in the container API of another process; 0 when that is away. */
 export async function countElsewhere(home: string, k: number): Promise<number> {
   if ((await gardenOf(home)) === null) return 0
   try {
-    return await withContainers(home, k, ({ containers }) => Promise.resolve(containers.length))
+    return await withContainers(home, k, async ({ containers }) => {
+      const properties = await Promise.all(containers.map((container) => container.properties()))
+      return properties.filter(isOfInstance).length
+    })
   } catch (error) {
     ignoreContainerErrors(error)
     return 0

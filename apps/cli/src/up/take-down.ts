@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cleanHome, releaseHomeIndex } from '@croft/backend-linux'
+import { cleanHome, readDepot, releaseHomeIndex } from '@croft/backend-linux'
 import { CroftError, errnoOf, systemClock } from '@croft/kit'
+import { isOfInstance } from '@croft/protocol'
 import { findLocalPlatform } from '../platform/local-platform.js'
 import { runFolder } from '../platform/run-folder.js'
 import {
@@ -62,7 +63,7 @@ export async function removeApps(home: string): Promise<string | null> {
   if (!isElsewhere && (await ownCount(home)) > 0) await stopContainers(home, k)
   await cleanHome({
     index: k,
-    depotDir: join(home, 'node/containers'),
+    depotDir: depotOf(home),
     runDir: join(run, 'containers'),
     runcRoot: join(run, 'runc'),
   })
@@ -88,15 +89,18 @@ export async function removeInstances(home: string, instances: readonly string[]
   if (k !== undefined && instances.length > 0) await removeContainersOf(home, k, new Set(instances))
 }
 
-/** How many containers the home has, running or not. */
-export async function containerCount(home: string): Promise<number> {
+/** How many instances have a container of the home, running or not: one that was made ahead is nobody's. */
+export async function instanceCount(home: string): Promise<number> {
   const k = await recordedIndex(home)
-  return (await ownCount(home)) + (k === undefined ? 0 : await countElsewhere(home, k))
+  const own = (await readDepot(depotOf(home))).filter(({ properties }) => isOfInstance(properties))
+  return own.length + (k === undefined ? 0 : await countElsewhere(home, k))
 }
+
+const depotOf = (home: string): string => join(home, 'node/containers')
 
 async function ownCount(home: string): Promise<number> {
   try {
-    return (await readdir(join(home, 'node/containers'))).length
+    return (await readdir(depotOf(home))).length
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 0
     throw error

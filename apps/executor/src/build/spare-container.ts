@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Backend, Container } from '@croft/garden-api'
 import { messageOf, type Clock, type Logger } from '@croft/kit'
+import { SPARE_PREFIX } from '@croft/protocol'
 import { BUILD_PROPERTY, INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from '../instance/ports.js'
 import type { BuildFolders } from './build-folders.js'
 import type { SiteImage } from './build-site.js'
@@ -109,7 +110,7 @@ export class SpareContainer {
     this.giveUp()
     const node = this.#node
     if (node === undefined) return
-    const id = `spare-${randomUUID()}`
+    const id = `${SPARE_PREFIX}${randomUUID()}`
     const place: Place = { id, appId, image, stop: new AbortController(), made: undefined, isTaken: false }
     this.#place = place
     void this.#keepTrack(this.#live(place, node, make))

@@ -1,14 +1,20 @@
 import type { Backend } from '@croft/garden-api'
 import type { Clock, Logger } from '@croft/kit'
-import { OWNER, OWNER_PROPERTY, type BuildResult, type DesiredInstance, type InstanceStatus } from '@croft/protocol'
+import {
+  INSTANCE_PROPERTY,
+  OWNER,
+  OWNER_PROPERTY,
+  type BuildResult,
+  type DesiredInstance,
+  type InstanceStatus,
+} from '@croft/protocol'
 import type { check } from './health.js'
 import type { InstanceRecords } from './instance-record.js'
 import type { Listener } from './listeners.js'
 import type { LogStore } from './log-store.js'
 
 /** Containers of an executor bear these properties; a sweep touches nothing else. */
-export { OWNER, OWNER_PROPERTY }
-export const INSTANCE_PROPERTY = 'croft.instance'
+export { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY }
 export const APP_PROPERTY = 'croft.app'
 /** Of the container of a build, whose value nobody asks for. */
 export const BUILD_PROPERTY = 'croft.build'
