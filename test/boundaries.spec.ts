@@ -52,6 +52,7 @@ const PURE = [
   'apps/controller/src/push/app-manifest.ts',
   'apps/controller/src/push/check-files.ts',
   'apps/controller/src/push/folder-path.ts',
+  'apps/controller/src/push/git-config.ts',
   'apps/controller/src/push/ignore-file.ts',
   'apps/controller/src/push/pkt-line.ts',
   'apps/controller/src/push/procfile.ts',

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { access, appendFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { errnoOf, run, type Logger } from '@croft/kit'
 import type { ControllerConfig } from '../config.js'
 import { CONFIG, LOGGER } from '../tokens.js'
+import { gitConfigText } from './git-config.js'
 import { FOLDER_REFS, git, isHidden } from './git.js'
 import { installHooks } from './hooks.js'
 
@@ -146,7 +147,8 @@ export class Repositories implements OnModuleInit {
     const temporary = `${path}.new`
     await rm(temporary, { recursive: true, force: true })
     await this.#init(temporary)
-    for (const [key, value] of this.#configuration()) await git(temporary, ['config', key, value])
+    // git itself would have to be started once for each of them
+    await appendFile(`${temporary}/config`, gitConfigText(this.#configuration()))
     await rename(temporary, path)
     return path
   }
