@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { channel } from 'node:diagnostics_channel'
 import { run } from '@croft/kit'
 import { afterAll, describe, expect, it } from 'vitest'
-import { makeDisk } from './disk.js'
+import { canMakeDisks, makeDisk } from './disk.js'
 
 // a tmpfs, as /tmp often is, tells nothing of holes
 const dir = await mkdtemp('/var/tmp/disk-spec-')
@@ -52,6 +52,10 @@ describe.skipIf(!hasTools)('the disk of a container', () => {
     await makeDisk(path, { bytes: kilobytes * 1024 + 100, inodes: 0 })
     await run('e2fsck', ['-f', '-n', path], { timeoutMs: 10_000 })
     expect((await stat(path)).size).toBe(kilobytes * 1024)
+  })
+  it('starts no program to know that it can be made, once that is known', async () => {
+    const first = await canMakeDisks()
+    expect(await launches(async () => expect(await canMakeDisks()).toBe(first))).toBe(0)
   })
   it('is not made over a file that is there', async () => {
     const path = join(dir, 'taken')

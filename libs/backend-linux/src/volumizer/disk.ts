@@ -111,10 +111,13 @@ async function readTemplate(path: string): Promise<Template | null> {
   return found
 }
 
-/** Whether the host can make and mount such images. */
+let hasMkfs = false
+
+/** Whether the host can make and mount such images. That mkfs is there is asked until it is, and then believed. */
 export async function canMakeDisks(): Promise<boolean> {
   try {
-    await run('mkfs.ext4', ['-V'], { timeoutMs: COMMAND_TIMEOUT_MS })
+    if (!hasMkfs) await run('mkfs.ext4', ['-V'], { timeoutMs: COMMAND_TIMEOUT_MS })
+    hasMkfs = true
     return (await stat('/dev/loop-control')).isCharacterDevice()
   } catch {
     return false // whatever the reason: a spec that asks for a disk limit will be refused
