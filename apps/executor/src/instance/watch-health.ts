@@ -2,8 +2,12 @@ import type { Clock } from '@croft/kit'
 import type { Observed, ServiceSpec } from '@croft/protocol'
 import type { check, CheckResult } from './health.js'
 
-/** How often a starting instance is asked, so that its first readiness is noticed at once. */
-const STARTING_EVERY_MS = 25
+/**
+ * How often a starting instance is asked, so that its first readiness is noticed at once: after a twentieth of what it has
+ * taken so far, within these bounds, for many may start at the same time.
+ */
+const STARTING_EVERY_MS = { min: 5, max: 25 }
+const STARTING_SHARE = 20
 /** One that has not come up after this long, or answers badly, is asked less often. */
 const SLOW_START_MS = 10_000
 const SLOW_STARTING_EVERY_MS = 250
@@ -60,5 +64,6 @@ function pauseMs(health: ServiceSpec['health'], result: CheckResult, isUp: boole
   if (health.kind === 'uptime') return Math.max(1, Math.min(health.uptimeMs - waitedMs, SLOW_STARTING_EVERY_MS))
   /* asking again and again what answers badly only keeps it from coming up */
   const isBusy = result.reason === 'check-failed' || waitedMs > SLOW_START_MS
-  return isBusy ? SLOW_STARTING_EVERY_MS : STARTING_EVERY_MS
+  if (isBusy) return SLOW_STARTING_EVERY_MS
+  return Math.min(STARTING_EVERY_MS.max, Math.max(STARTING_EVERY_MS.min, waitedMs / STARTING_SHARE))
 }
