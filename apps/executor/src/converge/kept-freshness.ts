@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { messageOf, type Clock, type Logger } from '@croft/kit'
 import { z } from 'zod'
-import { writeDurably } from '../instance/instance-record.js'
+import { writeWhole } from '../write-whole.js'
 import { BREAK_MS, mayDestroy, NEVER_SEEN, observe, type Freshness } from './freshness.js'
 import { SerialQueues } from './serial-queues.js'
 
@@ -50,7 +50,7 @@ export class KeptFreshness {
     const heldMs = Math.max(0, holdUntilMs - clock.monotonic())
     const text = JSON.stringify({ epoch, revision, holdUntilMs: heldMs === 0 ? 0 : clock.now() + heldMs })
     this.#queue
-      .run('file', async () => await writeDurably(this.path, text))
+      .run('file', async () => await writeWhole(this.path, text))
       .catch((error: unknown) => logger.error('freshness-not-written', { why: messageOf(error) }))
   }
 

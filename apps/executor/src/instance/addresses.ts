@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { Clock } from '@croft/kit'
 import { z } from 'zod'
 import { SerialQueues } from '../converge/serial-queues.js'
+import { writeWhole } from '../write-whole.js'
 import { assign, free, QUARANTINE_MS, type AddressBook } from './address-book.js'
-import { writeDurably } from './instance-record.js'
 
 const bookSchema = z.object({
   network: z.string(),
@@ -67,7 +67,7 @@ export class Addresses {
   }
 
   async #keep(book: AddressBook): Promise<void> {
-    await writeDurably(this.path, JSON.stringify(book))
+    await writeWhole(this.path, JSON.stringify(book))
     this.book = book
   }
 }

@@ -1,10 +1,11 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '@croft/kit'
 import { desiredInstanceSchema, instanceStatusSchema, type DesiredInstance, type InstanceStatus } from '@croft/protocol'
 import { z } from 'zod'
 import { NO_CRASHES } from './restart-policy.js'
 import { SerialQueues } from '../converge/serial-queues.js'
+import { writeWhole } from '../write-whole.js'
 
 /** What is kept on disk of one instance, so that it goes on after the executor, or the host, has been away. Root's own. */
 export const instanceRecordSchema = z.object({
@@ -41,19 +42,6 @@ export function newRecord(item: DesiredInstance): InstanceRecord {
   return { item, n: 0, crashes: NO_CRASHES, wasReady: false, readySinceMs: null, status }
 }
 
-/** Writes a file whole or not at all, and to the disk before it returns. */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.datasync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-}
-
 /** The records of a node: `<node home>/instances/<id>.json`. Writes of one record happen in the order they were asked for. */
 export class InstanceRecords {
   readonly #queues = new SerialQueues()
@@ -62,7 +50,7 @@ export class InstanceRecords {
 
   write(record: InstanceRecord): Promise<void> {
     return this.#queues.run(record.item.id, async () => {
-      await writeDurably(this.#path(record.item.id), JSON.stringify(record))
+      await writeWhole(this.#path(record.item.id), JSON.stringify(record))
     })
   }
 

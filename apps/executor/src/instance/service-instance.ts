@@ -33,7 +33,7 @@ const MAX_RESUMED_WAIT_MS = 6 * 60_000
 
 /**
  * One service instance: a container with one process, made again whenever it ends, until it is stopped. The address stays the
- * same through all of it. Every change is on disk before it is reported; a disk that takes no more stops nobody's restart.
+ * same through all of it. Every change is written down before it is reported; a disk that takes no more stops nobody's restart.
  */
 export class ServiceInstance implements NodeInstance {
   readonly #ports: InstancePorts
