@@ -54,7 +54,7 @@ describe('config vars of a controller', () => {
     const row = await rig.controller.app.get(AppService).findInTeam(operator.teamId, app)
     const seen = async (): Promise<{ builds: string[]; instances: string[] }> => {
       return {
-        builds: Object.keys(await store.openForBuild(row, dataSource.manager)),
+        builds: Object.keys(await store.openForBuild(row)),
         instances: Object.keys(await store.snapshot(row)),
       }
     }

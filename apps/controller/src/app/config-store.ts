@@ -15,6 +15,8 @@ import type { SealedValue } from './sealed-value.js'
 const DATA_KEY_ID = 'app-1'
 const GENERATED_BYTES = 32
 
+type SealedApp = Pick<App, 'id' | 'teamId' | 'dataKey'>
+
 /**
  * The writer of `config_var`. Every value is sealed with its app's data key for that app and that name, so that a row moved to
  * another app or another name is refused; the data key is sealed with a key of the key ring.
@@ -76,8 +78,8 @@ export class ConfigStore implements OnModuleInit {
   }
 
   /** The plain values that builds see as they are now. @throws SealBroken */
-  async openForBuild(app: App, manager: EntityManager): Promise<Record<string, string>> {
-    const rows = await this.#rows(app, manager)
+  async openForBuild(app: SealedApp): Promise<Record<string, string>> {
+    const rows = await this.#rows(app, this.dataSource.manager)
     return this.open(app, sealedOf(rows.filter(({ scope }) => scope !== 'run')))
   }
 
@@ -168,7 +170,7 @@ export class ConfigStore implements OnModuleInit {
     return [...changed, ...gone]
   }
 
-  #rows(app: App, manager: EntityManager): Promise<ConfigVar[]> {
+  #rows(app: SealedApp, manager: EntityManager): Promise<ConfigVar[]> {
     return manager.getRepository(ConfigVar).find({
       where: { appId: app.id, teamId: app.teamId },
       order: { name: 'ASC' },

@@ -1,22 +1,71 @@
 import { Inject, Injectable } from '@nestjs/common'
-import type { AppId, BuildId, NodeId, ReleaseId } from '@croft/kit'
-import type { BuildSpec, DesiredInstance, DesiredStream, InstanceSpec, Snapshot } from '@croft/protocol'
-import { In, IsNull, type DataSource, type EntityManager } from 'typeorm'
-import { App } from '../app/app.entity.js'
+import type { AppId, BuildId, InstanceId, NodeId, ReleaseId, TeamId } from '@croft/kit'
+import type { BuildSpec, DesiredInstance, DesiredStream, InstanceLimits, Intent, Snapshot } from '@croft/protocol'
+import type { DataSource } from 'typeorm'
 import { ConfigStore } from '../app/config-store.js'
+import type { App } from '../app/app.entity.js'
 import { BUILD_TIMEOUT_MS } from '../build/build-limits.js'
-import { Build } from '../build/build.entity.js'
-import { readRevision } from '../db/revision.js'
+import type { Build } from '../build/build.entity.js'
+import { jsonRows } from '../db/json-rows.js'
 import { EPOCH } from '../db/signals.module.js'
-import { Instance } from '../instance/instance.entity.js'
 import { LogStreams } from '../log/log-streams.js'
-import { Release } from '../release/release.entity.js'
+import type { Release } from '../release/release.entity.js'
 import { serviceSpec } from '../release/service-spec.js'
 import { DATA_SOURCE } from '../tokens.js'
 
 export interface DesiredSnapshot extends Snapshot<DesiredInstance> {
   streams: DesiredStream[]
 }
+
+interface PlacedInstance {
+  id: InstanceId
+  teamId: TeamId
+  appId: AppId
+  releaseId: ReleaseId | null
+  buildId: BuildId | null
+  type: string
+  slot: number
+  releaseVersion: number | null
+  intent: Intent
+  limits: InstanceLimits
+}
+type PlacedApp = Pick<App, 'id' | 'teamId' | 'name' | 'settings' | 'dataKey'>
+type PlacedRelease = Pick<Release, 'id' | 'version' | 'image' | 'processTypes' | 'config' | 'checks'>
+interface PlacedBuild extends Pick<Build, 'id' | 'appId' | 'stack' | 'commit' | 'isClean' | 'rebasedFrom'> {
+  /** The app's newest image, whose layers may be used again. */
+  newestImage: string | null
+}
+
+interface Placed {
+  revision: number
+  instances: PlacedInstance[]
+  apps: PlacedApp[]
+  releases: PlacedRelease[]
+  builds: PlacedBuild[]
+}
+
+const INSTANCES = `SELECT id, team_id AS "teamId", app_id AS "appId", release_id AS "releaseId", build_id AS "buildId", type, slot,
+    release_version AS "releaseVersion", intent, limits FROM placed ORDER BY id`
+
+const APPS = `SELECT id, team_id AS "teamId", name, settings, data_key AS "dataKey" FROM app
+  WHERE id IN (SELECT app_id FROM placed)`
+
+const RELEASES = `SELECT id, version, image, process_types AS "processTypes", config, checks FROM release
+  WHERE id IN (SELECT release_id FROM placed)`
+
+const BUILDS = `SELECT id, app_id AS "appId", stack, commit, is_clean AS "isClean", rebased_from AS "rebasedFrom",
+    (SELECT former.image FROM build former WHERE former.app_id = build.app_id AND former.state = 'succeeded'
+       AND former.image IS NOT NULL ORDER BY former.ended_at DESC LIMIT 1) AS "newestImage"
+  FROM build WHERE id IN (SELECT build_id FROM placed)`
+
+/** What is placed on the node $1, whose counter is $2: one statement, so one moment and one round trip. */
+const PLACED = `WITH placed AS MATERIALIZED (SELECT * FROM instance WHERE node_id = $1 AND gone_at IS NULL)
+  SELECT json_build_object(
+    'revision', coalesce((SELECT value FROM revision WHERE name = $2), 0),
+    'instances', ${jsonRows(INSTANCES)},
+    'apps', ${jsonRows(APPS)},
+    'releases', ${jsonRows(RELEASES)},
+    'builds', ${jsonRows(BUILDS)}) AS placed`
 
 /**
  * Reads what a node is to run: every instance placed on it that is not gone, with its whole spec. Config that cannot be opened fails
@@ -33,58 +82,49 @@ export class DesiredSet {
 
   /** The set and its revision as of one moment. */
   async read(nodeId: NodeId): Promise<DesiredSnapshot> {
-    return this.dataSource.transaction('REPEATABLE READ', async (manager) => {
-      const revision = await readRevision(manager, `node:${nodeId}`)
-      const instances = await manager
-        .getRepository(Instance)
-        .find({ where: { nodeId, goneAt: IsNull() }, order: { id: 'ASC' } })
-      const specs = await this.#specSource(manager, instances)
-      return {
-        epoch: this.epoch,
-        revision,
-        complete: true,
-        items: instances.flatMap((instance) => specs(instance) ?? []),
-        streams: this.streams.forNode(nodeId),
-      }
-    })
+    const [row] = await this.dataSource.query<{ placed: Placed }[]>(PLACED, [nodeId, `node:${nodeId}`])
+    if (row === undefined) throw new Error('what is placed was not read')
+    const { revision, instances, ...sources } = row.placed
+    const specs = await this.#specSource(sources)
+    return {
+      epoch: this.epoch,
+      revision,
+      complete: true,
+      items: instances.flatMap((instance) => specs(instance) ?? []),
+      streams: this.streams.forNode(nodeId),
+    }
   }
 
   async #specSource(
-    manager: EntityManager,
-    instances: readonly Instance[],
-  ): Promise<(instance: Instance) => DesiredInstance | null> {
-    const apps = await byId<AppId, App>(
-      manager,
-      App,
-      instances.map((instance) => instance.appId),
-    )
-    const releases = await byId<ReleaseId, Release>(
-      manager,
-      Release,
-      instances.flatMap(({ releaseId }) => releaseId ?? []),
-    )
-    const builds = await byId<BuildId, Build>(
-      manager,
-      Build,
-      instances.flatMap(({ buildId }) => buildId ?? []),
-    )
-    const buildConfig = new Map<AppId, Record<string, string>>()
-    const previousImages = new Map<AppId, string | null>()
-    for (const build of builds.values()) {
-      const app = apps.get(build.appId)
-      if (app === undefined) continue
-      buildConfig.set(app.id, await this.config.openForBuild(app, manager))
-      previousImages.set(app.id, await newestImage(manager, app.id))
+    found: Omit<Placed, 'revision' | 'instances'>,
+  ): Promise<(i: PlacedInstance) => DesiredInstance | null> {
+    const apps = byId(found.apps)
+    const releases = byId(found.releases)
+    const builds = byId(found.builds)
+    const buildEnv = new Map<AppId, Record<string, string>>()
+    for (const { appId } of builds.values()) {
+      const app = apps.get(appId)
+      if (app !== undefined) buildEnv.set(appId, await this.config.openForBuild(app))
     }
     return (instance) => {
       const app = apps.get(instance.appId)
+      const build = instance.buildId === null ? undefined : builds.get(instance.buildId)
+      const release = instance.releaseId === null ? undefined : releases.get(instance.releaseId)
       if (app === undefined) return null
-      const spec = this.#spec(instance, app, {
-        release: instance.releaseId === null ? undefined : releases.get(instance.releaseId),
-        build: instance.buildId === null ? undefined : builds.get(instance.buildId),
-        buildEnv: buildConfig.get(app.id) ?? {},
-        previousImage: previousImages.get(app.id) ?? null,
-      })
+      const spec =
+        build !== undefined
+          ? buildSpec(build, instance, buildEnv.get(app.id) ?? {})
+          : release !== undefined
+            ? serviceSpec({
+                appName: app.name,
+                type: instance.type,
+                slot: instance.slot,
+                limits: instance.limits,
+                settings: app.settings,
+                release,
+                config: this.config.open(app, release.config),
+              })
+            : null
       if (spec === null) return null
       return {
         id: instance.id,
@@ -99,45 +139,16 @@ export class DesiredSet {
       }
     }
   }
-
-  #spec(
-    instance: Instance,
-    app: App,
-    source: {
-      release: Release | undefined
-      build: Build | undefined
-      buildEnv: Record<string, string>
-      previousImage: string | null
-    },
-  ): InstanceSpec | null {
-    const { release, build } = source
-    if (build !== undefined) return buildSpec(build, instance, source.buildEnv, source.previousImage)
-    if (release === undefined) return null
-    return serviceSpec({
-      appName: app.name,
-      type: instance.type,
-      slot: instance.slot,
-      limits: instance.limits,
-      settings: app.settings,
-      release,
-      config: this.config.open(app, release.config),
-    })
-  }
 }
 
-function buildSpec(
-  build: Build,
-  instance: Instance,
-  env: Record<string, string>,
-  previousImage: string | null,
-): BuildSpec {
+function buildSpec(build: PlacedBuild, { limits }: PlacedInstance, env: Record<string, string>): BuildSpec {
   return {
     kind: 'build',
     buildId: build.id,
     stack: build.stack,
-    previousImage: build.rebasedFrom ?? previousImage,
+    previousImage: build.rebasedFrom ?? build.newestImage,
     env,
-    limits: instance.limits,
+    limits,
     timeoutMs: BUILD_TIMEOUT_MS,
     isClean: build.isClean,
     ...(build.rebasedFrom !== null && { isRebase: true }),
@@ -145,23 +156,6 @@ function buildSpec(
   }
 }
 
-/** The image whose layers a build may use again. */
-async function newestImage(manager: EntityManager, appId: AppId): Promise<string | null> {
-  const [row] = await manager.query<{ image: string }[]>(
-    `SELECT image FROM build WHERE app_id = $1 AND state = 'succeeded' AND image IS NOT NULL ORDER BY ended_at DESC LIMIT 1`,
-    [appId],
-  )
-  return row?.image ?? null
-}
-
-async function byId<Id extends string, Row extends { id: Id }>(
-  manager: EntityManager,
-  entity: new () => Row,
-  ids: readonly Id[],
-): Promise<Map<Id, Row>> {
-  if (ids.length === 0) return new Map()
-  const rows = (await manager
-    .getRepository(entity as new () => { id: string })
-    .findBy({ id: In([...new Set(ids)]) })) as Row[]
+function byId<Row extends { id: string }>(rows: readonly Row[]): Map<Row['id'], Row> {
   return new Map(rows.map((row) => [row.id, row]))
 }

@@ -2,6 +2,7 @@ import type { AppId, BuildId, DeploymentId, InstanceId, NodeId, ReleaseId, TeamI
 import type { InstanceLimits, InstanceStatus, Intent } from '@croft/protocol'
 import type { DataSource } from 'typeorm'
 import type { AppSettings } from '../app/app-settings.js'
+import { jsonRows } from '../db/json-rows.js'
 import type { DeploymentState } from '../deploy/deployment.machine.js'
 import type { NodeCapacity } from '../node/node-capacity.js'
 import { TRAFFIC_TYPE } from '../release/service-spec.js'
@@ -133,17 +134,15 @@ const APPS = `SELECT a.id, a.team_id AS "teamId", a.name, a.settings, a.current_
     OR EXISTS (SELECT FROM instance i WHERE i.app_id = a.id AND i.gone_at IS NULL)
     OR EXISTS (SELECT FROM deployment d WHERE d.app_id = a.id AND d.state IN ${ACTIVE})`
 
-const all = (rows: string): string => `(SELECT coalesce(json_agg(x), '[]') FROM (${rows}) x)`
-
 /** One statement: one snapshot, so that no decision mixes two moments, and one round trip, for it is read at every turn. */
 const WORLD = `SELECT json_build_object(
   'nowMs', ${ms('clock_timestamp()')},
   'routesRevision', coalesce((SELECT value FROM revision WHERE name = 'routes'), 0),
-  'nodes', ${all(NODES)},
-  'routers', ${all(ROUTERS)},
-  'deployments', ${all(DEPLOYMENTS)},
-  'instances', ${all(INSTANCES)},
-  'apps', ${all(APPS)}) AS world`
+  'nodes', ${jsonRows(NODES)},
+  'routers', ${jsonRows(ROUTERS)},
+  'deployments', ${jsonRows(DEPLOYMENTS)},
+  'instances', ${jsonRows(INSTANCES)},
+  'apps', ${jsonRows(APPS)}) AS world`
 
 interface WorldRow extends Omit<World, 'apps'> {
   apps: (Omit<WorldApp, 'releases'> & { releases: WorldRelease[] })[]
