@@ -107,88 +107,25 @@ export class BuildRows {
 
   /** Fails a build that waited for memory in vain. */
   async giveUp(build: Build, { message, suggestion }: Pick<Failure, 'message' | 'suggestion'>): Promise<void> {
-    const { affected } = await this.dataSource.transaction(async (manager) => {
-      const change = { state: 'failed' as const, reason: 'out-of-memory' as const, message, suggestion }
-      const update = await manager
-        .getRepository(Build)
-        .update({ id: build.id, state: 'queued' }, { ...change, endedAt: () => 'now()' })
-      await tellOf(manager, build)
-      return update
-    })
-    if (affected === 1) this.#ended(build.id, 'failed')
-  }
-
-  /** Reads what the node last said of a running build and ends the build when it ended there; harmless to repeat. */
-  async look(id: BuildId): Promise<void> {
-    const reported: { status: InstanceStatus }[] = await this.dataSource.query(
-      `SELECT s.status FROM build b JOIN instance_status s ON s.instance_id = b.instance_id
-       WHERE b.id = $1 AND b.state = 'running'`,
-      [id],
+    // of one that succeeded the control loop hears with the deployment, which goes before the end of the instance
+    const isBuilt = result.outcome === 'succeeded'
+    const told: unknown[] = await this.dataSource.query(
+      `WITH ended AS (
+         UPDATE build SET state = $3, image = $4, reason = $5, message = $6, suggestion = $7, result = $8, ended_at = now(), lease_until = NULL
+         WHERE id = $1 AND state = 'running' AND instance_id = $2 RETURNING id, app_id)
+       SELECT pg_notify('croft', 'build ' || id), CASE WHEN $3 = 'failed' THEN pg_notify('croft', 'app ' || app_id) END FROM ended`,
+      [
+        build.id,
+        instanceId,
+        isBuilt ? 'succeeded' : 'failed',
+        isBuilt ? result.image : null,
+        isBuilt ? null : result.reason,
+        isBuilt ? null : result.message,
+        isBuilt ? null : result.suggestion,
+        JSON.stringify(result),
+      ],
     )
-    for (const { status } of reported) await this.#heard(status)
-  }
-
-  async #heard(status: InstanceStatus): Promise<void> {
-    const instanceId = status.id as InstanceId
-    if (status.build !== null) return this.#finish(instanceId, status.build)
-    if (status.observed !== 'exited') return
-    await this.#finish(instanceId, {
-      outcome: 'failed',
-      reason: status.reason === 'out-of-memory' ? 'out-of-memory' : 'internal',
-      message: status.message ?? `the build ended without a result (${status.reason ?? 'no reason given'})`,
-      suggestion: 'push again; if it happens again, the log of the executor says more',
-    })
-  }
-
-  /** One pass over running builds: renews leases, reads results nobody announced, interrupts what was lost. For the sweeper. */
-  async sweepRunning(): Promise<void> {
-    await this.dataSource.query(
-      `UPDATE build SET lease_until = now() + make_interval(secs => $1)
-       FROM instance i LEFT JOIN node n ON n.id = i.node_id
-       WHERE build.instance_id = i.id AND build.state = 'running' AND i.gone_at IS NULL
-         AND (i.node_id IS NULL OR n.last_report_at > now() - make_interval(secs => $1))`,
-      [LEASE_SECONDS],
-    )
-    for (const { id } of await this.#builds().find({ where: { state: 'running' }, select: { id: true } })) {
-      await this.look(id)
-    }
-    const lost: { id: BuildId }[] = await this.dataSource.query(
-      `SELECT id FROM build WHERE state = 'running' AND lease_until < now()`,
-    )
-    for (const { id } of lost) await this.#interrupt(id, INTERRUPTED)
-  }
-
-  /** Queued builds, for the sweeper to wake. */
-  async queuedIds(): Promise<BuildId[]> {
-    const queued = await this.#builds().find({ where: { state: 'queued' }, select: { id: true } })
-    return queued.map((build) => build.id)
-  }
-
-  async #finish(instanceId: InstanceId, result: BuildResult): Promise<void> {
-    const build = await this.#builds().findOneBy({ instanceId, state: 'running' })
-    if (build === null) return
-    if (result.outcome === 'failed' && result.reason === 'interrupted') {
-      const { reason, message, suggestion } = result
-      return this.#interrupt(build.id, { reason, message, suggestion }, instanceId)
-    }
-    const { affected } = await this.dataSource.transaction(async (manager) => {
-      const change =
-        result.outcome === 'succeeded'
-          ? { state: 'succeeded' as const, image: result.image, result }
-          : {
-              state: 'failed' as const,
-              reason: result.reason,
-              message: result.message,
-              suggestion: result.suggestion,
-              result,
-            }
-      const update = await manager
-        .getRepository(Build)
-        .update({ id: build.id, state: 'running', instanceId }, { ...change, endedAt: () => 'now()', leaseUntil: null })
-      if (update.affected === 1) await tellOf(manager, build)
-      return update
-    })
-    if (affected === 1) this.#ended(build.id, result.outcome)
+    if (told.length === 1) this.#ended(build.id, result.outcome)
   }
 
   /** Its node is lost, or its executor was restarted: queued once more when somebody still wants it, else failed. */

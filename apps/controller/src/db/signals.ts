@@ -10,7 +10,7 @@ import { CONFIG, LOGGER } from '../tokens.js'
  * - `revision <name>`: a watched counter was raised
  * - `app <id>`: intent, formation or a status of one of its instances changed
  * - `deployment <id>`: its row changed
- * - `build <id>`: the status of its instance changed
+ * - `build <id>`: its row or the status of its instance changed; the control loop does not wake for it
  * - `routers`: a router acknowledged a table or drained an instance
  * - `nodes`: a node joined
  */

@@ -194,20 +194,18 @@ function changesOf(known: ReadonlyMap<InstanceId, KnownInstance>, statuses: read
     if (before?.observed !== status.observed)
       changes.transitions.push({ before: before?.observed ?? null, after: status })
     if (footprint(instance, before) !== footprint(instance, status)) changes.isRoutingChanged = true
-    if (matters(before, status)) noteChange(changes, instance)
+    if (!matters(before, status)) continue
+    if (instance.buildId === null) changes.apps.add(instance.appId)
+    else changes.builds.add(instance.buildId) // what becomes of the instance follows from what becomes of the build
   }
   for (const instance of known.values()) {
     if (instance.status === null || reported.has(instance.id)) continue
     changes.forgotten.push(instance.id)
     if (footprint(instance, instance.status) !== footprint(instance, null)) changes.isRoutingChanged = true
-    noteChange(changes, instance)
+    changes.apps.add(instance.appId)
+    if (instance.buildId !== null) changes.builds.add(instance.buildId)
   }
   return changes
-}
-
-function noteChange(changes: Changes, instance: KnownInstance): void {
-  changes.apps.add(instance.appId)
-  if (instance.buildId !== null) changes.builds.add(instance.buildId)
 }
 
 /** Whether anybody but a person who looks has to know: how much it uses right now is not such a thing. */

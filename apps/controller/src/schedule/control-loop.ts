@@ -61,7 +61,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    const waiter = this.signals.waiter((topic) => !topic.startsWith('revision '))
+    const waiter = this.signals.waiter((topic) => !/^(?:revision|build) /.test(topic))
     const loopClock = { controllerStartedAtMs: this.leases.startedAtMs, timeScale: this.config.timeScale }
     try {
       while (!signal.aborted) {
