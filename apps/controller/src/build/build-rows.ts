@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { failpoint, type BuildId, type InstanceId, type Logger, type PushId } from '@croft/kit'
+import { type BuildId, type InstanceId, type Logger, type PushId } from '@croft/kit'
 import type { BuildResult, InstanceStatus } from '@croft/protocol'
 import { In, MoreThan, type DataSource, type EntityManager } from 'typeorm'
 import type { App } from '../app/app.entity.js'
@@ -36,7 +36,7 @@ const INTERRUPTED: Failure = {
   suggestion: 'push again; croft status says how the executor is',
 }
 
-/** The rows of builds: a row first, then a worker hears of it. Every change is one `UPDATE … WHERE state = …`. Writer: build. */
+/** The rows of builds. Every change is one `UPDATE … WHERE state = …`. Writer: build. */
 @Injectable()
 export class BuildRows {
   constructor(
@@ -45,9 +45,10 @@ export class BuildRows {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Writes the row, then tells a worker; one that does not hear of it is woken by the sweeper. */
-  async insert(wanted: NewBuild): Promise<Build> {
-    const row = await this.#builds().insert({
+  /** Writes the row of a build that waits for its turn. */
+  async insert(manager: EntityManager, wanted: NewBuild): Promise<Build> {
+    const builds = manager.getRepository(Build)
+    const row = await builds.insert({
       teamId: wanted.app.teamId,
       appId: wanted.app.id,
       pushId: wanted.pushId,
@@ -60,10 +61,7 @@ export class BuildRows {
       attempt: 1,
     })
     const id = (row.identifiers[0] as { id: BuildId }).id
-    this.logger.info('build-queued', { app: wanted.app.id, build: id, push: wanted.pushId })
-    failpoint('build-queued')
-    void this.queue.wake(id)
-    return this.#builds().findOneByOrFail({ id })
+    return builds.findOneByOrFail({ id })
   }
 
   /** Moves a queued build to `running` in its instance, in the transaction that inserts it. */
@@ -77,7 +75,7 @@ export class BuildRows {
         leaseUntil: () => `now() + interval '${LEASE_SECONDS} seconds'`,
       },
     )
-    await tellOf(manager, build)
+    await notify(manager, `build ${build.id}`)
   }
 
   /** Cancels a build that has not ended; its instance is stopped. True when this call ended it. */
@@ -107,6 +105,70 @@ export class BuildRows {
 
   /** Fails a build that waited for memory in vain. */
   async giveUp(build: Build, { message, suggestion }: Pick<Failure, 'message' | 'suggestion'>): Promise<void> {
+    const { affected } = await this.dataSource.transaction(async (manager) => {
+      const change = { state: 'failed' as const, reason: 'out-of-memory' as const, message, suggestion }
+      const update = await manager
+        .getRepository(Build)
+        .update({ id: build.id, state: 'queued' }, { ...change, endedAt: () => 'now()' })
+      await tellOf(manager, build)
+      return update
+    })
+    if (affected === 1) this.#ended(build.id, 'failed')
+  }
+
+  /** Reads what the node last said of a running build and ends the build when it ended there; harmless to repeat. */
+  async look(id: BuildId): Promise<void> {
+    const reported: { status: InstanceStatus }[] = await this.dataSource.query(
+      `SELECT s.status FROM build b JOIN instance_status s ON s.instance_id = b.instance_id
+       WHERE b.id = $1 AND b.state = 'running'`,
+      [id],
+    )
+    for (const { status } of reported) await this.#heard(status)
+  }
+
+  async #heard(status: InstanceStatus): Promise<void> {
+    const instanceId = status.id as InstanceId
+    if (status.build !== null) return this.#finish(instanceId, status.build)
+    if (status.observed !== 'exited') return
+    await this.#finish(instanceId, {
+      outcome: 'failed',
+      reason: status.reason === 'out-of-memory' ? 'out-of-memory' : 'internal',
+      message: status.message ?? `the build ended without a result (${status.reason ?? 'no reason given'})`,
+      suggestion: 'push again; if it happens again, the log of the executor says more',
+    })
+  }
+
+  /** One pass over running builds: renews leases, reads results nobody announced, interrupts what was lost. For the sweeper. */
+  async sweepRunning(): Promise<void> {
+    await this.dataSource.query(
+      `UPDATE build SET lease_until = now() + make_interval(secs => $1)
+       FROM instance i LEFT JOIN node n ON n.id = i.node_id
+       WHERE build.instance_id = i.id AND build.state = 'running' AND i.gone_at IS NULL
+         AND (i.node_id IS NULL OR n.last_report_at > now() - make_interval(secs => $1))`,
+      [LEASE_SECONDS],
+    )
+    for (const { id } of await this.#builds().find({ where: { state: 'running' }, select: { id: true } })) {
+      await this.look(id)
+    }
+    const lost: { id: BuildId }[] = await this.dataSource.query(
+      `SELECT id FROM build WHERE state = 'running' AND lease_until < now()`,
+    )
+    for (const { id } of lost) await this.#interrupt(id, INTERRUPTED)
+  }
+
+  /** Queued builds, for the sweeper to wake. */
+  async queuedIds(): Promise<BuildId[]> {
+    const queued = await this.#builds().find({ where: { state: 'queued' }, select: { id: true } })
+    return queued.map((build) => build.id)
+  }
+
+  async #finish(instanceId: InstanceId, result: BuildResult): Promise<void> {
+    const build = await this.#builds().findOneBy({ instanceId, state: 'running' })
+    if (build === null) return
+    if (result.outcome === 'failed' && result.reason === 'interrupted') {
+      const { reason, message, suggestion } = result
+      return this.#interrupt(build.id, { reason, message, suggestion }, instanceId)
+    }
     // of one that succeeded the control loop hears with the deployment, which goes before the end of the instance
     const isBuilt = result.outcome === 'succeeded'
     const told: unknown[] = await this.dataSource.query(

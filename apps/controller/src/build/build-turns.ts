@@ -1,13 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common'
-import type { Clock, Logger } from '@croft/kit'
-import { In, IsNull, type DataSource } from 'typeorm'
-import { InstanceWriter } from '../instance/instance-writer.js'
+import { failpoint, type Clock, type Logger } from '@croft/kit'
+import { In, IsNull, type DataSource, type EntityManager } from 'typeorm'
+import type { ControllerConfig } from '../config.js'
+import { bumpRevision } from '../db/revision.js'
+import { notify } from '../db/signals.js'
+import { BUILD_PLACE, InstanceWriter } from '../instance/instance-writer.js'
 import { Instance } from '../instance/instance.entity.js'
+import { NodeLeases } from '../node/node-leases.js'
+import { placementOf, shapeOf } from '../schedule/placements.js'
+import { healthOf, type LoopClock } from '../schedule/view.js'
+import { loadWorld } from '../schedule/world.js'
 import { SettingsService } from '../settings/settings.service.js'
-import { CLOCK, DATA_SOURCE, LOGGER } from '../tokens.js'
+import { CLOCK, CONFIG, DATA_SOURCE, LOGGER } from '../tokens.js'
 import { admit, buildMemoryBytes, MAX_MEMORY_WAIT_MS, waitedTooLong, type Admission } from './admission.js'
 import { BUILD_LIMITS, buildSlots } from './build-limits.js'
-import { BuildRows } from './build-rows.js'
+import { BuildRows, type NewBuild } from './build-rows.js'
 import { Build } from './build.entity.js'
 import { readBuilderNodes, readLastStarts } from './builder-nodes.js'
 import { nextBuild, type OpenBuild } from './next-build.js'
@@ -28,43 +35,80 @@ export class BuildTurns {
     @Inject(BuildRows) private readonly rows: BuildRows,
     @Inject(InstanceWriter) private readonly instances: InstanceWriter,
     @Inject(SettingsService) private readonly settings: SettingsService,
+    @Inject(NodeLeases) private readonly leases: NodeLeases,
+    @Inject(CONFIG) private readonly config: ControllerConfig,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /**
-   * Starts the queued build whose turn it is, when one may: `queued → running` with its instance, in one transaction. True
-   * when it started one.
-   */
-  async startNext(): Promise<boolean> {
+  get #loopClock(): LoopClock {
+    return { controllerStartedAtMs: this.leases.startedAtMs, timeScale: this.config.timeScale }
+  }
+
+  /** Queues a build and starts the one whose turn it is, in one transaction. What has to wait is started when another one ends. */
+  async queue(wanted: NewBuild): Promise<Build> {
     const setMib = await this.settings.get('buildMemoryMib')
-    const started = await this.dataSource.transaction(async (manager) => {
+    const { queued, started } = await this.#inTurn(async (manager) => ({
+      queued: await this.rows.insert(manager, wanted),
+      started: await this.#start(manager, setMib),
+    }))
+    this.logger.info('build-queued', { app: queued.appId, build: queued.id, push: queued.pushId })
+    failpoint('build-queued')
+    await this.#tell(started)
+    return queued
+  }
+
+  /** Starts the queued build whose turn it is, when one may. True when it started one. */
+  async startNext(): Promise<boolean> {
+    if (!(await this.#builds().existsBy({ state: 'queued' }))) {
+      this.#memory = ROOM
+      return false
+    }
+    const setMib = await this.settings.get('buildMemoryMib')
+    return this.#tell(await this.#inTurn((manager) => this.#start(manager, setMib)))
+  }
+
+  #inTurn<T>(decide: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.dataSource.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [START_LOCK])
-      const open = await manager.getRepository(Build).find({ where: { state: In(['queued', 'running']) } })
-      const nodes = await readBuilderNodes(manager)
-      const memoryBytes = buildMemoryBytes(setMib, nodes)
-      const queued = open.filter((build) => build.state === 'queued')
-      const running = open.filter((build) => build.state === 'running')
-      const slots = buildSlots(nodes)
-      if (running.length >= slots) return undefined
-      const isNeeded = queued.some((build) => build.rebasedFrom === null)
-      const admission = isNeeded ? admit(memoryBytes, nodes) : ROOM
-      this.#remember(admission, running.length > 0)
-      const teams = new Set(queued.map((build) => build.teamId))
-      const id = nextBuild(
-        // a rebase writes two documents and needs none
-        queued.filter((build) => admission.kind === 'room' || build.rebasedFrom !== null).map(openBuild),
-        running.map(openBuild),
-        slots,
-        teams.size > 1 ? await readLastStarts(manager) : new Map(),
-      )
-      const build = open.find((candidate) => candidate.id === id)
-      if (build === undefined) return undefined
-      const limits = { ...BUILD_LIMITS, memoryBytes }
-      const instance = await this.instances.insertBuild(manager, { build, limits })
-      await this.rows.start(manager, build, instance.id)
-      return build
+      return decide(manager)
     })
+  }
+
+  /** `queued → running`, with the instance of the build where there is a node for it right away. */
+  async #start(manager: EntityManager, setMib: number | null): Promise<Build | undefined> {
+    const open = await manager.getRepository(Build).find({ where: { state: In(['queued', 'running']) } })
+    const nodes = await readBuilderNodes(manager)
+    const memoryBytes = buildMemoryBytes(setMib, nodes)
+    const queued = open.filter((build) => build.state === 'queued')
+    const running = open.filter((build) => build.state === 'running')
+    const slots = buildSlots(nodes)
+    if (running.length >= slots) return undefined
+    const isNeeded = queued.some((build) => build.rebasedFrom === null)
+    const admission = isNeeded ? admit(memoryBytes, nodes) : ROOM
+    this.#remember(admission, running.length > 0)
+    const teams = new Set(queued.map((build) => build.teamId))
+    const id = nextBuild(
+      // a rebase writes two documents and needs none
+      queued.filter((build) => admission.kind === 'room' || build.rebasedFrom !== null).map(openBuild),
+      running.map(openBuild),
+      slots,
+      teams.size > 1 ? await readLastStarts(manager) : new Map(),
+    )
+    const build = open.find((candidate) => candidate.id === id)
+    if (build === undefined) return undefined
+    const limits = { ...BUILD_LIMITS, memoryBytes }
+    const world = await loadWorld(manager)
+    const shape = shapeOf({ ...BUILD_PLACE, appId: build.appId, limits })
+    const nodeId = placementOf(shape, world, healthOf(world, this.#loopClock))
+    if (nodeId === null) await notify(manager, `app ${build.appId}`)
+    else await bumpRevision(manager, `node:${nodeId}`)
+    const instance = await this.instances.insertBuild(manager, { build, limits, nodeId })
+    await this.rows.start(manager, build, instance.id)
+    return build
+  }
+
+  async #tell(started: Build | undefined): Promise<boolean> {
     if (started === undefined) {
       await this.#giveUp()
       return false

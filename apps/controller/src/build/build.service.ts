@@ -42,9 +42,9 @@ export class BuildService {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** Queues a build; a worker starts it when its turn has come. */
+  /** Queues a build, which starts when its turn has come. */
   async create(wanted: NewBuild): Promise<Build> {
-    return this.rows.insert(wanted)
+    return this.turns.queue(wanted)
   }
 
   /** Builds of an app, newest first. */

@@ -11,7 +11,7 @@ import { FormationService } from '../release/formation.service.js'
 import { APP_PORT, DEFAULT_BOOT_TIMEOUT_MS, hasTraffic } from '../release/service-spec.js'
 import type { NodeHealth } from '../schedule/node-health.js'
 import type { PlacedInstance } from '../schedule/place.js'
-import { placements, shapeOf } from '../schedule/placements.js'
+import { placementOf, shapeOf } from '../schedule/placements.js'
 import { ackOf, healthOf, isOfDeployment, servicesOf, slotsOf, type LoopClock } from '../schedule/view.js'
 import type { World, WorldApp, WorldDeployment, WorldInstance } from '../schedule/world.js'
 import { DATA_SOURCE, LOGGER } from '../tokens.js'
@@ -133,20 +133,16 @@ export class Deployer {
     for (const id of this.#readyAt.keys()) if (!known.has(id)) this.#readyAt.delete(id)
   }
 
-  /**
-   * The steps, with a node for what they start: its node hears of it with the commit that inserts it. While others wait for room the
-   * reconciler decides for all of them.
-   */
+  /** The steps, with a node for what they start. */
   #placed(app: WorldApp, steps: readonly Step[], { world, health, taken }: Room): PlacedStep[] {
-    if (world.instances.some(({ intent, nodeId }) => intent === 'run' && nodeId === null)) return [...steps]
-    return steps.map((step, index) => {
+    return steps.map((step) => {
       const limits = step.kind === 'start' ? app.formation.find((row) => row.type === step.type)?.limits : undefined
       if (step.kind !== 'start' || limits === undefined) return step
       const shape = shapeOf({ appId: app.id, type: step.type, slot: step.slot, kind: 'service', limits })
-      const [placement] = placements([{ ...shape, instanceId: `${index}` as InstanceId }], world, health, taken)
-      if (placement?.kind !== 'placed') return step
-      taken.push({ ...shape, nodeId: placement.nodeId })
-      return { ...step, nodeId: placement.nodeId }
+      const nodeId = placementOf(shape, world, health, taken)
+      if (nodeId === null) return step
+      taken.push({ ...shape, nodeId })
+      return { ...step, nodeId }
     })
   }
 

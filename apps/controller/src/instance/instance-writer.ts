@@ -20,7 +20,12 @@ export interface NewServiceInstance {
 export interface NewBuildInstance {
   build: { id: BuildId; appId: AppId; teamId: TeamId }
   limits: InstanceLimits
+  /** As a service's. */
+  nodeId: NodeId | null
 }
+
+/** Where the instances of builds are counted. */
+export const BUILD_PLACE = { kind: 'build', type: 'build', slot: 1 } as const
 
 /**
  * The writer of `instance`, used by the control loop (deployer and reconciler) and, to insert a build, by the build module. What is
@@ -50,13 +55,21 @@ export class InstanceWriter {
 
   /**
    * Inserts the instance of a build; it is told to stop once the build's row no longer runs in it. The caller notifies, for it has more
-   * to say of the build.
+   * to say of the build, and the reconciler of one without a node.
    */
   async insertBuild(manager: EntityManager, wanted: NewBuildInstance): Promise<{ id: InstanceId }> {
     const rows = await manager.query<{ id: InstanceId }[]>(
-      `INSERT INTO instance (team_id, app_id, kind, type, slot, build_id, intent, limits)
-       VALUES ($1, $2, 'build', 'build', 1, $3, 'run', $4) RETURNING id`,
-      [wanted.build.teamId, wanted.build.appId, wanted.build.id, JSON.stringify(wanted.limits)],
+      `INSERT INTO instance (team_id, app_id, kind, type, slot, build_id, intent, limits, node_id)
+       VALUES ($1, $2, 'build', $3, $4, $5, 'run', $6, $7) RETURNING id`,
+      [
+        wanted.build.teamId,
+        wanted.build.appId,
+        BUILD_PLACE.type,
+        BUILD_PLACE.slot,
+        wanted.build.id,
+        JSON.stringify(wanted.limits),
+        wanted.nodeId,
+      ],
     )
     return { id: idOf(rows) }
   }

@@ -94,7 +94,7 @@ export class ControlLoop implements OnApplicationBootstrap, BeforeApplicationShu
     if (!(await this.#leadership.ensure())) return false
     if (this.#leadership.term !== term) this.logger.info('leading', { term: this.#leadership.term })
     for (let followUps = 0; ; followUps += 1) {
-      const world = await loadWorld(this.dataSource)
+      const world = await loadWorld(this.dataSource.manager)
       // The deployer's writes make this world old: the reconciler looks at a new one.
       const isChanged =
         (await this.deployer.pass(world, loopClock, this.#leadership)) ||

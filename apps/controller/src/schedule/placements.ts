@@ -1,3 +1,4 @@
+import type { InstanceId, NodeId } from '@croft/kit'
 import type { WorldInstance, World } from './world.js'
 import { takesPlacements, type NodeHealth } from './node-health.js'
 import { place, type PlacedInstance, type Placement, type PlaceRequest } from './place.js'
@@ -38,4 +39,19 @@ export function placements(
     })),
     [...placed, ...taken],
   )
+}
+
+/**
+ * The node of one more instance, so that it can be inserted there and its node hears of it with the commit. Null when there is none for
+ * it, and while others wait for room: then the reconciler decides for all of them.
+ */
+export function placementOf(
+  shape: Omit<PlacedInstance, 'nodeId'>,
+  world: World,
+  health: NodeHealth,
+  taken: readonly PlacedInstance[] = [],
+): NodeId | null {
+  if (world.instances.some(({ intent, nodeId }) => intent === 'run' && nodeId === null)) return null
+  const [placement] = placements([{ ...shape, instanceId: '' as InstanceId }], world, health, taken)
+  return placement?.kind === 'placed' ? placement.nodeId : null
 }

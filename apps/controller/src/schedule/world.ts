@@ -1,6 +1,6 @@
 import type { AppId, BuildId, DeploymentId, InstanceId, NodeId, ReleaseId, TeamId } from '@croft/kit'
 import type { InstanceLimits, InstanceStatus, Intent } from '@croft/protocol'
-import type { DataSource } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import type { AppSettings } from '../app/app-settings.js'
 import { jsonRows } from '../db/json-rows.js'
 import type { DeploymentState } from '../deploy/deployment.machine.js'
@@ -149,8 +149,8 @@ interface WorldRow extends Omit<World, 'apps'> {
 }
 
 /** Reads the world as of one moment. */
-export async function loadWorld(dataSource: DataSource): Promise<World> {
-  const [row] = await dataSource.query<{ world: WorldRow }[]>(WORLD)
+export async function loadWorld(database: Pick<EntityManager, 'query'>): Promise<World> {
+  const [row] = await database.query<{ world: WorldRow }[]>(WORLD)
   if (row === undefined) throw new Error('the world was not read')
   const apps = row.world.apps.map((app): [AppId, WorldApp] => [
     app.id,
