@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
+import type { DataSource } from 'typeorm'
 import { assertNever, CroftError, failpoint, type Clock } from '@croft/kit'
 import { DockerfileError, parseDockerfile } from '@croft/oci'
 import { choiceLine, chooseStack, DEFAULT_STACK, expiryWarning } from '@croft/stacks'
@@ -16,7 +17,7 @@ import { ImageNotPublished, PublishedImages } from '../image/published-images.js
 import type { Release } from '../release/release.entity.js'
 import { ReleaseService, type NewRelease } from '../release/release.service.js'
 import { SettingsService } from '../settings/settings.service.js'
-import { CLOCK } from '../tokens.js'
+import { CLOCK, DATA_SOURCE } from '../tokens.js'
 import { missingText, planEnv, type EnvPlan } from './app-env.js'
 import { commitTree } from './commit-tree.js'
 import { BuiltRefused, LEFT, type PushJob } from './push-job.js'
@@ -61,6 +62,7 @@ function descriptionOf(job: PushJob): string {
 @Injectable()
 export class Delivery {
   constructor(
+    @Inject(DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(BuildService) private readonly builds: BuildService,
     @Inject(ReleaseService) private readonly releases: ReleaseService,
     @Inject(DeployService) private readonly deploys: DeployService,
@@ -87,7 +89,7 @@ export class Delivery {
     await this.#publish(job, built)
     failpoint('build-succeeded')
     if (job.abandoned.aborted) throw new PushRefused(LEFT)
-    const release = await this.releases.create({
+    const release: NewRelease = {
       app: job.app,
       image: built.image,
       processTypes: built.processTypes,
@@ -99,14 +101,11 @@ export class Delivery {
       description: descriptionOf(job),
       author: job.author,
       pushId: job.id,
-    })
-    failpoint('release-created')
-    job.output.step(`Releasing v${release.version}`)
-    if (RELEASE_TYPE in built.processTypes) job.output.detail(RELEASE_NOT_RUN)
-    const deployment = await this.#start(job, release)
+    }
+    const { released, deployment } = await this.#release(job, release)
     await this.#await(job, deployment, built)
     failpoint('deployment-succeeded')
-    return release
+    return released
   }
 
   /** The config vars that app.json gives, with what is missing and what of it means nothing here. @throws PushRefused */
@@ -174,12 +173,19 @@ export class Delivery {
     throw new BuiltRefused(refusal, built.buildId)
   }
 
-  /** Starts the deployment once no other one of the app is under way, for example after `config:set`. */
-  async #start(job: PushJob, release: Release): Promise<Deployment> {
+  /** Release and deployment in one transaction, once no other one of the app is under way, for example after `config:set`. */
+  async #release(job: PushJob, wanted: NewRelease): Promise<{ released: Release; deployment: Deployment }> {
     let hasSaid = false
     for (;;) {
       try {
-        return await this.deploys.start(release, { pushId: job.id })
+        const begun = await this.dataSource.transaction(async (manager) => {
+          const released = await this.releases.create(wanted, manager)
+          return { released, deployment: await this.deploys.start(released, { pushId: job.id }, manager) }
+        })
+        failpoint('release-created')
+        job.output.step(`Releasing v${begun.released.version}`)
+        if (RELEASE_TYPE in wanted.processTypes) job.output.detail(RELEASE_NOT_RUN)
+        return begun
       } catch (error) {
         if (!(error instanceof DeploymentActive)) throw error
         if (!hasSaid) job.output.detail(`waiting: ${error.title}`)
