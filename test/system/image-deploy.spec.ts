@@ -67,9 +67,11 @@ async function push(
   app: string,
   tag: string,
   config: object,
-  options: { content?: string; diffId?: string } = {},
+  options: { content?: string; diffId?: string; files?: Record<string, string> } = {},
 ): Promise<Pushed> {
-  const tar = await generatedLayerTar([{ kind: 'file', path: '/hello', content: options.content ?? 'hello' }])
+  const more = Object.entries(options.files ?? {}).map(([path, content]) => ({ kind: 'file' as const, path, content }))
+  const hello = { kind: 'file' as const, path: '/hello', content: options.content ?? 'hello' }
+  const tar = await generatedLayerTar([hello, ...more])
   const upload = async (bytes: Buffer) => {
     const digest = digestOf(bytes)
     await registry('POST', `/v2/${app}/blobs/uploads/?digest=${digest}`, bytes)
@@ -159,6 +161,24 @@ describe('deploy --image', () => {
     expect(await rig.finish(body.deployment)).toEqual({ state: 'succeeded' })
     const item = [...node.items.values()].find(({ spec }) => spec.kind === 'service' && spec.image === one.digest)
     expect(item?.spec).toMatchObject({ command: ['/one'], port: 4000, env: { PORT: '4000' } })
+  })
+
+  it('has a bill of materials of what its package managers noted', async () => {
+    const files = {
+      '/etc/os-release': 'ID=alpine\nVERSION_ID=3.20.3\n',
+      '/lib/apk/db/installed': 'P:musl\nV:1.2.5-r0\nA:x86_64\n\n',
+    }
+    await push('source', 'alpine', { Cmd: ['/one'] }, { files })
+    const { body } = await deploy('site', { image: 'localhost:8080/source:alpine' })
+    expect(await rig.finish(body.deployment)).toEqual({ state: 'succeeded' })
+    const bill = await rig.api<object>('GET', `/apps/site/releases/${body.release}/sbom`)
+    expect(bill.body).toMatchObject({
+      bomFormat: 'CycloneDX',
+      components: [
+        { type: 'operating-system', name: 'alpine', version: '3.20.3' },
+        { name: 'musl', purl: 'pkg:apk/alpine/musl@1.2.5-r0?arch=x86_64&distro=alpine-3.20.3' },
+      ],
+    })
   })
 
   it('refuses an image that names another layer than it has: it would be given somebody else’s', async () => {

@@ -27,7 +27,9 @@ const config = {
 }
 const image = { name: 'shop', digest }
 const names = (isBaseOnly: boolean, written?: ReadonlyMap<string, string>): string[] =>
-  billOfImage(image, config, written, isBaseOnly).components.map(({ name, version }) => `${name} ${version}`)
+  billOfImage(image, config, { isBaseOnly, ...(written !== undefined && { written }) }).components.map(
+    ({ name, version }) => `${name} ${version}`,
+  )
 
 describe('the bill of materials of an image', () => {
   it('has the packages of languages that buildpacks wrote down, with where they are from', () => {
@@ -40,7 +42,7 @@ describe('the bill of materials of an image', () => {
     ])
     expect([...written.keys()].every(isBill)).toBe(true)
     expect(names(false, written)).toEqual(expect.arrayContaining(['rack 2.2.6', 'puma 5.6.5', 'z 1']))
-    const { components } = billOfImage(image, config, written)
+    const { components } = billOfImage(image, config, { written })
     expect(components.find(({ name }) => name === 'rack')).toEqual({
       type: 'library',
       name: 'rack',

@@ -2,30 +2,44 @@ import type { ImageConfig } from '@croft/oci'
 import { LIFECYCLE_LABEL, parseLifecycleLabel } from '@croft/lifecycle'
 import { z } from 'zod'
 import { BASE_PACKAGES_LABEL, billOf, debianPackage, parsePackages, type Bill, type Component } from '@croft/stacks'
+import type { SystemParts } from './packages-of-image.js'
+
+/** The property of the operating system that names what is in it and could not be read. */
+const UNREAD = 'croft:unread'
+
+export interface ImageParts {
+  /** The bills that buildpacks wrote, path to text. */
+  written?: ReadonlyMap<string, string>
+  /** What the system of the image says itself, where its labels do not tell. */
+  system?: SystemParts
+  /** With the run image alone. */
+  isBaseOnly?: boolean
+}
 
 /**
- * What an image consists of, as its labels tell: the Debian packages of its run image, and what its buildpacks recorded of their
- * layers; and, from the bills that buildpacks wrote (path to text), the packages of languages. With `isBaseOnly` the run image alone.
- * Pure.
+ * What an image consists of: the packages of its run image, as its labels or the system itself tell, what its buildpacks recorded of
+ * their layers, and the packages of languages from the bills that buildpacks wrote. Pure.
  */
 export function billOfImage(
   image: { name: string; digest: string },
   { architecture, config }: Pick<ImageConfig, 'architecture' | 'config'>,
-  written: ReadonlyMap<string, string> = new Map(),
-  isBaseOnly = false,
+  { written = new Map(), system, isBaseOnly = false }: ImageParts = {},
 ): Bill {
   const labels = config?.Labels ?? {}
   const version = labels['io.buildpacks.base.distro.version'] ?? ''
   const distro = { version, architecture }
-  const base = parsePackages(labels[BASE_PACKAGES_LABEL] ?? '').map(([name, of]) =>
+  const told = parsePackages(labels[BASE_PACKAGES_LABEL] ?? '').map(([name, of]) =>
     debianPackage(name, of, distro, `stack debian-${version}`),
   )
-  const system: Component = {
+  const base = system === undefined || system.packages.length === 0 ? told : system.packages
+  const unread = (system?.unread ?? []).map((value) => ({ name: UNREAD, value }))
+  const os: Component = {
     type: 'operating-system',
-    name: labels['io.buildpacks.base.distro.name'] ?? 'unknown',
-    version,
+    name: system?.os?.id ?? labels['io.buildpacks.base.distro.name'] ?? 'unknown',
+    version: system?.os?.version ?? version,
+    ...(unread.length > 0 && { properties: unread }),
   }
-  if (isBaseOnly) return billOf(image, [system, ...base])
+  if (isBaseOnly) return billOf(image, [os, ...base])
   const buildpacks = parseLifecycleLabel(labels[LIFECYCLE_LABEL])?.buildpacks ?? []
   const built = buildpacks.flatMap(({ key, version: of, layers }) => [
     { type: 'application' as const, name: key, version: of },
@@ -34,7 +48,7 @@ export function billOfImage(
     ),
   ])
   const bills = [...written].flatMap(([path, text]) => componentsOf(path, text))
-  return billOf(image, [system, ...base, ...built, ...bills])
+  return billOf(image, [os, ...base, ...built, ...bills])
 }
 
 /** `/layers/sbom/launch/<buildpack>/<layer>/sbom.cdx.json`; the same without the layer for a whole buildpack. */
