@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { Container } from '@croft/garden-api'
 import {
   build,
@@ -54,8 +53,6 @@ const MAX_GENERATED = 10
  */
 export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeeded> {
   const { ports, wishes, base } = given
-  // read by the controller while everything is made ready; a builder image may take longer to come than a stream waits
-  const source = wishes.builder === undefined ? beginSource(given) : null
   const appCache = new AppCache({
     caches: ports.paths.caches,
     appId: given.context.appId,
@@ -74,7 +71,7 @@ export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeed
   const taken = await takeSpare(own)
   const { site, spare } = taken ?? { site: own, spare: null }
   try {
-    const result = await new BuildpackBuild(site, spare, source).run()
+    const result = await new BuildpackBuild(site, spare).run()
     const { appId } = given.context
     if (ground.stack !== null) {
       ports.spare?.prepare({ appId, image: result.image }, (...names) => makeSpare(own, result.image, ...names))
@@ -83,13 +80,6 @@ export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeed
   } finally {
     void spare?.release()
   }
-}
-
-function beginSource({ ports, spec, stop }: PreparedBuild): Promise<Readable> {
-  const source = ports.controller.source(spec.buildId, stop.signal)
-  // one that breaks off is noticed by whoever reads it; nobody does when there is no container
-  source.then((tar) => tar.on('error', () => undefined)).catch(() => undefined)
-  return source
 }
 
 /** Where the buildpacks that took part come from, by id. */
@@ -105,7 +95,6 @@ class BuildpackBuild {
   constructor(
     private readonly site: BuildSite,
     private readonly spare: TakenSpare | null,
-    private source: Promise<Readable> | null,
   ) {}
 
   async run(): Promise<Succeeded> {
@@ -155,7 +144,6 @@ class BuildpackBuild {
     const { ports, stop, reach } = this.site
     const spec = await siteContainer(this.site, image, this.#trees.values())
     this.#image = image
-    this.source ??= beginSource(this.site) // read by the controller while the container is made
     return (this.#container = await makeContainer(spec, reach, ports, stop.signal))
   }
 
@@ -179,14 +167,13 @@ class BuildpackBuild {
 
   /** Everything that runs in the container. */
   async #build(container: Container): Promise<Built> {
-    const { ports, spec, log, stop, folders, installed, wishes, reach, ground, appCache } = this.site
+    const { ports, spec, log, stop, folders, installed, wishes, reach, ground, appCache, source } = this.site
     const { signal } = stop
     const { env, target } = ground
-    const source = this.source ?? beginSource(this.site)
     endAtLimits(writtenFolders(folders), () => this.#container, this.site)
     giveDueShare(() => this.#container, this.site)
     const port = new BuildContainer({ container, folders, restored: this.#trees, target, log, signal })
-    await unpackSource(container, `${folders.owner.uid}:${folders.owner.gid}`, source, signal)
+    await unpackSource(container, `${folders.owner.uid}:${folders.owner.gid}`, source.stream(), signal)
     const operator = reach.env
     const user = { ...wishes.env, ...spec.env }
     const wished = await wishedBuildpacks({

@@ -6,6 +6,7 @@ import type { BaseImage } from '../image/base-image.js'
 import { valuesOf } from './all-of.js'
 import { makeBuildFolders, writePlatformEnv, type BuildFolders } from './build-folders.js'
 import type { BuildLog } from './build-log.js'
+import { BuildSource } from './build-source.js'
 import { BUILDPACKS } from './buildpacks-container.js'
 import { readInstalledBuildpacks, type InstalledBuildpacks } from './installed-buildpacks.js'
 import type { BuildContext, BuildPorts } from './ports.js'
@@ -36,6 +37,7 @@ export interface PreparedBuild extends RunningBuild {
   previous: Image | null
   bootId: string
   reach: ProvidedReach
+  source: BuildSource
 }
 
 export type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
@@ -43,6 +45,7 @@ export type Succeeded = Extract<BuildResult, { outcome: 'succeeded' }>
 /** Prepares a build, all side by side, and lets `use` run it. Afterwards its folders go, which this does not wait for. */
 export async function inFolders<T>(build: RunningBuild, use: (prepared: PreparedBuild) => Promise<T>): Promise<T> {
   const { spec, context, ports, log, stop } = build
+  const source = new BuildSource(ports.controller, spec.buildId, stop.signal)
   const [made, ...others] = await Promise.allSettled([
     makeBuildFolders(ports.paths, context.handle, {}),
     provideStack(spec.stack, ports.stacks, { log, clock: ports.clock, signal: stop.signal }),
@@ -51,14 +54,18 @@ export async function inFolders<T>(build: RunningBuild, use: (prepared: Prepared
     ports.controller.wishes(spec.buildId, stop.signal),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
   ])
-  if (made.status === 'rejected') throw made.reason
+  if (made.status === 'rejected') {
+    source.close()
+    throw made.reason
+  }
   const folders = made.value
   try {
     const [base, installed, previous, wishes, bootId] = await valuesOf(others)
     await writePlatformEnv(folders, { ...wishes.env, ...spec.env })
     const reach = await provideReach(folders.reach, ports.paths, wishes.reach)
-    return await use({ ...build, folders, wishes, base, installed, previous, bootId: bootId.trim(), reach })
+    return await use({ ...build, folders, wishes, base, installed, previous, bootId: bootId.trim(), reach, source })
   } finally {
+    source.close()
     folders.remove().catch((error: unknown) => ports.logger.warn('build-not-removed', { why: messageOf(error) }))
   }
 }

@@ -119,7 +119,7 @@ class DockerfileBuild {
   }
 
   async #build(on: { image: string; cache: LayerCache; builtOn: BuiltOn; known: BuiltOn['known'] }): Promise<void> {
-    const { spec, context, ports, log, stop, folders, wishes, reach } = this.given
+    const { spec, context, ports, log, stop, folders, wishes, reach, source } = this.given
     const { dockerfile } = this
     const { image, cache, builtOn, known } = on
     const { storage } = cache
@@ -130,7 +130,7 @@ class DockerfileBuild {
     const container = (this.#container = await makeContainer(containerSpec, reach, ports, stop.signal))
     endAtLimits([folders.workspace, folders.exchange, storage], () => this.#container, this.given)
     giveDueShare(() => this.#container, this.given)
-    await unpackSource(container, ROOT, ports.controller.source(spec.buildId, stop.signal), stop.signal)
+    await unpackSource(container, ROOT, source.stream(), stop.signal)
     const secrets = secretFiles(dockerfile.secrets, { ...wishes.env, ...spec.env }, reach)
     const output = new BuildahOutput()
     const startedAt = ports.clock.monotonic()
