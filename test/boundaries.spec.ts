@@ -223,6 +223,7 @@ const PURE = [
   'libs/lifecycle/src/sbom.ts',
   'libs/lifecycle/src/slices.ts',
   'libs/oci/src/dockerfile.ts',
+  'libs/oci/src/proxy-choice.ts',
   'libs/oci/src/registry-url.ts',
   'libs/protocol/src/egress.ts',
   'libs/protocol/src/haproxy-launch.ts',

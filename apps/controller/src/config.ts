@@ -4,6 +4,19 @@ import { z } from 'zod'
 
 const port = z.coerce.number().int().min(1).max(65535)
 
+const jsonOf = <T extends z.ZodType>(schema: T) =>
+  z
+    .string()
+    .transform((text, context) => {
+      try {
+        return JSON.parse(text) as unknown
+      } catch {
+        context.addIssue({ code: 'custom', message: 'not JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+
 const environmentSchema = z.object({
   CROFT_HOME: z.string().startsWith('/'),
   CROFT_HOME_ID: z.string().min(1),
@@ -26,6 +39,8 @@ const environmentSchema = z.object({
   CROFT_REGISTRY_CREDENTIALS: z.string().default(''),
   /** A file with the certificates the host trusts. */
   CROFT_HOST_CA: z.string().default(''),
+  /** `http_proxy` and its kin as the host has them. */
+  CROFT_HOST_PROXY_ENV: jsonOf(z.record(z.string(), z.string())).default({}),
 })
 
 /** What the controller is told at its start; nothing else is read from the environment. */
@@ -55,6 +70,8 @@ export interface ControllerConfig {
   registry: { url: string; credentials: RegistryCredentials | null } | null
   /** The file with the certificates the host trusts, in PEM; null: those that Node brings along. */
   hostCa: string | null
+  /** `http_proxy` and its kin, by which other registries are asked. */
+  hostProxy: Readonly<Record<string, string>>
 }
 
 /**
@@ -99,5 +116,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
         ? null
         : { url: of.CROFT_REGISTRY_URL, credentials: parseCredentials(of.CROFT_REGISTRY_CREDENTIALS) },
     hostCa: of.CROFT_HOST_CA === '' ? null : of.CROFT_HOST_CA,
+    hostProxy: of.CROFT_HOST_PROXY_ENV,
   }
 }

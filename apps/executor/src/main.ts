@@ -19,6 +19,7 @@ import { BaseImages } from './image/base-image.js'
 import { CroftImageResolver } from './image/image-resolver.js'
 import { PublishedSource } from './image/image-source.js'
 import { Images } from './image/images.js'
+import { registryProxies } from './image/registry-proxies.js'
 import { registryTrust } from './image/registry-trust.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
@@ -46,10 +47,12 @@ async function main(): Promise<void> {
   const layers = await LayerStore.open({ folder: join(config.nodeHome, 'layers'), bootId, logger })
   const hostCa = config.build.ca === '' ? null : config.build.ca
   const certificates = registryTrust(hostCa, () => controller.registryCertificates(), logger)
+  const proxies = registryProxies(config.build.proxyEnv, () => controller.registryProxy(), logger)
+  const { homeId } = config
   const source =
     config.registry === null
       ? registry
-      : new PublishedSource(new ExternalRegistry({ ...config.registry, homeId: config.homeId, certificates }), registry)
+      : new PublishedSource(new ExternalRegistry({ ...config.registry, homeId, certificates, proxies }), registry)
   const images = new Images({ folder: join(config.nodeHome, 'images'), layers, bases, registry: source })
   const resolver = new CroftImageResolver(images, bases)
   const backend =

@@ -4,6 +4,7 @@ import { RegistryError } from './errors.js'
 import { ForeignRegistry } from './foreign-registry.js'
 import type { Descriptor } from './manifest.js'
 import { one, type RegistryCredentials, type RegistryTimeouts } from './registry-session.js'
+import type { Proxies } from './registry-agents.js'
 import type { Certificates } from './registry-trust.js'
 import { parseRegistryUrl } from './registry-url.js'
 
@@ -16,6 +17,7 @@ export interface ExternalRegistryOptions {
   timeouts?: RegistryTimeouts
   /** See `SessionOptions`. */
   certificates?: Certificates | undefined
+  proxies?: Proxies | undefined
 }
 
 /**
@@ -23,11 +25,11 @@ export interface ExternalRegistryOptions {
  * which image is decided at the platform's own `/v2/`. @throws RegistryError
  */
 export class ExternalRegistry extends ForeignRegistry {
-  constructor({ url, credentials, homeId, timeouts, certificates }: ExternalRegistryOptions) {
+  constructor({ url, credentials, homeId, timeouts, certificates, proxies }: ExternalRegistryOptions) {
     // plain HTTP was judged when the platform was started
     const { origin, host, prefix } = parseRegistryUrl(url, true)
     const name = `${prefix}/${homeId.toLowerCase()}`
-    super({ host, name }, credentials, timeouts, { origin, actions: 'pull,push,delete', certificates })
+    super({ host, name }, credentials, timeouts, { origin, actions: 'pull,push,delete', certificates, proxies })
   }
 
   /** Host, port and repository, for people. */

@@ -2,10 +2,12 @@ import { lookup as resolve, type LookupAddress, type LookupOptions } from 'node:
 import { isIP } from 'node:net'
 import type { Readable } from 'node:stream'
 import { CroftError, messageOf } from '@croft/kit'
-import { Agent, request, type Dispatcher } from 'undici'
+import { request, type Dispatcher } from 'undici'
 import { NotInRegistry, RegistryError, type OciError } from './errors.js'
 import { isLoopbackHost, originOf, type ImageReference } from './image-reference.js'
-import { isUntrusted, trustingConnector, type Certificates } from './registry-trust.js'
+import { NO_PROXIES } from './proxy-choice.js'
+import { RegistryAgents, type Proxies } from './registry-agents.js'
+import { isUntrusted, type Certificates } from './registry-trust.js'
 
 export interface RegistryCredentials {
   username: string
@@ -39,6 +41,8 @@ export interface SessionOptions {
   actions?: 'pull' | 'pull,push,delete'
   /** What is trusted besides Node's own certificates; asked for every new connection. */
   certificates?: Certificates | undefined
+  /** Through which proxies others are asked; default: none. */
+  proxies?: Proxies | undefined
 }
 
 export interface SessionRequest {
@@ -59,17 +63,18 @@ export class RegistrySession {
   readonly #credentials: RegistryCredentials | null
   readonly #timeouts: RegistryTimeouts
   readonly #actions: string
-  readonly #agent: Agent
+  readonly #agents: RegistryAgents
   #authorization: string | undefined
 
   constructor(
     reference: Pick<ImageReference, 'host' | 'name'>,
     credentials: RegistryCredentials | null,
-    { timeouts = TIMEOUTS, origin, actions = 'pull', certificates }: SessionOptions = {},
+    options: SessionOptions = {},
   ) {
+    const { timeouts = TIMEOUTS, origin, actions = 'pull' } = options
+    const { certificates = () => Promise.resolve(''), proxies = () => Promise.resolve(NO_PROXIES) } = options
     this.#timeouts = timeouts
-    const connect = trustingConnector({ timeout: timeouts.answerMs, lookup: guardedLookup }, certificates)
-    this.#agent = new Agent({ connections: 4, connect })
+    this.#agents = new RegistryAgents({ connectMs: timeouts.answerMs, lookup: guardedLookup, certificates, proxies })
     refuseLinkLocal(reference.host)
     this.origin = origin ?? originOf(reference.host)
     this.host = reference.host
@@ -79,7 +84,7 @@ export class RegistrySession {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await this.#agents.close()
   }
 
   /**
@@ -136,10 +141,13 @@ export class RegistrySession {
     headers: Record<string, string>,
     body?: Buffer | Readable,
   ): Promise<Dispatcher.ResponseData> {
+    let through = ''
     try {
+      const { dispatcher, via } = await this.#agents.of(url)
+      if (via !== null) through = ` through the proxy ${via}`
       return await request(url, {
         method,
-        dispatcher: this.#agent,
+        dispatcher,
         signal,
         headers: { 'user-agent': 'croft', ...headers },
         headersTimeout: body === undefined ? this.#timeouts.answerMs : UPLOAD_MS,
@@ -154,7 +162,11 @@ export class RegistrySession {
         const title = `the certificate of ${url.host} is not trusted`
         throw new RegistryError(title, `${messageOf(error)}; ${remedy}`, error)
       }
-      throw new RegistryError(`the registry ${this.host} cannot be reached`, `${url.host}: ${messageOf(error)}`, error)
+      throw new RegistryError(
+        `the registry ${this.host} cannot be reached`,
+        `${url.host}${through}: ${messageOf(error)}`,
+        error,
+      )
     }
   }
 

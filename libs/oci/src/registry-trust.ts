@@ -8,7 +8,8 @@ export type Certificates = () => Promise<string>
 /** Made of the same certificates for all registries, and large. */
 let latest: { pem: string; context: SecureContext } | undefined
 
-function contextOf(pem: string): SecureContext {
+/** Of those that Node trusts, and these. */
+export function contextOf(pem: string): SecureContext {
   if (latest?.pem !== pem) latest = { pem, context: createSecureContext({ ca: [...getCACertificates(), pem] }) }
   return latest.context
 }

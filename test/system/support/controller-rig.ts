@@ -62,6 +62,7 @@ export async function controllerRig(changes: Partial<ControllerConfig> = {}): Pr
     operatorTokenSha256: createHash('sha256').update(OPERATOR_TOKEN).digest('hex'),
     registry: null,
     hostCa: null,
+    hostProxy: {},
     ...changes,
   }
   const begin = async (): Promise<Controller> => {

@@ -60,6 +60,7 @@ export function componentsOf(config: SupervisorConfig): Component[] {
       CROFT_REDIS_URL: settings.redisUrl ?? config.redisUrl,
       CROFT_OPERATOR_TOKEN_SHA256: config.operatorTokenSha256,
       CROFT_HOST_CA: config.build.ca,
+      CROFT_HOST_PROXY_ENV: JSON.stringify(config.build.proxyEnvironment),
       ...registry,
     },
     after: embedded.map(({ name }) => name),

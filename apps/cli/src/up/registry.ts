@@ -25,7 +25,7 @@ export async function registryProblem(
   timeoutMs: number,
 ): Promise<string | null> {
   // not every verb speaks to registries
-  const { ExternalRegistry, parseCredentials } = await import('./registry-client.js')
+  const { ExternalRegistry, parseCredentials, proxySettings } = await import('./registry-client.js')
   const registry = new ExternalRegistry({
     url: setting.url,
     credentials: parseCredentials(await readRegistryCredentials(setting)),
@@ -35,6 +35,7 @@ export async function registryProblem(
       const now = await hostCertificates(process.env, (await readHostNpm(process.env)).npm)
       return `${now}\n${await readFile(hostCaOf(home), 'utf8').catch(() => '')}`
     },
+    proxies: async () => proxySettings((await readHostNpm(process.env)).proxyEnvironment),
   })
   try {
     await registry.check(AbortSignal.timeout(timeoutMs * 3))

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { parseDigest, silentLogger, type Clock, type Digest } from '@croft/kit'
-import { digestOf } from '@croft/oci'
+import { digestOf, NO_PROXIES } from '@croft/oci'
 import type { DataSource } from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ControllerConfig } from '../config.js'
@@ -38,7 +38,14 @@ beforeEach(async () => {
   manifests = new ManifestStore(config, blobs)
   const query = (sql: string): Promise<unknown> =>
     Promise.resolve(sql.includes('AS live FROM app') ? [{ live: isLive }] : roots.map((image) => ({ image })))
-  const published = new PublishedImages(config, blobs, manifests, { certificates: async () => '' }, clock, silentLogger)
+  const published = new PublishedImages(
+    config,
+    blobs,
+    manifests,
+    { certificates: async () => '', proxies: async () => NO_PROXIES },
+    clock,
+    silentLogger,
+  )
   collector = new Collector({ query } as unknown as DataSource, blobs, manifests, published, clock, silentLogger)
   server = new InternalServer('node', `${home}/node.sock`, silentLogger)
   await new RegistryNodeRoutes(server, blobs, manifests).onModuleInit()

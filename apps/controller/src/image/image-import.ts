@@ -122,8 +122,8 @@ export class ImageImport {
     const here = reference.digest === null ? null : await this.#whole(app, reference.digest)
     if (here !== null) return here
     const credentials = await this.credentials.of(app.teamId, reference.host)
-    const { certificates } = this.trust
-    const registry = new ForeignRegistry(reference, credentials, undefined, { certificates })
+    const { certificates, proxies } = this.trust
+    const registry = new ForeignRegistry(reference, credentials, undefined, { certificates, proxies })
     try {
       let found = await registry.manifest(reference.digest ?? reference.tag ?? 'latest', signal)
       if (isIndex(found.mediaType)) found = await registry.manifest(chooseOf(found.bytes).digest, signal)

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger, systemClock, waitFor } from '@croft/kit'
 import { makeCertificates } from '@croft/kit/testing/certificates'
-import { digestOf } from '@croft/oci'
+import { digestOf, NO_PROXIES } from '@croft/oci'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ControllerConfig } from '../config.js'
 import { BlobStore } from './blob-store.js'
@@ -37,7 +37,14 @@ async function begin(scheme: 'http' | 'https', tls = makeCertificates().server, 
   const blobs = new BlobStore(config)
   await blobs.onModuleInit()
   const manifests = new ManifestStore(config, blobs)
-  images = new PublishedImages(config, blobs, manifests, { certificates: async () => ca }, systemClock, silentLogger)
+  images = new PublishedImages(
+    config,
+    blobs,
+    manifests,
+    { certificates: async () => ca, proxies: async () => NO_PROXIES },
+    systemClock,
+    silentLogger,
+  )
   const [layer, document] = await Promise.all([LAYER, CONFIG].map((text) => blobs.put(Buffer.from(text))))
   for (const digest of [layer, document]) await manifests.link(APP, digest as never)
   const manifest = Buffer.from(

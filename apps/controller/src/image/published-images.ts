@@ -55,12 +55,12 @@ export class PublishedImages implements OnModuleInit, OnApplicationBootstrap, On
     @Inject(CONFIG) config: ControllerConfig,
     @Inject(BlobStore) private readonly blobs: BlobStore,
     @Inject(ManifestStore) private readonly manifests: ManifestStore,
-    @Inject(RegistryTrust) { certificates }: Pick<RegistryTrust, 'certificates'>,
+    @Inject(RegistryTrust) { certificates, proxies }: Pick<RegistryTrust, 'certificates' | 'proxies'>,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     const { registry, homeId } = config
-    this.#registry = registry === null ? null : new ExternalRegistry({ ...registry, homeId, certificates })
+    this.#registry = registry === null ? null : new ExternalRegistry({ ...registry, homeId, certificates, proxies })
   }
 
   onModuleInit(): void {

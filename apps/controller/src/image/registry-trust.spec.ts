@@ -9,10 +9,12 @@ import { RegistryTrust } from './registry-trust.js'
 let folder: string
 let server: InternalServer
 let ca: string | null
+let proxy: string | null
+let noProxy: string | null
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'registry-trust-'))
   server = new InternalServer('node', join(folder, 'node.sock'), silentLogger)
-  ca = null
+  ca = proxy = noProxy = null
 })
 afterEach(async () => {
   await server.close()
@@ -20,7 +22,9 @@ afterEach(async () => {
 })
 
 function open(hostCa: string | null): RegistryTrust {
-  const trust = new RegistryTrust({ hostCa }, { get: async () => ca as never }, server)
+  const hostProxy = { https_proxy: 'http://proxy.example:3128', NO_PROXY: 'internal.example' }
+  const get = async (key: string) => ({ ca, proxy, noProxy })[key] as never
+  const trust = new RegistryTrust({ hostCa, hostProxy, domain: 'apps.example' }, { get }, server)
   trust.onModuleInit()
   return trust
 }
@@ -43,5 +47,25 @@ describe('who may sign for registries', () => {
     expect(await asked()).toBe('')
     ca = 'set'
     expect(await asked()).toBe('set')
+  })
+})
+
+describe('through which proxies registries are asked', () => {
+  it('is what the host says, unless the settings do, and never for what the platform serves itself', async () => {
+    const { proxies } = open(null)
+    const ofHost = { http: '', https: 'http://proxy.example:3128', noProxy: 'internal.example,apps.example' }
+    expect(await proxies()).toEqual(ofHost)
+    proxy = 'http://other.example'
+    expect(await proxies()).toEqual({ ...ofHost, http: proxy, https: proxy })
+    noProxy = '*.corp'
+    expect(await proxies()).toEqual({ http: proxy, https: proxy, noProxy: '*.corp,apps.example' })
+  })
+
+  it('is told to executors as the settings say it', async () => {
+    open(null)
+    const told = async () => (await server.fastify.inject('/v1/registry-proxy')).json<object>()
+    expect(await told()).toEqual({ proxy: null, noProxy: null })
+    proxy = 'http://other.example'
+    expect(await told()).toEqual({ proxy, noProxy: null })
   })
 })

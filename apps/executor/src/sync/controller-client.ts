@@ -27,6 +27,7 @@ const POLL_SLACK_MS = 5_000
 const SOURCE_TIMEOUT_MS = 120_000
 /** An image may be large and its registry slow; the build's own limit comes first. */
 const IMAGE_TIMEOUT_MS = 30 * 60_000
+const registryProxySchema = z.object({ proxy: z.string().nullable(), noProxy: z.string().nullable() })
 const refusalSchema = z.object({ title: z.string(), suggestion: z.string().default('check the name') })
 
 /** The controller did not answer as the contract says. */
@@ -121,6 +122,12 @@ export class ControllerClient {
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
     })
     return body.text()
+  }
+
+  /** The proxy that the platform's settings name for other registries, and what is reached without; null: as the host has it. */
+  async registryProxy(): Promise<{ proxy: string | null; noProxy: string | null }> {
+    const { body } = await this.#call('GET', '/v1/registry-proxy', { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })
+    return registryProxySchema.parse(await body.json())
   }
 
   /** Has an image brought into the repository of a build's app. */

@@ -27,14 +27,21 @@ interface Issuer {
   key: KeyObject
 }
 
-function issue(subject: string, serial: number, isAuthority: boolean, issuer?: Issuer): Identity & { issuer: Issuer } {
+function issue(
+  subject: string,
+  serial: number,
+  isAuthority: boolean,
+  issuer?: Issuer,
+  hosts: string[] = [],
+): Identity & { issuer: Issuer } {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const by = issuer ?? { name: subject, key: privateKey }
   const now = Date.now()
-  const loopback = sequence(tlv(0x82, Buffer.from('localhost')), tlv(0x87, Buffer.from([127, 0, 0, 1])))
+  const names = ['localhost', ...hosts].map((host) => tlv(0x82, Buffer.from(host)))
+  const alternatives = sequence(...names, tlv(0x87, Buffer.from([127, 0, 0, 1])))
   const extensions = isAuthority
     ? sequence(extension('551d13', sequence(tlv(0x01, Buffer.from([255])))))
-    : sequence(extension('551d11', loopback))
+    : sequence(extension('551d11', alternatives))
   const body = sequence(
     tlv(0xa0, tlv(0x02, Buffer.from([2]))),
     tlv(0x02, Buffer.from([serial])),
@@ -54,12 +61,15 @@ function issue(subject: string, serial: number, isAuthority: boolean, issuer?: I
   }
 }
 
-/** An authority of that name, and a server and a client it has signed. */
-export function makeCertificates(called = 'authority'): { ca: string; server: Identity; client: Identity } {
+/** An authority of that name, and a server (of loopback, and of these hosts) and a client it has signed. */
+export function makeCertificates(
+  called = 'authority',
+  hosts: string[] = [],
+): { ca: string; server: Identity; client: Identity } {
   const authority = issue(called, 1, true)
   return {
     ca: authority.cert,
-    server: issue('server', 2, false, authority.issuer),
+    server: issue('server', 2, false, authority.issuer, hosts),
     client: issue('client', 3, false, authority.issuer),
   }
 }
