@@ -1,12 +1,27 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { silentLogger } from '@croft/kit'
 import type { BuildResult } from '@croft/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BaseImages } from '../../apps/executor/src/image/base-image.js'
 import { CroftImageResolver } from '../../apps/executor/src/image/image-resolver.js'
 import { Images } from '../../apps/executor/src/image/images.js'
+import { SharedLayers } from '../../apps/executor/src/image/shared-layers.js'
+import { plain } from './build/looks.js'
 import { buildNeeds } from './support/build-needs.js'
 import { buildRig, type BuildRig } from './support/build-rig.js'
 
@@ -119,6 +134,32 @@ describe.skipIf(needs !== null)('the same source', () => {
       expect(images.size).toBe(1)
     } finally {
       for (const rig of rigs) await rig.close()
+    }
+  })
+
+  it.runIf(isLong)('is that image on a home that has a layer of others compressed, whole or damaged', async () => {
+    const rig = await buildRig('10.222.224.0/22')
+    const folder = mkdtempSync(join(tmpdir(), 'rebase-spec-'))
+    try {
+      const app = plain({})
+      const images: string[] = []
+      for (const homeId of ['a', 'b', 'c', 'd']) {
+        // what a home has of its own: nothing at first
+        await rig.loseLayers()
+        rig.registry.blobs.clear()
+        rig.registry.manifests.clear()
+        rig.ports.shared = new SharedLayers({ folder, homeId, logger: silentLogger })
+        const [blob] = readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name))
+        expect(blob !== undefined).toBe(['c', 'd'].includes(homeId))
+        const used = blob === undefined ? 0 : statSync(join(folder, blob)).mtimeMs
+        if (blob !== undefined && homeId === 'd') truncateSync(join(folder, blob), 1_000_000)
+        images.push(succeeded((await rig.build(app)).result).image)
+        if (homeId === 'c') expect(statSync(join(folder, blob ?? '')).mtimeMs).toBeGreaterThan(used)
+      }
+      expect(new Set(images).size).toBe(1)
+    } finally {
+      await rig.close()
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 })

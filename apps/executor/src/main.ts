@@ -23,6 +23,7 @@ import { registryProxies } from './image/registry-proxies.js'
 import { registryTrust } from './image/registry-trust.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
+import { SharedLayers } from './image/shared-layers.js'
 import { PackageLists } from './stack/package-lists.js'
 import { prepareBuildImage } from './stack/prepare-build-image.js'
 import { StackImages } from './stack/stack-images.js'
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
     controller,
     clock,
     logger,
+    shared: new SharedLayers({ folder: join(config.cache, 'layers'), homeId: config.homeId, logger }),
     spare,
     paths: {
       builds: join(config.nodeHome, 'builds'),

@@ -22,6 +22,9 @@ const ZSTD: ZstdOptions = {
   chunkSize: PIECE_BYTES,
 }
 
+/** What decides which blob a tar becomes: nobody else's blob of it is taken for our own. */
+export const LAYER_COMPRESSION = `zstd ${process.versions['zstd']} level 3, pieces of 1 MiB`
+
 /** A compressed layer, ready to be uploaded. */
 export interface LayerBlob {
   diffId: Digest

@@ -89,6 +89,7 @@ class BuildpackBuild {
   #container: Container | null = null
   #image: SiteImage = 'stack'
   #origins: Origins = new Map()
+  #endWatch: () => void = () => undefined
   /** Trees that hold restored layers, by `<buildpack folder>/<layer>`. */
   #trees: ReadonlyMap<string, string> = new Map()
 
@@ -106,6 +107,7 @@ class BuildpackBuild {
       built = await this.#build(container)
       // From here on nothing of the tenant runs: what it wrote is sealed, and the rest of the container can go meanwhile.
       await this.#container?.stop({ kill: true })
+      this.#endWatch()
     } catch (error) {
       await this.#destroy()
       throw error
@@ -170,7 +172,7 @@ class BuildpackBuild {
     const { ports, spec, log, stop, folders, installed, wishes, reach, ground, appCache, source } = this.site
     const { signal } = stop
     const { env, target } = ground
-    endAtLimits(writtenFolders(folders), () => this.#container, this.site)
+    this.#endWatch = endAtLimits(writtenFolders(folders), () => this.#container, this.site)
     giveDueShare(() => this.#container, this.site)
     const port = new BuildContainer({ container, folders, restored: this.#trees, target, log, signal })
     await unpackSource(container, `${folders.owner.uid}:${folders.owner.gid}`, source.stream(), signal)

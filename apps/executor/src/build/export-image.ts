@@ -34,6 +34,7 @@ import type { BuildRecord } from '@croft/protocol'
 import type { GroundRunImage } from '../builder/ground.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
+import type { SharedLayers } from '../image/shared-layers.js'
 import { moveSlices } from './app-slices.js'
 import type { AppCache } from './build-cache.js'
 import { EXEC_ENV } from './build-container.js'
@@ -51,6 +52,8 @@ export interface ExportPorts {
   layers: LayerStore
   images: Images
   registry: RegistryClient
+  /** What other homes of the host made; absent: nothing. */
+  shared?: SharedLayers
 }
 
 export interface ExportInput {
@@ -202,7 +205,7 @@ class Exporter {
     }
     return this.#inDraft(async (draft) => {
       await this.#collect(place, state, join(draft, 'layers', place.key))
-      return this.#sealed(draft, 'layers', owner, guessKey(buildpack, layer))
+      return this.#sealed(draft, 'layers', owner, guessKey(buildpack, layer), this.ports.shared)
     })
   }
 
@@ -308,32 +311,45 @@ class Exporter {
 
   /**
    * Seals a tree nobody writes to, takes its digest, keeps it as a layer and uploads its blob. A layer like one made before
-   * (`guess`) is only read first: when it is that one, there is nothing to compress.
+   * (`guess`), here or in another home (`shared`), is only read first: when it is that one, there is nothing to compress.
    */
-  async #sealed(draft: string, top: string, owner: Owner, guess?: string): Promise<ImageLayer> {
+  async #sealed(draft: string, top: string, owner: Owner, guess?: string, shared?: SharedLayers): Promise<ImageLayer> {
     const { layers } = this.ports
     await normaliseTree(draft, owner)
-    const known = guess === undefined ? undefined : layers.likely(guess)
-    if (known !== undefined) {
-      const descriptor = layers.blobOf(known)
-      const isSame = (await digestOfStream(layerTar(draft, [top], owner))) === known
-      if (isSame && descriptor !== undefined) {
-        layers.discard(draft)
-        this.#uploadFromTree({ diffId: known, descriptor }, top, owner)
-        return { diffId: known, descriptor }
-      }
+    const known = guess === undefined ? null : (this.#likely(guess) ?? (await shared?.find(guess)) ?? null)
+    if (known !== null && (await digestOfStream(layerTar(draft, [top], owner))) === known.diffId) {
+      await layers.adopt(known.diffId, known.descriptor, draft)
+      if (guess !== undefined) layers.expect(guess, known.diffId)
+      this.#uploadFromTree(known, top, owner)
+      return known
     }
     const blob = await compressLayer(layerTar(draft, [top], owner), this.#spoolPath())
     this.upload.begin(blob.descriptor, () => blob)
     await layers.adopt(blob.diffId, blob.descriptor, draft)
-    if (guess !== undefined) layers.expect(guess, blob.diffId)
+    if (guess !== undefined) {
+      layers.expect(guess, blob.diffId)
+      await shared?.keep(guess, blob)
+    }
     return layerOf(blob)
   }
 
-  /** Uploads a layer that the node has, which is compressed anew only when the registry lacks it. */
+  /** The layer of this node that was last made of the same. */
+  #likely(guess: string): ImageLayer | null {
+    const { layers } = this.ports
+    const diffId = layers.likely(guess)
+    const descriptor = diffId === undefined ? undefined : layers.blobOf(diffId)
+    return diffId === undefined || descriptor === undefined ? null : { diffId, descriptor }
+  }
+
+  /** Uploads a layer that the node has: only when the registry lacks it are its bytes looked for, or made anew. */
   #uploadFromTree({ diffId, descriptor }: ImageLayer, top: string, owner: Owner): void {
-    const tree = this.ports.layers.path(diffId)
-    this.upload.begin(descriptor, () => compressLayer(layerTar(tree, [top], owner), this.#spoolPath()))
+    const { layers, shared } = this.ports
+    this.upload.begin(
+      descriptor,
+      async () =>
+        (await shared?.open(descriptor)) ??
+        (await compressLayer(layerTar(layers.path(diffId), [top], owner), this.#spoolPath())),
+    )
   }
 
   /** A layer made of a few small files of the lifecycle's own. */

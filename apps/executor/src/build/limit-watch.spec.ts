@@ -15,7 +15,12 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Why a build that lives for five looks is ended before; null: it is not. */
-async function endOf(folders: string[], diskBytes: number, counts: readonly number[] = []): Promise<unknown> {
+async function endOf(
+  folders: string[],
+  diskBytes: number,
+  counts: readonly number[] = [],
+  overAfter = Infinity,
+): Promise<unknown> {
   const stop = new AbortController()
   const ended = new Promise<void>((done) => stop.signal.addEventListener('abort', () => done()))
   let at = 0
@@ -23,16 +28,18 @@ async function endOf(folders: string[], diskBytes: number, counts: readonly numb
   const clock: Clock = {
     ...systemClock,
     monotonic: () => at,
-    sleep: (ms) => {
+    sleep: (ms, signal) => {
       at += ms
       looks += 1
-      if (looks > 5) stop.abort(null)
+      if (looks > overAfter) endWatch()
+      if (looks > 5 || signal?.aborted === true) stop.abort(null)
       return stop.signal.aborted ? Promise.reject(new Error('over')) : Promise.resolve()
     },
   }
   const metrics = () =>
     Promise.resolve({ pids: { current: counts[looks - 1] ?? 0 }, disk: { exclusiveBytes: 0 } } as never)
-  endAtLimits(folders, () => ({ metrics }), { spec: { limits: { diskBytes, pids: 10 } }, ports: { clock }, stop })
+  const limits = { diskBytes, pids: 10 }
+  const endWatch = endAtLimits(folders, () => ({ metrics }), { spec: { limits }, ports: { clock }, stop })
   await ended
   return stop.signal.reason
 }
@@ -45,6 +52,11 @@ describe('a build', () => {
 
   it('is ended also while some of it goes as it is counted', async () => {
     expect(await endOf([folder, join(folder, 'gone')], MIB)).toBeInstanceOf(DiskFull)
+  })
+
+  it('is not ended any more once all of it has ended', async () => {
+    expect(await endOf([folder], 3 * MIB, [9, 10, 10], 1)).toBeNull()
+    expect(await endOf([folder], MIB, [], 1)).toBeNull()
   })
 
   it('is ended when it has as many processes as it may at two looks in a row', async () => {

@@ -9,7 +9,7 @@ const DISK_EVERY_MS = 1_000
 const DISK_PAUSE = 4
 const DU_TIMEOUT_MS = 30_000
 
-/** Ends a build, with its reason, when it has too much of what `watchLimits` watches. */
+/** Ends a build, with its reason, when it has too much of what `watchLimits` watches, until what it gives is called. */
 export function endAtLimits(
   folders: readonly string[],
   containerOf: () => Pick<Container, 'metrics'> | null,
@@ -21,11 +21,16 @@ export function endAtLimits(
     spec: { limits: { diskBytes: number; pids: number } }
     ports: { clock: Clock }
   },
-): void {
-  watchLimits(folders, containerOf, spec.limits, ports.clock, stop.signal).then(
-    (what) => stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses()),
+): () => void {
+  const over = new AbortController()
+  const signal = AbortSignal.any([stop.signal, over.signal])
+  watchLimits(folders, containerOf, spec.limits, ports.clock, signal).then(
+    (what) => {
+      if (!over.signal.aborted) stop.abort(what === 'disk' ? new DiskFull() : new TooManyProcesses())
+    },
     () => undefined, // it is over
   )
+  return () => over.abort()
 }
 
 /**

@@ -7,6 +7,7 @@ import type { GitSource } from '../buildpack/git-source.js'
 import type { BaseImages } from '../image/base-image.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
+import type { SharedLayers } from '../image/shared-layers.js'
 import type { PackageLists } from '../stack/package-lists.js'
 import type { StackImages } from '../stack/stack-images.js'
 import type { SpareContainer } from './spare-container.js'
@@ -63,6 +64,8 @@ export interface BuildPorts {
   clock: Clock
   logger: Logger
   paths: BuildPaths
+  /** Layers that homes of the host make alike; absent: every build makes its own. */
+  shared?: SharedLayers
   /** A container made in advance; absent: every build makes its own. */
   spare?: SpareContainer
 }
