@@ -1,9 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { RouterStatus } from '@croft/protocol'
 import type { DataSource } from 'typeorm'
-import { notify } from '../db/signals.js'
 import { EPOCH } from '../db/signals.module.js'
 import { DATA_SOURCE } from '../tokens.js'
+
+/** Writes what a router says, and notifies when it is news: one round trip, for a deployment waits for it twice. */
+const WRITE = `WITH was AS (SELECT epoch, applied_revision, busy_instances FROM router WHERE id = $1 FOR UPDATE),
+  written AS (
+    INSERT INTO router (id, epoch, applied_revision, busy_instances) VALUES ($1, $2, $3, coalesce($4::jsonb, '[]'))
+    ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, applied_revision = excluded.applied_revision,
+      busy_instances = coalesce($4::jsonb, router.busy_instances), last_poll_at = now()
+    RETURNING epoch, applied_revision, busy_instances)
+  SELECT pg_notify('croft', 'routers') FROM written LEFT JOIN was ON true
+  WHERE (was.epoch, was.applied_revision, was.busy_instances)
+    IS DISTINCT FROM (written.epoch, written.applied_revision, written.busy_instances)`
 
 /** The writer of `router`: who routes, and what it acknowledged. Only removing one by hand unregisters it. */
 @Injectable()
@@ -29,21 +39,7 @@ export class RouterService {
     busyInstances: readonly string[] | null,
   ): Promise<void> {
     const applied = epoch === this.epoch ? revision : 0
-    await this.dataSource.transaction(async (manager) => {
-      const before = await manager.query<{ epoch: string | null; applied: number; busy: string }[]>(
-        `SELECT epoch, applied_revision::float8 AS applied, busy_instances::text AS busy FROM router WHERE id = $1 FOR UPDATE`,
-        [id],
-      )
-      const after = await manager.query<{ epoch: string | null; applied: number; busy: string }[]>(
-        `INSERT INTO router (id, epoch, applied_revision, busy_instances) VALUES ($1, $2, $3, coalesce($4::jsonb, '[]'))
-         ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, applied_revision = excluded.applied_revision,
-           busy_instances = coalesce($4::jsonb, router.busy_instances), last_poll_at = now()
-         RETURNING epoch, applied_revision::float8 AS applied, busy_instances::text AS busy`,
-        [id, this.epoch, applied, busyInstances === null ? null : JSON.stringify(busyInstances)],
-      )
-      const [was, is] = [before[0], after[0]]
-      if (was?.epoch !== is?.epoch || was?.applied !== is?.applied || was?.busy !== is?.busy)
-        await notify(manager, 'routers')
-    })
+    const busy = busyInstances === null ? null : JSON.stringify(busyInstances)
+    await this.dataSource.query(WRITE, [id, this.epoch, applied, busy])
   }
 }
