@@ -95,13 +95,9 @@ export class Router {
       const after = new Set(endpointsOf(snapshot.items).map((endpoint) => endpoint.address))
       this.#draining.replaceTable(before, after)
       this.#table = { epoch: snapshot.epoch, revision: snapshot.revision, items: snapshot.items }
-      const keeping = this.#keep() // takes as long as HAProxy does, and waits for the disk only
-      try {
-        await this.#converge()
-      } finally {
-        await keeping
-      }
+      await this.#converge()
       if (this.#draining.size > 0) this.#draining.look(await this.#haproxy.sessions())
+      await this.#keep()
     })
     this.#ports.logger.info('table-applied', { revision: snapshot.revision, routes: snapshot.items.length })
     this.#wakeDrain()
