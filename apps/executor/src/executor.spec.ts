@@ -34,8 +34,22 @@ describe('a placed instance', () => {
     expect(status.address).toMatch(/^10\.255\.0\.(?!0:|1:)\d+:8080$/)
     expect(node.store.records.get(`${web.id}-1`)).toMatchObject({
       address: status.address?.split(':')[0],
-      spec: { image: { uri: expect.stringMatching(/^croft:sha256:/) }, env: ['PORT=8080'], hostname: 'shop-web-1' },
+      spec: { image: { uri: expect.stringMatching(/^croft:sha256:/) }, hostname: 'shop-web-1' },
     })
+  })
+  it('gives its config to its process only, not to its container', async () => {
+    let given: readonly string[] = []
+    node.web = async ({ env, signal }) => {
+      given = env
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      return 0
+    }
+    const web = service({ env: { PORT: '8080', GREETING: 'a=b' } })
+    node.start()
+    node.controller.want([web])
+    await node.observed(web.id, 'ready')
+    expect(given).toEqual(['PORT=8080', 'GREETING=a=b'])
+    expect(node.store.records.get(`${web.id}-1`)?.spec.env).toBeUndefined()
   })
   it('that crashes comes back at the same address in another container', async () => {
     const web = service()

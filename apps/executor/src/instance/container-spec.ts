@@ -5,7 +5,7 @@ import { APP_PROPERTY, INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './ports.
 /** Longest name a host may have. */
 const MAX_HOSTNAME = 63
 
-/** What the backend is asked for one service instance. Pure. */
+/** What the backend is asked for one service instance, whose environment comes with its process. Pure. */
 export function containerSpec(
   item: DesiredInstance,
   spec: ServiceSpec,
@@ -17,7 +17,6 @@ export function containerSpec(
     image: { uri: `croft:${spec.image}` },
     network: container.ip,
     hostname: `${item.appName}-${item.type}-${item.slot}`.slice(-MAX_HOSTNAME).replace(/^-+/, ''),
-    env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
     properties: { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id, [APP_PROPERTY]: item.appId },
     limits: {
       memory: { limitBytes: limits.memoryBytes },

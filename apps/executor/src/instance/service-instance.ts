@@ -211,7 +211,8 @@ export class ServiceInstance implements NodeInstance {
     })
     const [path = '', ...args] = spec.command
     const { user = APP_USER, dir = APP_FOLDER } = spec
-    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, user, dir })
+    const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`)
+    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, env, user, dir })
     await this.#startDrain(false)
     await this.#to('starting', {
       handle,
