@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { silentLogger, systemClock, waitFor } from '@croft/kit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SpareContainer } from '../../apps/executor/src/build/spare-container.js'
+import type { BuildSpare } from '../../apps/executor/src/build/make-spare.js'
+import { SpareContainer } from '../../apps/executor/src/spare/spare-container.js'
 import { withKnown } from '../../apps/executor/src/foreign-backend.js'
 import { buildNeeds } from './support/build-needs.js'
 import { failed, succeeded } from './support/build-results.js'
@@ -46,10 +47,19 @@ describe.skipIf(needs !== null)('a build over croft garden', () => {
     const note = (event: string): void => void (event === 'spare-taken' && taken.push(event))
     const logger = { ...silentLogger, info: note }
     const { backend, paths } = rig.ports
-    const spare = new SpareContainer({ backend, clock: systemClock, logger, availableBytes: () => 2 ** 40 })
+    const spare: BuildSpare = new SpareContainer({
+      backend,
+      clock: systemClock,
+      logger,
+      availableBytes: () => 2 ** 40,
+      keptMs: 15 * 60_000,
+      prefix: 'spare-',
+      made: 'when-calm',
+    })
     const addresses = new Set<string>()
     spare.open({
       addressOf: async (id) => `10.222.213.${addresses.add(id).size}`,
+      moveAddress: async () => false,
       freeAddress: async (id) => void addresses.delete(id),
       isBusy: () => false,
     })

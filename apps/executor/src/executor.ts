@@ -5,7 +5,6 @@ import { backoffMs, messageOf } from '@croft/kit'
 import { AlreadyInUseError, type Backend } from '@croft/garden-api'
 import type { NodeJoined, NodeReport } from '@croft/protocol'
 import { checkBackend, PROBE_ID } from './admit/backend-check.js'
-import type { SpareContainer } from './build/spare-container.js'
 import type { ExecutorConfig } from './config.js'
 import { ExecutorCore } from './converge/executor-core.js'
 import { KeptFreshness } from './converge/kept-freshness.js'
@@ -15,10 +14,12 @@ import { check } from './instance/health.js'
 import { InstanceRecords } from './instance/instance-record.js'
 import { parseListeners, type Listener } from './instance/listeners.js'
 import { LogStore } from './instance/log-store.js'
+import { NextService, type ServiceSpare } from './instance/next-service.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY, type InstancePorts } from './instance/ports.js'
 import { keepMeasuring } from './measure.js'
 import { takenNetworks } from './networks.js'
 import { Streams } from './server/streams.js'
+import type { SpareContainer } from './spare/spare-container.js'
 import type { ControllerClient, DesiredSet } from './sync/controller-client.js'
 import { StatusReporter } from './sync/report-status.js'
 import { DesiredWatch } from './sync/watch-desired.js'
@@ -37,13 +38,17 @@ export interface ExecutorPorts extends Pick<InstancePorts, 'clock' | 'random' | 
   probeImage: string | null
   /** Removes what none of these images needs; undefined: nothing is kept here. */
   collectLayers?: (images: readonly string[]) => Promise<number>
-  /** What keeps a container in advance; undefined: nothing does. */
-  spare?: Pick<SpareContainer, 'open' | 'ids' | 'image' | 'makeRoom' | 'close'>
+  /** What keeps a container in advance for a build; undefined: nothing does. */
+  spare?: Spare
+  /** What keeps one for the instance that is likely to follow a build; undefined: nothing does. */
+  serviceSpare?: ServiceSpare
   /** How instances are asked; tests put their own here. */
   check?: typeof check
   /** What the network namespace of a host pid listens on; tests, whose pids are no processes, put their own here. */
   listenersOf?: InstancePorts['listenersOf']
 }
+
+type Spare = Pick<SpareContainer<never>, 'open' | 'ids' | 'image' | 'makeRoom' | 'close'>
 
 export interface Executor {
   /** Recovers, joins and converges until `stop`. Rejects only when the backend cannot be taken up at all. */
@@ -96,6 +101,9 @@ class LiveExecutor {
     const { backend, controller, clock, logger, random } = ports
     const records = new InstanceRecords(join(config.nodeHome, 'instances'))
     const turns = new Turns(availableParallelism())
+    const turnAtCreating: InstancePorts['turnAtCreating'] = async (task) => await turns.take(task)
+    const { serviceSpare, ensureImage } = ports
+    const next = serviceSpare && new NextService(serviceSpare, { backend, ensureImage, turnAtCreating, logger })
     this.#ports = ports
     this.#ownNetwork = config.garden?.network ?? null
     this.#addresses = addresses
@@ -131,9 +139,11 @@ class LiveExecutor {
         random,
         logger,
         timeScale: config.timeScale,
-        ensureImage: ports.ensureImage,
+        ensureImage,
         addressOf: async (id) => await addresses.of(id),
-        turnAtCreating: async (task) => await turns.take(task),
+        turnAtCreating,
+        onImage: (built) => next?.prepare(built, this.#core.items()),
+        takeContainer: async (...asked) => (await next?.take(...asked)) ?? null,
         check: ports.check ?? check,
         listenersOf: ports.listenersOf ?? listenersOf,
         runBuild: ports.runBuild,
@@ -142,7 +152,7 @@ class LiveExecutor {
       records,
       addresses,
       freshness,
-      spare: ports.spare ?? null,
+      spares: this.#spares,
       clock,
       logger,
       timeScale: config.timeScale,
@@ -172,9 +182,14 @@ class LiveExecutor {
     await this.#admission
     this.#streams.close()
     await this.#core.detach()
-    await this.#ports.spare?.close()
+    await Promise.all(this.#spares.map(async (spare) => await spare.close()))
     await backend.close()
     await controller.close()
+  }
+
+  get #spares(): Spare[] {
+    const { spare, serviceSpare } = this.#ports
+    return [spare, serviceSpare].filter((one) => one !== undefined)
   }
 
   /** Takes the range of before; false when another home of this host has it meanwhile, and the controller must give another. */
@@ -236,11 +251,14 @@ class LiveExecutor {
     await this.#reclaimAddresses()
     await this.#core.resume()
     this.#isResumed = true
-    this.#ports.spare?.open({
-      addressOf: async (id) => await this.#addresses.of(id),
-      freeAddress: async (id) => await this.#addresses.free(id),
-      isBusy: () => this.#core.isBusy(),
-    })
+    for (const spare of this.#spares) {
+      spare.open({
+        addressOf: async (id) => await this.#addresses.of(id),
+        moveAddress: async (from, to) => await this.#addresses.move(from, to),
+        freeAddress: async (id) => await this.#addresses.free(id),
+        isBusy: () => this.#core.isBusy(),
+      })
+    }
   }
 
   /** A book that is lost must not give the addresses of running containers to others. */
@@ -255,7 +273,7 @@ class LiveExecutor {
 
   /** Whatever an instance here runs or is built on stays, wanted or not. */
   async #keepCollectingLayers(signal: AbortSignal): Promise<void> {
-    const { clock, logger, collectLayers, spare } = this.#ports
+    const { clock, logger, collectLayers } = this.#ports
     while (!signal.aborted) {
       await clock.sleep(COLLECT_LAYERS_EVERY_MS, signal).catch(() => undefined)
       if (signal.aborted || !this.#isResumed) continue
@@ -263,7 +281,8 @@ class LiveExecutor {
         const images = this.#core
           .instances()
           .map(({ item: { spec } }) => ('image' in spec ? spec.image : spec.previousImage))
-        const layers = await collectLayers?.([...images, spare?.image ?? null].filter((image) => image !== null))
+        const inAdvance = this.#spares.map(({ image }) => image)
+        const layers = await collectLayers?.([...images, ...inAdvance].filter((image) => image !== null))
         if (layers !== undefined && layers > 0) logger.info('layers-collected', { layers })
       } catch (error) {
         logger.warn('layers-not-collected', { why: messageOf(error) })

@@ -5,10 +5,11 @@ import { createLinuxBackend } from '@croft/backend-linux'
 import type { ContainerSpec } from '@croft/garden-api'
 import { createLogger, systemClock } from '@croft/kit'
 import { ExternalRegistry, RegistryClient } from '@croft/oci'
+import { SPARE_PREFIX } from '@croft/protocol'
 import { DEFAULT_STACK } from '@croft/stacks'
+import type { BuildSpare } from './build/make-spare.js'
 import type { BuildPorts } from './build/ports.js'
 import { sweepAppCaches } from './build/build-cache.js'
-import { SpareContainer } from './build/spare-container.js'
 import { sweepBuildFolders } from './build/build-folders.js'
 import { runBuild } from './build/run-build.js'
 import { GitSource } from './buildpack/git-source.js'
@@ -24,13 +25,21 @@ import { registryTrust } from './image/registry-trust.js'
 import { openGarden } from './foreign-backend.js'
 import { LayerStore } from './image/layers.js'
 import { SharedLayers } from './image/shared-layers.js'
+import { SpareContainer, type SpareOptions } from './spare/spare-container.js'
 import { PackageLists } from './stack/package-lists.js'
 import { prepareBuildImage } from './stack/prepare-build-image.js'
 import { StackImages } from './stack/stack-images.js'
+import type { ServiceSpare } from './instance/next-service.js'
 import { BUILD_PROPERTY, INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY } from './instance/ports.js'
 import { ControllerClient } from './sync/controller-client.js'
 
 const PROBE_IMAGE = `stack:${DEFAULT_STACK}`
+
+/** For how long an app's next push, and the deployment of what was built, find a container made in advance. */
+const BUILD_SPARE_MS = 15 * 60_000
+const SERVICE_SPARE_MS = 20_000
+/** It is the instance's to its end: its name is not one of what is nobody's. */
+const SERVICE_PREFIX = 'service-'
 
 const logger = createLogger('executor')
 
@@ -78,7 +87,24 @@ async function main(): Promise<void> {
           homeId: config.homeId,
         })
   const tools = { folder: config.tools, cache: config.cache, proxyEnvironment: config.build.proxyEnv }
-  const spare = new SpareContainer({ backend, clock, logger, availableBytes: freemem })
+  const spares: Pick<SpareOptions, 'backend' | 'clock' | 'logger' | 'availableBytes'> = {
+    backend,
+    clock,
+    logger,
+    availableBytes: freemem,
+  }
+  const spare: BuildSpare = new SpareContainer({
+    ...spares,
+    prefix: SPARE_PREFIX,
+    made: 'when-calm',
+    keptMs: BUILD_SPARE_MS,
+  })
+  const serviceSpare: ServiceSpare = new SpareContainer({
+    ...spares,
+    prefix: SERVICE_PREFIX,
+    made: 'at-once',
+    keptMs: SERVICE_SPARE_MS,
+  })
   const buildPorts: BuildPorts = {
     backend,
     layers,
@@ -123,14 +149,15 @@ async function main(): Promise<void> {
     bootId,
     probeImage: PROBE_IMAGE,
     spare,
+    serviceSpare,
     collectLayers: async (inUse) => await images.collect(inUse),
     ensureImage: async (appId, digest, signal) => await images.ensure(appId, digest, signal),
-    runBuild: async (item, { handle, address }, signal) => {
+    runBuild: async (item, surroundings, signal) => {
       if (item.spec.kind !== 'build') throw new TypeError(`${item.id} is no build`)
       const properties = { [OWNER_PROPERTY]: OWNER, [INSTANCE_PROPERTY]: item.id, [BUILD_PROPERTY]: item.spec.buildId }
       return await runBuild(
         item.spec,
-        { instanceId: item.id, appId: item.appId, appName: item.appName, handle, address, properties },
+        { instanceId: item.id, appId: item.appId, appName: item.appName, properties, ...surroundings },
         buildPorts,
         signal,
       )

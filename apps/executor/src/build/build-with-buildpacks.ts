@@ -35,10 +35,9 @@ import { exportLine } from './export-line.js'
 import { giveDueShare } from './due-share.js'
 import { endAtLimits } from './limit-watch.js'
 import { destroyContainer, makeContainer } from './make-container.js'
-import { makeSpare, takeSpare } from './make-spare.js'
+import { makeSpare, takeSpare, type TakenSpare } from './make-spare.js'
 import type { Restored } from './restore-layers.js'
 import type { PreparedBuild, Succeeded } from './running-build.js'
-import type { TakenSpare } from './spare-container.js'
 import { unpackSource } from './unpack-source.js'
 
 /** By this label a buildpack names config vars of which the platform makes a random value once; none of it is in the image. */
@@ -74,7 +73,7 @@ export async function buildWithBuildpacks(given: PreparedBuild): Promise<Succeed
     const result = await new BuildpackBuild(site, spare).run()
     const { appId } = given.context
     if (ground.stack !== null) {
-      ports.spare?.prepare({ appId, image: result.image }, (...names) => makeSpare(own, result.image, ...names))
+      ports.spare?.prepare({ whose: appId, image: result.image }, (...names) => makeSpare(own, result.image, ...names))
     }
     return result
   } finally {
@@ -116,7 +115,17 @@ class BuildpackBuild {
     const destroying = this.#destroy()
     try {
       const exported = await exportImage(
-        { appId: context.appId, built, runImage, folders, restored, previous, appCache, signal: stop.signal },
+        {
+          appId: context.appId,
+          built,
+          runImage,
+          folders,
+          restored,
+          previous,
+          appCache,
+          onImage: (image) => context.onImage?.({ image, types: built.processes.map(({ type }) => type) }),
+          signal: stop.signal,
+        },
         ports,
       )
       await appCache.write(exported.cache)

@@ -66,6 +66,8 @@ export interface ExportInput {
   restored: ReadonlyMap<string, Restored>
   previous: Image | null
   appCache: AppCache
+  /** Told when all of the image is on this node, which the registry may still lack. */
+  onImage: (image: Digest) => void
   signal: AbortSignal
 }
 
@@ -137,10 +139,8 @@ class Exporter {
       image.layers.map(({ descriptor }) => descriptor),
     )
     this.upload.begin(encodedConfig.descriptor, () => ({ open: () => encodedConfig.bytes }))
-    const [digest] = await Promise.all([
-      this.ports.images.remember(manifest.bytes, encodedConfig.bytes),
-      this.upload.finish({ digest: manifest.descriptor.digest, bytes: manifest.bytes }),
-    ])
+    const uploading = this.upload.finish({ digest: manifest.descriptor.digest, bytes: manifest.bytes })
+    const [digest] = await Promise.all([this.#remembered(manifest.bytes, encodedConfig.bytes), uploading])
     const before = new Set([
       ...(this.input.previous?.config.rootfs.diff_ids ?? []),
       ...runImage.layers.map(({ diffId }) => diffId),
@@ -165,6 +165,12 @@ class Exporter {
       })),
       cache: launch.cache,
     }
+  }
+
+  async #remembered(manifest: Buffer, config: Buffer): Promise<Digest> {
+    const image = await this.ports.images.remember(manifest, config)
+    this.input.onImage(image)
+    return image
   }
 
   /** Every launch layer, and what is kept for the next build of the layers that are not in the image. */

@@ -8,9 +8,10 @@ import type { BaseImages } from '../image/base-image.js'
 import type { Images } from '../image/images.js'
 import type { LayerStore } from '../image/layers.js'
 import type { SharedLayers } from '../image/shared-layers.js'
+import type { BuiltImage } from '../instance/likely-next.js'
 import type { PackageLists } from '../stack/package-lists.js'
 import type { StackImages } from '../stack/stack-images.js'
-import type { SpareContainer } from './spare-container.js'
+import type { BuildSpare } from './make-spare.js'
 
 /** What a build asks of the controller, on the node socket. */
 export interface BuildController {
@@ -67,7 +68,7 @@ export interface BuildPorts {
   /** Layers that homes of the host make alike; absent: every build makes its own. */
   shared?: SharedLayers
   /** A container made in advance; absent: every build makes its own. */
-  spare?: SpareContainer
+  spare?: BuildSpare
 }
 
 /** Which instance a build is, for names and sweeps. */
@@ -81,4 +82,6 @@ export interface BuildContext {
   address?: string
   /** Properties the container carries, by which the executor knows its own. */
   properties?: Record<string, string>
+  /** Told of the image as soon as an instance here could run it, and again when the build has succeeded. */
+  onImage?: (built: Omit<BuiltImage, 'appId'>) => void
 }

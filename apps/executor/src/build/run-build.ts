@@ -37,6 +37,9 @@ export async function runBuild(
   try {
     const build: RunningBuild = { spec, context, ports: { ...ports, logger }, log, stop, startedAt }
     const result = spec.isRebase === true ? await rebased(build) : await inFolders(build, imageOf)
+    const types = Object.keys(result.processTypes)
+    // an image that is no buildpacks' does not say here which processes it has
+    context.onImage?.({ image: result.image, types: types.length === 0 ? null : types })
     logger.info('build-finished', { tookMs: Math.round(ports.clock.monotonic() - startedAt), image: result.image })
     return result
   } catch (thrown) {

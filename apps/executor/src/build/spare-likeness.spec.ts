@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { BindMount } from '@croft/garden-api'
-import { hasRoom, isLike, type Likeness } from './spare-likeness.js'
+import { isLike, type Likeness } from './spare-likeness.js'
 
 const layers: BindMount = {
   srcPath: '/builds/spare/layers',
@@ -66,10 +66,4 @@ describe('a container made in advance', () => {
     ['with another buildpack', inOrigin({ buildpacks: ['croft/node', 'acme/own'] })],
     ['on another stack', inOrigin({ ground: 'debian-13' })],
   ])('is not taken by a build %s', (_what, wanted) => expect(isLike(spare(), wanted)).toBe(false))
-
-  it.each<[string, Parameters<typeof hasRoom>[0], boolean]>([
-    ['where there is room', { containers: 3, maxContainers: 250, availableBytes: 2 ** 30 }, true],
-    ['where instances may want the last ones', { containers: 249, maxContainers: 250, availableBytes: 2 ** 30 }, false],
-    ['where memory is short', { containers: 3, maxContainers: 250, availableBytes: 2 ** 27 }, false],
-  ])('is kept only %s', (_where, node, isKept) => expect(hasRoom(node)).toBe(isKept))
 })

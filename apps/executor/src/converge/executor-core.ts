@@ -1,11 +1,12 @@
+import { ContainerNotFoundError, type Container } from '@croft/garden-api'
 import { assertNever, messageOf, type Clock, type Logger } from '@croft/kit'
 import type { DesiredInstance, InstanceStatus } from '@croft/protocol'
-import type { SpareContainer } from '../build/spare-container.js'
 import type { Addresses } from '../instance/addresses.js'
 import { BuildInstance } from '../instance/build-instance.js'
 import type { InstanceRecords } from '../instance/instance-record.js'
 import { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY, type InstancePorts, type NodeInstance } from '../instance/ports.js'
 import { ServiceInstance } from '../instance/service-instance.js'
+import type { SpareContainer } from '../spare/spare-container.js'
 import type { KeptFreshness } from './kept-freshness.js'
 import { plan, type PlanInput, type Step } from './plan.js'
 import { SerialQueues } from './serial-queues.js'
@@ -18,8 +19,8 @@ export interface CoreOptions {
   records: InstanceRecords
   addresses: Addresses
   freshness: KeptFreshness
-  /** A container made in advance for a build; null: there never is one. */
-  spare: Pick<SpareContainer, 'ids' | 'makeRoom'> | null
+  /** Containers made in advance. */
+  spares: readonly Pick<SpareContainer<never>, 'ids' | 'makeRoom'>[]
   clock: Clock
   logger: Logger
   timeScale: number
@@ -81,6 +82,9 @@ export class ExecutorCore {
   instances(): NodeInstance[] {
     return [...this.#instances.values()]
   }
+  items(): DesiredInstance[] {
+    return this.instances().map(({ item }) => item)
+  }
   /** Whether an instance is on its way, or a build runs. */
   isBusy(): boolean {
     return this.statuses().some(({ observed }) => observed === 'creating' || observed === 'starting')
@@ -105,7 +109,7 @@ export class ExecutorCore {
     await this.#queues.run('pass', async () => {
       if (this.#desired === undefined || this.#isDetached) return
       const containers = await this.#ownContainers()
-      const { spare } = this.#options
+      const { spares } = this.#options
       const steps = plan({
         desired: this.#desired,
         known: [...this.#instances.values()].map(({ item }) => ({
@@ -115,10 +119,11 @@ export class ExecutorCore {
         })),
         containers,
         addressed: this.#options.addresses.holders(),
-        spare: spare?.ids ?? [],
+        spare: spares.flatMap(({ ids }) => ids),
         mayDestroy: this.#options.freshness.mayDestroy(),
       })
-      spare?.makeRoom(containers.length + steps.filter(({ kind }) => kind === 'start').length)
+      const containersSoon = containers.length + steps.filter(({ kind }) => kind === 'start').length
+      for (const spare of spares) spare.makeRoom(containersSoon)
       for (const step of steps) this.#carryOut(step)
     })
   }
@@ -126,10 +131,8 @@ export class ExecutorCore {
   async #ownContainers(): Promise<PlanInput['containers']> {
     const containers = await this.#options.ports.backend.containers({ [OWNER_PROPERTY]: OWNER })
     const own = containers.map(async (container) => {
-      const properties = await container.properties().catch(() => null) // it has gone meanwhile
-      return properties === null
-        ? []
-        : [{ handle: container.handle, instanceId: properties[INSTANCE_PROPERTY] ?? null }]
+      const instanceId = await ownerOf(container)
+      return instanceId === undefined ? [] : [{ handle: container.handle, instanceId }]
     })
     return (await Promise.all(own)).flat()
   }
@@ -169,6 +172,9 @@ export class ExecutorCore {
         return await addresses.free(step.id)
       case 'destroy-container':
         return await this.#queues.run(step.handle, async () => {
+          const container = await ports.backend.lookup(step.handle).catch(ignoreMissing)
+          // one that was made in advance may have become an instance's since it was looked at
+          if (container === null || (await ownerOf(container)) !== step.instanceId) return
           logger.info('container-destroyed', { handle: step.handle, why: step.why })
           await ports.backend.destroy(step.handle, { ifExists: true })
         })
@@ -191,4 +197,15 @@ export class ExecutorCore {
       this.#stopping.delete(step.id)
     }
   }
+}
+
+/** The instance a container says it is of, null when it says none; undefined: it has gone meanwhile. */
+async function ownerOf(container: Container): Promise<string | null | undefined> {
+  const properties = await container.properties().catch(() => null)
+  return properties === null ? undefined : (properties[INSTANCE_PROPERTY] ?? null)
+}
+
+function ignoreMissing(error: unknown): null {
+  if (error instanceof ContainerNotFoundError) return null
+  throw error
 }

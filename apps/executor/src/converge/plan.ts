@@ -7,7 +7,7 @@ export type Step =
   | { kind: 'update'; item: DesiredInstance }
   | { kind: 'stop'; id: string; why: 'asked' | 'not-desired' }
   | { kind: 'free-address'; id: string }
-  | { kind: 'destroy-container'; handle: string; why: 'unknown' }
+  | { kind: 'destroy-container'; handle: string; instanceId: string | null; why: 'unknown' }
 
 export interface Known {
   id: string
@@ -64,7 +64,7 @@ export function plan(input: PlanInput): Step[] {
     const isWanted =
       instanceId !== null &&
       (known.has(instanceId) || spare.has(instanceId) || (desired.get(instanceId)?.intent ?? 'stop') !== 'stop')
-    if (!isWanted) steps.push({ kind: 'destroy-container', handle, why: 'unknown' })
+    if (!isWanted) steps.push({ kind: 'destroy-container', handle, instanceId, why: 'unknown' })
   }
   return steps
 }

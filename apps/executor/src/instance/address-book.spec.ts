@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assign, free, NoAddressLeftError, QUARANTINE_MS, type AddressBook } from './address-book.js'
+import { assign, free, move, NoAddressLeftError, QUARANTINE_MS, type AddressBook } from './address-book.js'
 
 const empty = (network = '10.192.0.0/20'): AddressBook => ({ network, assigned: {}, resting: {} })
 
@@ -32,19 +32,36 @@ describe('address book', () => {
     expect(given).toEqual(['10.9.9.2', '10.9.9.3', '10.9.9.4', '10.9.9.5', '10.9.9.6'])
     expect(() => assign(book, 'f', 0)).toThrow(NoAddressLeftError)
   })
+  it('gives the address of one to another who has none, and it does not rest', () => {
+    const { book } = assign(empty(), 'spare', 0)
+    expect(move(book, 'spare', 'a')).toEqual({ ...book, assigned: { a: '10.192.0.2' } })
+  })
+  it.each<[string, AddressBook]>([
+    ['of one who has none', { ...empty(), assigned: {} }],
+    ['to one who has its own', { ...empty(), assigned: { spare: '10.192.0.2', a: '10.192.0.3' } }],
+    ['of a range the node had before', { ...empty('10.192.16.0/20'), assigned: { spare: '10.192.0.2' } }],
+  ])('gives no address %s', (_what, book) => expect(move(book, 'spare', 'a')).toBeNull())
   it('never gives one address to two instances, whatever comes and goes', () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd'), isFreed: fc.boolean(), afterMs: fc.nat(900_000) }),
+          fc.record({
+            id: fc.constantFrom('a', 'b', 'c', 'd'),
+            does: fc.constantFrom('asks', 'is freed', 'gives to d'),
+            afterMs: fc.nat(900_000),
+          }),
         ),
         (events) => {
           let book = empty('10.9.9.0/28')
           let now = 0
           const freedAt = new Map<string, number>()
-          for (const { id, isFreed, afterMs } of events) {
+          for (const { id, does, afterMs } of events) {
             now += afterMs
-            if (isFreed) {
+            if (does === 'gives to d') {
+              const given = move(book, id, 'd')
+              if (given !== null) expect(given.resting).toEqual(book.resting)
+              book = given ?? book
+            } else if (does === 'is freed') {
               const address = book.assigned[id]
               if (address !== undefined) freedAt.set(address, now)
               book = free(book, id, now)

@@ -34,10 +34,9 @@ export function assign(
   nowMs: number,
   quarantineMs = QUARANTINE_MS,
 ): { book: AddressBook; address: string } {
-  const { first, last } = usable(book.network)
   const present = book.assigned[id]
-  if (present !== undefined && toNumber(present) >= first && toNumber(present) <= last)
-    return { book, address: present }
+  if (present !== undefined && isUsable(book.network, present)) return { book, address: present }
+  const { first, last } = usable(book.network)
   const taken = new Set(Object.values(book.assigned))
   const resting = Object.fromEntries(
     Object.entries(book.resting).filter(([, freedAt]) => nowMs - freedAt < quarantineMs),
@@ -57,6 +56,20 @@ export function free(book: AddressBook, id: string, nowMs: number): AddressBook 
   return { ...book, assigned, resting: { ...book.resting, [address]: nowMs } }
 }
 
+/**
+ * Gives the address of one to another, who has none yet, without its ever being free. Null: there is nothing to give, as when the range
+ * has changed meanwhile. Pure.
+ */
+export function move(book: AddressBook, from: string, to: string): AddressBook | null {
+  const { [from]: address, ...others } = book.assigned
+  if (address === undefined || book.assigned[to] !== undefined || !isUsable(book.network, address)) return null
+  return { ...book, assigned: { ...others, [to]: address } }
+}
+
+function isUsable(network: string, address: string): boolean {
+  const { first, last } = usable(network)
+  return toNumber(address) >= first && toNumber(address) <= last
+}
 function usable(network: string): { first: number; last: number } {
   const [base = '', length = ''] = network.split('/')
   const size = 2 ** (32 - Number(length))

@@ -3,7 +3,7 @@ import type { Clock } from '@croft/kit'
 import { z } from 'zod'
 import { SerialQueues } from '../converge/serial-queues.js'
 import { writeWhole } from '../write-whole.js'
-import { assign, free, QUARANTINE_MS, type AddressBook } from './address-book.js'
+import { assign, free, move, QUARANTINE_MS, type AddressBook } from './address-book.js'
 
 const bookSchema = z.object({
   network: z.string(),
@@ -51,6 +51,15 @@ export class Addresses {
 
   free(id: string): Promise<void> {
     return this.#queue.run('book', async () => await this.#keep(free(this.book, id, this.clock.now())))
+  }
+
+  /** Gives the address of one to another in one write, as `move` does; false when there is none to give. */
+  move(from: string, to: string): Promise<boolean> {
+    return this.#queue.run('book', async () => {
+      const book = move(this.book, from, to)
+      if (book !== null) await this.#keep(book)
+      return book !== null
+    })
   }
 
   /** Notes the address an instance has; one of two that claim the same keeps it. */

@@ -1,7 +1,7 @@
 import { messageOf } from '@croft/kit'
 import type { BuildResult, DesiredInstance, InstanceStatus } from '@croft/protocol'
 import { newRecord, type InstanceRecord } from './instance-record.js'
-import { INSTANCE_PROPERTY, type InstancePorts, type NodeInstance } from './ports.js'
+import { INSTANCE_PROPERTY, type BuildSurroundings, type InstancePorts, type NodeInstance } from './ports.js'
 
 const INTERRUPTED: BuildResult = {
   outcome: 'failed',
@@ -91,7 +91,12 @@ export class BuildInstance implements NodeInstance {
     try {
       const [address] = await Promise.all([this.#ports.addressOf(this.item.id), written])
       this.#abort.signal.throwIfAborted()
-      result = await this.#ports.runBuild(this.item, { handle: `${this.item.id}-1`, address }, this.#abort.signal)
+      const context: BuildSurroundings = {
+        handle: `${this.item.id}-1`,
+        address,
+        onImage: (built) => this.#ports.onImage({ appId: this.item.appId, ...built }),
+      }
+      result = await this.#ports.runBuild(this.item, context, this.#abort.signal)
     } catch (error) {
       if (!this.isStopping) this.#ports.logger.error('build-failed-inside', { instance: this.item.id, error })
       result = {

@@ -10,7 +10,7 @@ import { writeWhole } from '../write-whole.js'
 /** What is kept on disk of one instance, so that it goes on after the executor, or the host, has been away. Root's own. */
 export const instanceRecordSchema = z.object({
   item: desiredInstanceSchema,
-  /** Number of the present container: `<id>-<n>`. */
+  /** How many containers it has had, one made in advance included; one of its own is called `<id>-<n>`. */
   n: z.int().nonnegative(),
   crashes: z.object({ inARow: z.int(), firstAtMs: z.number() }),
   wasReady: z.boolean(),

@@ -1,4 +1,4 @@
-import type { Backend } from '@croft/garden-api'
+import type { Backend, Container } from '@croft/garden-api'
 import type { Clock, Logger } from '@croft/kit'
 import {
   INSTANCE_PROPERTY,
@@ -7,9 +7,11 @@ import {
   type BuildResult,
   type DesiredInstance,
   type InstanceStatus,
+  type ServiceSpec,
 } from '@croft/protocol'
 import type { check } from './health.js'
 import type { InstanceRecords } from './instance-record.js'
+import type { BuiltImage } from './likely-next.js'
 import type { Listener } from './listeners.js'
 import type { LogStore } from './log-store.js'
 
@@ -18,6 +20,14 @@ export { INSTANCE_PROPERTY, OWNER, OWNER_PROPERTY }
 export const APP_PROPERTY = 'croft.app'
 /** Of the container of a build, whose value nobody asks for. */
 export const BUILD_PROPERTY = 'croft.build'
+
+/** What a build is given. */
+export interface BuildSurroundings {
+  handle: string
+  address: string
+  /** Told of the image as soon as an instance here could run it. */
+  onImage: (built: Omit<BuiltImage, 'appId'>) => void
+}
 
 /** What an instance needs of its surroundings. */
 export interface InstancePorts {
@@ -35,14 +45,18 @@ export interface InstancePorts {
   addressOf: (id: string) => Promise<string>
   /** Waits for a turn at making a container. */
   turnAtCreating: <T>(task: () => Promise<T>) => Promise<T>
+  /** A build has an image on this node: what is likely to follow may be made in advance. */
+  onImage: (built: BuiltImage) => void
+  /** The container made in advance for an instance that has had none, which is its own from now on as is the address; null: there is none. */
+  takeContainer: (
+    item: DesiredInstance,
+    spec: ServiceSpec,
+    signal: AbortSignal,
+  ) => Promise<{ container: Container; address: string } | null>
   check: typeof check
   /** What the container of a process (host pid) listens on. */
   listenersOf: (pid: number) => Promise<Listener[]>
-  runBuild: (
-    item: DesiredInstance,
-    container: { handle: string; address: string },
-    signal: AbortSignal,
-  ) => Promise<BuildResult>
+  runBuild: (item: DesiredInstance, surroundings: BuildSurroundings, signal: AbortSignal) => Promise<BuildResult>
   /** Something a report must tell has changed. */
   onChange: () => void
 }

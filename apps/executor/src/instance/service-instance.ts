@@ -157,7 +157,7 @@ export class ServiceInstance implements NodeInstance {
       return false
     }
     try {
-      this.#container = await this.#ports.backend.lookup(`${this.item.id}-${this.#record.n}`)
+      this.#container = await this.#lookUp()
       this.#process = await this.#container.attach(PROCESS_ID)
       await this.#startDrain(true)
       return true
@@ -167,6 +167,11 @@ export class ServiceInstance implements NodeInstance {
       await this.#to('creating', {}, {}, true)
       return false
     }
+  }
+
+  /** The container that its process was started in. @throws ContainerNotFoundError */
+  #lookUp(): Promise<Container> {
+    return this.#ports.backend.lookup(this.#record.status.handle ?? '')
   }
 
   /** An instance that was in back-off waits for the rest of it. */
@@ -198,28 +203,47 @@ export class ServiceInstance implements NodeInstance {
   }
 
   async #create(signal: AbortSignal): Promise<void> {
-    const { backend, ensureImage, addressOf, turnAtCreating, clock } = this.#ports
     const spec = this.#spec
-    await ensureImage(this.item.appId, spec.image, signal)
-    const ip = await addressOf(this.item.id)
-    await this.#destroyContainers()
-    await this.#write({ n: this.#record.n + 1 })
-    const handle = `${this.item.id}-${this.#record.n}`
-    this.#container = await turnAtCreating(async () => {
-      signal.throwIfAborted()
-      return await backend.create(containerSpec(this.item, spec, { handle, ip }), signal)
-    })
+    const { container, address: ip } =
+      (await this.#takeContainer(spec, signal)) ?? (await this.#makeContainer(spec, signal))
+    this.#container = container
     const [path = '', ...args] = spec.command
     const { user = APP_USER, dir = APP_FOLDER } = spec
     const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`)
-    this.#process = await this.#container.run({ id: PROCESS_ID, path, args, env, user, dir })
+    this.#process = await container.run({ id: PROCESS_ID, path, args, env, user, dir })
     await this.#startDrain(false)
-    await this.#to('starting', {
-      handle,
+    const status: Partial<InstanceStatus> = {
+      handle: container.handle,
       address: spec.port === null ? null : `${ip}:${spec.port}`,
-      startedAt: new Date(clock.now()).toISOString(),
+      startedAt: new Date(this.#ports.clock.now()).toISOString(),
       nextStartAt: null,
+    }
+    await this.#to('starting', status)
+  }
+
+  /** One made in advance, when this is the instance's first. */
+  async #takeContainer(
+    spec: ServiceSpec,
+    signal: AbortSignal,
+  ): Promise<{ container: Container; address: string } | null> {
+    if (this.#record.n > 0) return null
+    const taken = await this.#ports.takeContainer(this.item, spec, signal)
+    if (taken !== null) this.#record = { ...this.#record, n: 1 } // written when its process runs; made anew until then
+    return taken
+  }
+
+  async #makeContainer(spec: ServiceSpec, signal: AbortSignal): Promise<{ container: Container; address: string }> {
+    const { backend, ensureImage, addressOf, turnAtCreating } = this.#ports
+    await ensureImage(this.item.appId, spec.image, signal)
+    const address = await addressOf(this.item.id)
+    await this.#destroyContainers()
+    await this.#write({ n: this.#record.n + 1 })
+    const container = await turnAtCreating(async () => {
+      signal.throwIfAborted()
+      const names = { handle: `${this.item.id}-${this.#record.n}`, ip: address }
+      return await backend.create(containerSpec(this.item, spec, names), signal)
     })
+    return { container, address }
   }
 
   /** Watches the process: checks, readiness, boot time-out, end. Undefined when asked to let go. */
@@ -263,7 +287,7 @@ export class ServiceInstance implements NodeInstance {
     for (;;) {
       await this.#ports.clock.sleep(REJOIN_EVERY_MS, signal)
       try {
-        const container = await this.#ports.backend.lookup(`${this.item.id}-${this.#record.n}`)
+        const container = await this.#lookUp()
         return (this.#process = await container.attach(PROCESS_ID))
       } catch (error) {
         if (!(error instanceof ServiceUnavailableError)) throw error

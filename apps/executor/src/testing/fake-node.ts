@@ -6,6 +6,7 @@ import { silentLogger, systemClock, waitFor } from '@croft/kit'
 import type { InstanceStatus, Observed } from '@croft/protocol'
 import { createExecutor, type Executor, type ExecutorPorts } from '../executor.js'
 import type { check } from '../instance/health.js'
+import { SpareContainer } from '../spare/spare-container.js'
 import { ControllerClient } from '../sync/controller-client.js'
 import { FakeController } from './fake-controller.js'
 
@@ -29,6 +30,10 @@ export class FakeNode {
   }
   ensureImage: ExecutorPorts['ensureImage'] = async () => undefined
   spare: ExecutorPorts['spare']
+  /** Memory that may be used. */
+  availableBytes = 2 ** 34
+  /** How long a container made in advance for an instance is kept. */
+  keptMs = 20_000
   backend = new FakeBackend({ store: this.store })
   #executor: Executor | undefined
   #stopped: Promise<void> | undefined
@@ -79,6 +84,15 @@ export class FakeNode {
         ensureImage: async (...args) => await this.ensureImage(...args),
         runBuild: async (...args) => await this.runBuild(...args),
         ...(this.spare !== undefined && { spare: this.spare }),
+        serviceSpare: new SpareContainer({
+          backend,
+          clock: systemClock,
+          logger: silentLogger,
+          availableBytes: () => this.availableBytes,
+          keptMs: this.keptMs,
+          prefix: 'service-',
+          made: 'at-once',
+        }),
         probeImage: 'stack:debian-12',
         check: async (...args) => await this.check(...args),
         listenersOf: async () => [], // on the host, the pids of the fake may be those of anybody
