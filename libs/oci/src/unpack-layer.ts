@@ -3,11 +3,12 @@ import { chmod, lchown, link, lstat, lutimes, mkdir, symlink } from 'node:fs/pro
 import { join } from 'node:path'
 import { PassThrough, Transform, type Readable, type TransformCallback } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { extract, type Extract, type Header } from 'tar-stream'
 import { OciError } from './errors.js'
 import { LAYER_MTIME_SECONDS } from './layer-tar.js'
 import { mediaTypes } from './media-types.js'
+import { ZstdFrames } from './zstd-frames.js'
 
 export interface UnpackLimits {
   entries: number
@@ -38,7 +39,7 @@ export interface LayerMarks {
 export function decompressor(mediaType: string): Transform {
   switch (mediaType) {
     case mediaTypes.layerZstd:
-      return createZstdDecompress()
+      return new ZstdFrames()
     case mediaTypes.layerGzip:
     case mediaTypes.dockerLayerGzip:
       return createGunzip()

@@ -2,9 +2,9 @@ import { createReadStream, existsSync, statSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, type Transform } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { bareEnv, run } from '@croft/kit'
-import { decompressor, ImageLayout, unpackLayer } from '@croft/oci'
+import { decompressor, ImageLayout, mediaTypes, unpackLayer } from '@croft/oci'
 import { UsageError } from '../usage.js'
 
 const COPY_TIMEOUT_MS = 120_000
@@ -36,7 +36,7 @@ export async function bringSource(source: string, draft: string): Promise<string
 
 function reader(source: string): Transform {
   if (/\.(tgz|tar\.gz)$/.test(source)) return createGunzip()
-  if (/\.(tzst|tar\.zst)$/.test(source)) return createZstdDecompress()
+  if (/\.(tzst|tar\.zst)$/.test(source)) return decompressor(mediaTypes.layerZstd)
   if (/\.(tar|cnb)$/.test(source)) return new PassThrough()
   throw new UsageError(`${source} is no archive of a known kind`, 'name a .tar, .tgz, .tar.gz, .tar.zst or .cnb file')
 }
