@@ -40,6 +40,11 @@ describe('running a command', () => {
     const failed = run('ls', ['/does-not-exist'], { timeoutMs: 5_000, isBackground: true })
     await expect(failed).rejects.toMatchObject({ command: 'ls', exitCode: 2 })
   })
+  it('in the background is ended with what it has started', async () => {
+    // the grandchild holds the output open: the run ends with it, not with its parent
+    const late = run('sh', ['-c', 'sleep 300 & wait'], { timeoutMs: 200, isBackground: true })
+    await expect(late).rejects.toThrow('timed out')
+  })
   it('says that a program does not exist', async () => {
     await expect(run('croft-no-such-program', [], { timeoutMs: 5_000 })).rejects.toThrow('ENOENT')
   })

@@ -14,7 +14,7 @@ export interface StartOptions {
   detached?: boolean
   uid?: number
   gid?: number
-  /** Nobody waits for it: it takes what everybody else leaves of processors and disks. */
+  /** Nobody waits for it: it takes what everybody else leaves of processors and disks. It has a session of its own. */
   isBackground?: boolean
 }
 
@@ -54,7 +54,8 @@ function putLast(session: number): void {
     writeFileSync(`/proc/${session}/autogroup`, '19')
   } catch (error) {
     const why = errnoOf(error) ?? ''
-    if (!['ENOENT', 'ESRCH'].includes(why)) throw error // a kernel without them; it has ended
+    // a kernel without them; it has ended; another one was just put last, which who is not root may do ten times a second
+    if (!['ENOENT', 'ESRCH', 'EAGAIN'].includes(why)) throw error
   }
 }
 
@@ -97,6 +98,15 @@ export class CommandFailed extends CroftError {
   }
 }
 
+/** With what it has started, which nobody else would end. */
+function killSession({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error // it has ended by itself
+  }
+}
+
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 
 /**
@@ -112,7 +122,8 @@ export function run(command: string, args: readonly string[], options: RunOption
     let why: string | undefined
     const kill = (reason: string): void => {
       why ??= reason
-      child.kill('SIGKILL')
+      if (options.isBackground === true) killSession(child)
+      else child.kill('SIGKILL')
     }
     const timer = setTimeout(() => kill(`timed out after ${options.timeoutMs} ms`), options.timeoutMs)
     const onAbort = (): void => kill('canceled')
