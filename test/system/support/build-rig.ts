@@ -212,7 +212,8 @@ export async function buildRig(network: string, over?: (images: ImageResolver) =
       resolver.current = other
     },
     async loseLayers() {
-      await rm(join(folder, 'layers'), { recursive: true, force: true })
+      // the store that is given up still removes drafts of its last build
+      await rm(join(folder, 'layers'), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
       await rm(join(folder, 'images'), { recursive: true, force: true })
       ports.layers = await openLayers()
       ports.images = new Images({ folder: join(folder, 'images'), layers: ports.layers, bases, registry: client })
