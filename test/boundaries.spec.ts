@@ -224,6 +224,7 @@ const PURE = [
   'libs/lifecycle/src/resolve-plan.ts',
   'libs/lifecycle/src/sbom.ts',
   'libs/lifecycle/src/slices.ts',
+  'libs/oci/src/frame-cutter.ts',
   'libs/oci/src/dockerfile.ts',
   'libs/oci/src/proxy-choice.ts',
   'libs/oci/src/registry-url.ts',

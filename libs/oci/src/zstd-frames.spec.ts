@@ -9,9 +9,10 @@ import fc from 'fast-check'
 import { pack } from 'tar-stream'
 import { describe, expect, it } from 'vitest'
 import { digestOf } from './digest.js'
+import { FrameCutter } from './frame-cutter.js'
 import { mediaTypes } from './media-types.js'
 import { unpackBlob } from './unpack-blob.js'
-import { FrameCutter, ZstdFrames } from './zstd-frames.js'
+import { ZstdFrames } from './zstd-frames.js'
 
 function skippable(content: Buffer, kind = 0): Buffer {
   const header = Buffer.alloc(8)
