@@ -1,21 +1,9 @@
 import { CroftError } from '@croft/kit'
 import { parseCredentials, type RegistryCredentials } from '@croft/oci'
+import { jsonText } from '@croft/protocol'
 import { z } from 'zod'
 
 const port = z.coerce.number().int().min(1).max(65535)
-
-const jsonOf = <T extends z.ZodType>(schema: T) =>
-  z
-    .string()
-    .transform((text, context) => {
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        context.addIssue({ code: 'custom', message: 'not JSON' })
-        return z.NEVER
-      }
-    })
-    .pipe(schema)
 
 const environmentSchema = z.object({
   CROFT_HOME: z.string().startsWith('/'),
@@ -40,7 +28,7 @@ const environmentSchema = z.object({
   /** A file with the certificates the host trusts. */
   CROFT_HOST_CA: z.string().default(''),
   /** `http_proxy` and its kin as the host has them. */
-  CROFT_HOST_PROXY_ENV: jsonOf(z.record(z.string(), z.string())).default({}),
+  CROFT_HOST_PROXY_ENV: jsonText(z.record(z.string(), z.string())).default({}),
 })
 
 /** What the controller is told at its start; nothing else is read from the environment. */

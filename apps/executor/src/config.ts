@@ -1,19 +1,7 @@
 import { parseArgs } from 'node:util'
 import { parseCredentials, type RegistryCredentials } from '@croft/oci'
+import { jsonText } from '@croft/protocol'
 import { z } from 'zod'
-
-const jsonOf = <T extends z.ZodType>(schema: T) =>
-  z
-    .string()
-    .transform((text, context) => {
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        context.addIssue({ code: 'custom', message: 'not JSON' })
-        return z.NEVER
-      }
-    })
-    .pipe(schema)
 
 /** The environment of an executor, as the supervisor sets it. */
 export const executorConfigSchema = z.object({
@@ -29,10 +17,10 @@ export const executorConfigSchema = z.object({
   CROFT_PLATFORM_NPM: z.string(),
   CROFT_NODE_NAME: z.string().default('local'),
   /** Destinations in private ranges that containers may reach: registries, proxies. */
-  CROFT_EGRESS: jsonOf(z.array(z.object({ host: z.string(), port: z.int() }))).default([]),
+  CROFT_EGRESS: jsonText(z.array(z.object({ host: z.string(), port: z.int() }))).default([]),
   CROFT_BUILD_NPMRC: z.string().default(''),
   CROFT_BUILD_CA: z.string().default(''),
-  CROFT_BUILD_PROXY_ENV: jsonOf(z.record(z.string(), z.string())).default({}),
+  CROFT_BUILD_PROXY_ENV: jsonText(z.record(z.string(), z.string())).default({}),
   /** Address of a container API to use instead of an own backend: `unix:/path`, `tcp:host:port`. */
   CROFT_GARDEN: z.string().default(''),
   /** A file with the token it wants. */
