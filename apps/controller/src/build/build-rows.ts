@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { type BuildId, type InstanceId, type Logger, type PushId } from '@croft/kit'
+import type { BuildId, InstanceId, Logger, PushId } from '@croft/kit'
 import type { BuildResult, InstanceStatus } from '@croft/protocol'
 import { In, MoreThan, type DataSource, type EntityManager } from 'typeorm'
 import type { App } from '../app/app.entity.js'
